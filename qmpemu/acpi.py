@@ -1,0 +1,220 @@
+"""ACPI fixed hardware as registers: PM1_STS/EN/CNT, GPE0, the SCI line, sleep types. No callbacks for buttons.
+
+    press ──> PM1_STS.PWRBTN  (only while PM1_EN.PWRBTN is set: otherwise the press is LOST)
+                  │
+    SCI level  =  (STS & EN & {TMR,GBL,PWRBTN,RTC}) or (GPE0_STS & GPE0_EN), recomputed at every write
+                  │
+    guest writes 1 to STS to clear, and SLP_TYP|SLP_EN to PM1_CNT to sleep or power off
+
+Registers and bits: facts/windows-acpi.md §2 (measured on QEMU 7.2: facts/qmp-wire.md §9). Offsets are relative to
+the PM base that the firmware programs; until it does, reads give all ones and writes go nowhere.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.facts import Bus, Fact
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PM1_STS, PM1_EN, PM1_CNT = 0x00, 0x02, 0x04
+"""Register offsets from the PM base; 16 bits each (ACPI 4.8.3)."""
+
+TMR, GBL, PWRBTN, SLPBTN, RTC, WAK = 0x0001, 0x0020, 0x0100, 0x0200, 0x0400, 0x8000
+"""Bits of PM1_STS and PM1_EN (ACPI 4.8.3.1). SLPBTN exists but does not reach QEMU's SCI."""
+
+SCI_EN, SLP_EN = 0x0001, 0x2000
+"""Bits of PM1_CNT; SLP_EN reads back as 0 (ACPI 4.8.3.2)."""
+
+SLP_TYP_SHIFT, SLP_TYP_MASK = 10, 0x1C00
+SCI_SOURCES = TMR | GBL | PWRBTN | RTC
+RESET_CONTROL_PORT, RESET_CONTROL_HARD = 0xCF9, 0x0F
+"""The FADT's RESET_REG of QEMU's q35 and the value that resets."""
+
+
+class Chipset:
+    """What differs between chipsets: PM base, GPE0 block (status half, then enable half), SMI commands."""
+
+    __slots__ = ("acpi_disable", "acpi_enable", "gpe0", "gpe0_half", "name", "pm_base")
+
+    def __init__(
+        self, name: str, *, pm_base: int, gpe0: int, gpe0_half: int, acpi_enable: int, acpi_disable: int
+    ) -> None:
+        self.name = name
+        self.pm_base = pm_base
+        self.gpe0 = gpe0
+        self.gpe0_half = gpe0_half
+        self.acpi_enable = acpi_enable
+        self.acpi_disable = acpi_disable
+
+
+ICH9 = Chipset("ICH9", pm_base=0x0600, gpe0=0x0620, gpe0_half=8, acpi_enable=0x02, acpi_disable=0x03)
+PIIX4 = Chipset("PIIX4", pm_base=0xB000, gpe0=0xAFE0, gpe0_half=2, acpi_enable=0xF1, acpi_disable=0xF0)
+
+S5_SLP_TYP, S3_SLP_TYP, S4_SLP_TYP = 0, 1, 2
+SLEEP_STATES = {S5_SLP_TYP: "S5", S3_SLP_TYP: "S3", S4_SLP_TYP: "S4"}
+"""SLP_TYP code to sleep state, as QEMU's DSDT packages give them; another code is ignored."""
+
+
+class ButtonLatched(Fact):
+    """The power button set PM1_STS.PWRBTN. coalesced: it was still set from an earlier press."""
+
+    coalesced: bool
+
+
+class ButtonLost(Fact):
+    """The power button was pressed while PM1_EN.PWRBTN was clear: no register keeps it."""
+
+    pm1_en: int
+
+
+class SciChanged(Fact):
+    """The SCI line went up or down; pm1_sts and pm1_en as they were then."""
+
+    level: bool
+    pm1_sts: int
+    pm1_en: int
+
+
+class SleepRequested(Fact):
+    """The guest wrote SLP_EN: `state` is S3, S4, S5, or "ignored" for a code no state has."""
+
+    state: str
+    slp_typ: int
+
+
+class FixedHardware:
+    """The PM1 block, GPE0 and the SCI of one machine."""
+
+    __slots__ = (
+        "_facts",
+        "chipset",
+        "gpe0_en",
+        "gpe0_sts",
+        "on_reset",
+        "on_sci",
+        "on_sleep",
+        "pm1_cnt",
+        "pm1_en",
+        "pm1_sts",
+        "pm_base",
+        "s3_disabled",
+        "s4_disabled",
+        "sci",
+    )
+
+    def __init__(self, chipset: Chipset, facts: Bus, *, s3_disabled: bool, s4_disabled: bool) -> None:
+        self.chipset = chipset
+        self._facts = facts
+        self.s3_disabled = s3_disabled
+        self.s4_disabled = s4_disabled
+        self.on_sci: Callable[[bool], None] = _ignore
+        self.on_sleep: Callable[[str], None] = _ignore
+        self.on_reset: Callable[[], None] = _ignore
+        self.sci = False
+        self.reset()
+
+    def reset(self) -> None:
+        """Machine reset: every register to 0, the PM base unprogrammed (facts/qmp-wire.md §9)."""
+        self.pm_base = 0
+        self.pm1_sts = self.pm1_en = self.pm1_cnt = self.gpe0_sts = self.gpe0_en = 0
+        self._update_sci()
+
+    def press_power_button(self) -> None:
+        """Latch the press if the guest has enabled the button; otherwise it is lost."""
+        if not self.pm1_en & PWRBTN:
+            self._facts.chain(ButtonLost(pm1_en=self.pm1_en))
+            return
+        coalesced = bool(self.pm1_sts & PWRBTN)
+        self.pm1_sts |= PWRBTN
+        self._facts.chain(ButtonLatched(coalesced=coalesced))
+        self._update_sci()
+
+    def wake(self) -> None:
+        """Leave S3 by request: WAK and, as QEMU pretends, PWRBTN are set (facts/windows-acpi.md §4)."""
+        self.pm1_sts |= WAK | PWRBTN
+        self._update_sci()
+
+    def program_pm_base(self) -> None:
+        """What the firmware does once after reset: map the block at the chipset's usual base."""
+        self.pm_base = self.chipset.pm_base
+
+    def read(self, port: int, size: int = 2) -> int:
+        """Read `size` bytes at an absolute I/O port; an unmapped port reads all ones."""
+        value = 0
+        for i in range(size):
+            value |= self._read_byte(port + i) << (8 * i)
+        return value
+
+    def write(self, port: int, value: int) -> None:
+        """Write a 16-bit register (PM1), one GPE0 byte, SMI_CMD (0xB2) or the reset control register."""
+        if port == 0xB2:
+            self._write_smi_command(value)
+        elif port == RESET_CONTROL_PORT:
+            if value & 0x04:  # CF9 bit 2 goes from 0 to 1: the CPU is reset
+                self.on_reset()
+        elif self.pm_base and port - self.pm_base in (PM1_STS, PM1_EN, PM1_CNT):
+            self._write_pm1(port - self.pm_base, value & 0xFFFF)
+        elif self.pm_base and 0 <= port - self.chipset.gpe0 < 2 * self.chipset.gpe0_half:
+            self._write_gpe0(port - self.chipset.gpe0, value & 0xFF)
+
+    def raise_gpe(self, bit: int) -> None:
+        """Set one GPE0 status bit, e.g. for hot plug."""
+        self.gpe0_sts |= 1 << bit
+        self._update_sci()
+
+    def _read_byte(self, port: int) -> int:
+        if not self.pm_base:
+            return 0xFF
+        offset = port - self.pm_base
+        if 0 <= offset < 6:
+            register = (self.pm1_sts, self.pm1_en, self.pm1_cnt)[offset // 2]
+            return (register >> (8 * (offset % 2))) & 0xFF
+        offset = port - self.chipset.gpe0
+        if 0 <= offset < 2 * self.chipset.gpe0_half:
+            register = self.gpe0_sts if offset < self.chipset.gpe0_half else self.gpe0_en
+            return (register >> (8 * (offset % self.chipset.gpe0_half))) & 0xFF
+        return 0xFF
+
+    def _write_pm1(self, offset: int, value: int) -> None:
+        if offset == PM1_STS:
+            self.pm1_sts &= ~value  # write 1 to clear
+        elif offset == PM1_EN:
+            self.pm1_en = value
+        else:
+            self.pm1_cnt = value & ~SLP_EN
+            if value & SLP_EN:
+                self._sleep((value & SLP_TYP_MASK) >> SLP_TYP_SHIFT)
+        self._update_sci()
+
+    def _write_gpe0(self, offset: int, value: int) -> None:
+        shift = 8 * (offset % self.chipset.gpe0_half)
+        if offset < self.chipset.gpe0_half:
+            self.gpe0_sts &= ~(value << shift)
+        else:
+            self.gpe0_en = self.gpe0_en & ~(0xFF << shift) | value << shift
+        self._update_sci()
+
+    def _write_smi_command(self, value: int) -> None:
+        if value == self.chipset.acpi_enable:
+            self.pm1_cnt |= SCI_EN
+        elif value == self.chipset.acpi_disable:
+            self.pm1_cnt &= ~SCI_EN
+
+    def _sleep(self, slp_typ: int) -> None:
+        state = SLEEP_STATES.get(slp_typ, "ignored")
+        self._facts.chain(SleepRequested(state=state, slp_typ=slp_typ))
+        if state != "ignored":
+            self.on_sleep(state)
+
+    def _update_sci(self) -> None:
+        level = bool(self.pm1_sts & self.pm1_en & SCI_SOURCES) or bool(self.gpe0_sts & self.gpe0_en)
+        if level != self.sci:
+            self.sci = level
+            self._facts.publish(SciChanged(level=level, pm1_sts=self.pm1_sts, pm1_en=self.pm1_en))
+            self.on_sci(level)
+
+
+def _ignore(*_: object) -> None:
+    """Nobody is wired to this line."""

@@ -1,0 +1,53 @@
+"""A virtio-serial port: the wire between a character device of the host and a program in the guest.
+
+    host client ⇄ chardev ⇄ [host_write / on_host_data]  Port  [guest_write / on_guest_data] ⇄ guest agent
+
+Bytes that arrive while the other end is not open are dropped, as virtio-serial does with a throttled host.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+AGENT_PORT = "org.qemu.guest_agent.0"
+"""The port name of the QEMU guest agent."""
+
+
+class Port:
+    """One named port. guest_open: a program in the guest holds it (QMP: VSERPORT_CHANGE, `frontend-open`)."""
+
+    __slots__ = ("guest_open", "name", "on_guest_data", "on_guest_open", "on_host_data", "on_host_open")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.guest_open = False
+        self.on_guest_data: Callable[[bytes], None] = _ignore
+        self.on_guest_open: Callable[[bool], None] = _ignore
+        self.on_host_data: Callable[[bytes], None] = _ignore
+        self.on_host_open: Callable[[bool], None] = _ignore
+
+    def host_write(self, data: bytes) -> None:
+        """The host's client sent `data`."""
+        if self.guest_open:
+            self.on_host_data(data)
+
+    def host_open(self, opened: bool) -> None:
+        """A client connected to or left the host side."""
+        self.on_host_open(opened)
+
+    def guest_write(self, data: bytes) -> None:
+        """The guest's program sent `data`."""
+        if self.guest_open:
+            self.on_guest_data(data)
+
+    def set_guest_open(self, opened: bool) -> None:
+        """A program in the guest opened or closed the port."""
+        if opened != self.guest_open:
+            self.guest_open = opened
+            self.on_guest_open(opened)
+
+
+def _ignore(*_: object) -> None:
+    """Nobody is connected to this end."""
