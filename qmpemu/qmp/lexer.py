@@ -1,0 +1,159 @@
+"""Bytes -> JSON values, framed by token and never by line: an object is complete when its brackets balance.
+
+    feed ──> quick path: C json parses a whole, harmless object in place
+       └──> exact path: tokens ──brackets balance──> parser ──> value or error         (facts/qmp-wire.md §1.4, §4)
+
+The quick path takes only what both dialects read alike; at the least doubt the exact path reads the message from its
+first byte. Limits are QEMU's own: nesting 1024, 2,097,152 tokens, 64 MiB of token text a message.
+"""
+
+from __future__ import annotations
+
+from json import scanner as json_scanner
+
+from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.parser import decode_utf8, parse
+from qmpemu.qmp.tokens import TOKEN_BYTES_MAX, LexicalError, Tokenizer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NESTING_MAX = 1024
+TOKENS_MAX = 2 << 20
+_DEEP_BYTES = 512
+"""An object shorter than this cannot be nested deeper than Python's own limits allow."""
+
+
+class Lexer:
+    """One connection's input. `quick=False` takes the exact path always (tests compare the two)."""
+
+    __slots__ = ("_braces", "_brackets", "_bytes", "_quick", "_tokenizer", "_tokens")
+
+    def __init__(self, *, quick: bool = True) -> None:
+        self._quick = quick
+        self._tokenizer = Tokenizer()
+        self._tokens: list[bytes] = []
+        self._braces = self._brackets = self._bytes = 0
+
+    def feed(self, data: bytes) -> Iterator[object]:
+        """Each value completed by `data`, or a QmpError in the place of one that is wrong."""
+        at, size = 0, len(data)
+        quick = self._quick and data.isascii() and b"\\" not in data
+        text = data.decode("ascii") if quick else ""
+        while at < size:
+            if quick and not self._tokens and self._tokenizer.at_start:
+                while at < size and text[at] in " \t\r\n":
+                    at += 1
+                if at < size and text[at] == "{":
+                    found = _scan(text, at)
+                    if found is not None:
+                        value, at = found
+                        yield value
+                        continue
+            for token, after in self._tokenizer.feed(data, at):
+                at = after
+                ended, value = self._take(token)
+                if ended:
+                    yield value
+                    break
+            else:
+                return
+
+    def _take(self, token: bytes | LexicalError) -> tuple[bool, object]:
+        """Add a token to the message: whether it ended, and with what."""
+        try:
+            if isinstance(token, LexicalError):
+                raise QmpError(f"JSON parse error, stray '{_shown(token.text)}'")
+            if not self._balanced_by(token):
+                return False, None
+            value: object = parse(self._tokens)
+        except QmpError as error:
+            value = error
+        self._tokens.clear()
+        self._braces = self._brackets = self._bytes = 0
+        return True, value
+
+    def _balanced_by(self, token: bytes) -> bool:
+        """Count `token` in; True when the message is complete. Kinds of brackets are counted, not matched."""
+        if token in (b"{", b"}"):
+            self._braces += 1 if token == b"{" else -1
+        elif token in (b"[", b"]"):
+            self._brackets += 1 if token == b"[" else -1
+        self._bytes += len(token)
+        if self._bytes > TOKEN_BYTES_MAX:
+            raise QmpError("JSON token size limit exceeded")
+        if len(self._tokens) >= TOKENS_MAX:
+            raise QmpError("JSON token count limit exceeded")
+        if self._braces + self._brackets > NESTING_MAX:
+            raise QmpError("JSON nesting depth limit exceeded")
+        self._tokens.append(token)
+        open_ones = self._braces > 0 or self._brackets > 0
+        return not open_ones or self._braces < 0 or self._brackets < 0
+
+
+class _Doubt(Exception):
+    """C json may read this differently from QEMU."""
+
+
+def _doubt(_: str) -> object:
+    raise _Doubt
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 18:  # may leave 64 bits
+        raise _Doubt
+    return int(digits)
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _Doubt  # a duplicate key, which C json lets pass
+    return members
+
+
+class _Dialect:
+    """The options C json's scanner is made with."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = staticmethod(_members)
+    parse_float = staticmethod(_doubt)
+    parse_int = staticmethod(_integer)
+    parse_constant = staticmethod(_doubt)
+    memo: dict[str, str] = {}
+
+
+_scanner = json_scanner.c_make_scanner(_Dialect())  # type: ignore[attr-defined]  # the stub lists only the public name
+
+
+def _scan(text: str, at: int) -> tuple[object, int] | None:
+    """The object at `at` and the position behind it; None when the exact path must look."""
+    try:
+        value, end = _scanner(text, at)
+    except (_Doubt, StopIteration, ValueError, RecursionError):
+        return None
+    if end - at > _DEEP_BYTES and text.count("{", at, end) + text.count("[", at, end) > NESTING_MAX:
+        return None  # maybe too deep, maybe only wide
+    return value, end
+
+
+def _shown(stray: bytes) -> str:
+    """A stray token as QEMU shows it: a C string, so it ends at NUL; each ill-formed sequence becomes U+FFFD."""
+    text = stray.partition(b"\0")[0]
+    if text.isascii():
+        return text.decode("ascii")
+    shown = []
+    while text:
+        size = 1
+        if text[0] >= 0xC0:  # a lead byte, with as many continuation bytes as it asks for and there are
+            wanted = 8 - (text[0] ^ 0xFF).bit_length() if text[0] < 0xFE else 1
+            while size < min(wanted, len(text)) and 0x80 <= text[size] < 0xC0:
+                size += 1
+        try:
+            shown.append(decode_utf8(text[:size]))
+        except QmpError:
+            shown.append("\ufffd")
+        text = text[size:]
+    return "".join(shown)

@@ -1,0 +1,35 @@
+"""The order in which QEMU prints the members of an object: by hash bucket, newest first within one.
+
+A QDict is a hash table of 512 buckets; printing walks them in order (facts/qmp-wire.md §1.3). Clients may not depend on
+it, and some do; logs and recordings compare equal only with it.
+"""
+
+from __future__ import annotations
+
+BUCKETS = 512
+_HASH_SEED, _HASH_FACTOR, _HASH_ADD = 0x238F13AF, 1103515243, 12345
+_CACHED_MAX = 4096
+_cache: dict[str, int] = {}
+
+
+def bucket(key: str) -> int:
+    """The bucket of a member name."""
+    found = _cache.get(key)
+    if found is None:
+        name = key.encode("utf-8", "surrogatepass")
+        value = _HASH_SEED * len(name)
+        for index, byte in enumerate(name):
+            value += byte << (index * 5 % 24)
+        found = ((_HASH_FACTOR * (value & 0xFFFFFFFF) + _HASH_ADD) & 0xFFFFFFFF) % BUCKETS
+        if len(_cache) < _CACHED_MAX:
+            _cache[key] = found
+    return found
+
+
+def ordered(members: dict[str, object]) -> list[tuple[str, object]]:
+    """The members as QEMU prints them; `members` is in order of insertion."""
+    rows = list(members.items())
+    if len(rows) > 1:
+        rows.reverse()  # newest first within a bucket; the sort is stable
+        rows.sort(key=lambda row: bucket(row[0]))
+    return rows

@@ -1,0 +1,159 @@
+"""qmp.session: negotiation, order of bytes, what survives a client (facts/qmp-wire.md §2, §6, §11, §12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from qmpemu.qmp.schema import Schema
+from qmpemu.qmp.session import Session
+
+GREETING = b'{"QMP": {}}'
+
+
+class Rig:
+    """A session whose command `stop` raises an event and `quit` finishes it."""
+
+    def __init__(self, pretty: bool = False) -> None:
+        self.ran: list[str] = []
+        names = {"stop", "quit", "query-status", "yank"}
+        self.session = Session(
+            GREETING, self.execute, commands=names.__contains__, oob="yank".__eq__, pretty=pretty
+        )
+        self.session.open()
+
+    def execute(self, name: str, arguments: dict[str, object]) -> object:
+        self.ran.append(name)
+        self.session.send_event(b'{"event": "E"}')
+        if name == "quit":
+            self.session.finish()
+        return {}
+
+    def say(self, data: bytes) -> list[bytes]:
+        self.session.receive(data)
+        return self.session.take().split(b"\r\n")[:-1]
+
+
+NEGOTIATE = b'{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}'
+
+
+def test_the_greeting_comes_at_each_connect_and_nothing_survives() -> None:
+    """A new client is greeted and must negotiate; a half-read message of the former one is gone."""
+    rig = Rig()
+    assert rig.say(NEGOTIATE + b'{"execute":"sto') == [GREETING, b'{"return": {}}']
+    rig.session.close()
+    rig.session.open()
+    assert rig.say(b"")[0] == GREETING
+    assert b"Expecting capabilities negotiation" in rig.say(b'{"execute":"stop"}')[0]
+    assert rig.ran == []
+
+
+def test_events_before_negotiation_are_lost() -> None:
+    """They are not queued either."""
+    rig = Rig()
+    rig.session.send_event(b'{"event": "EARLY"}')
+    assert rig.say(NEGOTIATE) == [GREETING, b'{"return": {}}']
+
+
+def test_an_event_of_a_command_stands_before_its_reply() -> None:
+    """Also in a pipelined batch, each with its own."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    event = b'{"event": "E"}'
+    assert rig.say(b'{"execute":"stop","id":1}{"execute":"stop","id":2}') == [
+        event,
+        b'{"return": {}, "id": 1}',
+        event,
+        b'{"return": {}, "id": 2}',
+    ]
+
+
+def test_nothing_is_run_behind_the_end() -> None:
+    """Commands behind quit get no answer and are not run."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    assert rig.say(b'{"execute":"quit"}{"execute":"stop"}') == [b'{"event": "E"}', b'{"return": {}}']
+    assert rig.say(b'{"execute":"stop"}') == []
+    assert rig.ran == ["quit"]
+
+
+@pytest.mark.parametrize(
+    ("data", "reply"),
+    [
+        (
+            b'{"exec-oob":"stop","id":1}',
+            b'{"id": 1, "error": {"class": "GenericError", "desc": "The command stop does not support OOB"}}',
+        ),
+        (
+            b'{"exec-oob":"nope"}',
+            b'{"error": {"class": "CommandNotFound", "desc": "The command nope has not been found"}}',
+        ),
+        (
+            b'{"exec-oob":1}',
+            b'{"error": {"class": "GenericError", "desc": "QMP input member \'exec-oob\' must be a string"}}',
+        ),
+        (
+            b'{"exec-oob":"yank","execute":"stop"}',
+            b'{"error": {"class": "GenericError", "desc": "QMP input member \'execute\' clashes with \'exec-oob\'"}}',
+        ),
+    ],
+)
+def test_out_of_band(data: bytes, reply: bytes) -> None:
+    """exec-oob once enabled: only commands that allow it; texts as measured."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    assert rig.say(data) == [reply]
+
+
+def test_out_of_band_command_that_allows_it_runs() -> None:
+    """yank may be sent out of band."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    assert rig.say(b'{"exec-oob":"yank","id":7}')[-1] == b'{"return": {}, "id": 7}'
+
+
+def test_capabilities_fall_back_to_none_at_each_connection() -> None:
+    """oob enabled by one client is off for the next."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    rig.session.open()
+    rig.say(b'{"execute":"qmp_capabilities"}')
+    assert b"'exec-oob' is unexpected" in rig.say(b'{"exec-oob":"yank"}')[0]
+
+
+NEGOTIATION_ERRORS = [
+    (b'{"enable":["nope"]}', b"Parameter 'null' does not accept value 'nope'"),
+    (b'{"enable":[1]}', b"Invalid parameter type for 'enable[0]', expected: string"),
+    (b'{"enable":"oob"}', b"Invalid parameter type for 'enable', expected: array"),
+    (b'{"enable":null}', b"Invalid parameter type for 'enable', expected: array"),
+    (b'{"foo":1}', b"Parameter 'foo' is unexpected"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "desc"), NEGOTIATION_ERRORS)
+def test_failed_negotiation_leaves_it_open(arguments: bytes, desc: bytes) -> None:
+    """After a refused negotiation a correct one works."""
+    rig = Rig()
+    rig.session.take()
+    assert rig.say(b'{"execute":"qmp_capabilities","arguments":' + arguments + b"}") == [
+        b'{"error": {"class": "GenericError", "desc": "' + desc + b'"}}'
+    ]
+    assert rig.say(NEGOTIATE) == [b'{"return": {}}']
+
+
+def test_pretty_monitors_lay_out_everything() -> None:
+    """Greeting, events and replies have the same layout."""
+    rig = Rig(pretty=True)
+    rig.session.receive(NEGOTIATE + b'{"execute":"stop"}')
+    empty = b'{\r\n    "return": {\r\n    }\r\n}\r\n'
+    greeting, event = b'{\r\n    "QMP": {\r\n    }\r\n}\r\n', b'{\r\n    "event": "E"\r\n}\r\n'
+    assert rig.session.take() == greeting + empty + event + empty
+
+
+def test_device_add_takes_any_member(schema: Schema, fresh: Callable[[], Session]) -> None:
+    """device_add's members depend on the device; other commands refuse what they do not declare."""
+    schema.check("device_add", {"driver": "x", "anything": [1]})
+    session = fresh()
+    session.receive(b'{"execute":"query-name","arguments":{"anything":1}}')
+    assert b"Parameter 'anything' is unexpected" in session.take()
