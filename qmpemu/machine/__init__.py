@@ -1,0 +1,1 @@
+"""The hardware side of one machine: run state, request flags, processor, devices."""

@@ -1,0 +1,105 @@
+"""What devices see of disks: block nodes by node-name, and which device sits on which node.
+
+The machine reads no image data. What a node shows of its image (sizes, format) comes from the host.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.host import Host, Image
+
+PROTOCOLS = ("file", "host_device", "host_cdrom")
+"""Drivers that hold a path of the host."""
+
+DISK_DRIVERS = {
+    "ide-hd": False,
+    "ide-cd": True,
+    "scsi-hd": False,
+    "scsi-cd": True,
+    "scsi-block": False,
+    "virtio-blk-pci": False,
+    "virtio-blk-pci-transitional": False,
+    "virtio-blk-pci-non-transitional": False,
+    "usb-storage": False,
+    "nvme": False,
+    "floppy": True,
+}
+"""Device drivers that have a drive, and whether its medium can be taken out."""
+
+
+class Node:
+    """One block node: a driver over a file or over another node."""
+
+    __slots__ = ("driver", "file", "image", "name", "options", "path", "read_only")
+
+    def __init__(self, options: dict[str, object], file: Node | None, image: Image, path: str) -> None:
+        self.options = options
+        self.driver = str(options["driver"])
+        self.name = str(options["node-name"])
+        self.file = file
+        self.image = image
+        self.path = path
+        """The file at the bottom of this node."""
+        self.read_only = options.get("read-only") in (True, "on")
+
+
+class Drive:
+    """A device's drive. node: what is in it, None for an empty tray."""
+
+    __slots__ = ("node", "qdev", "removable", "tray_open")
+
+    def __init__(self, qdev: str, node: Node | None, *, removable: bool) -> None:
+        self.qdev = qdev
+        self.node = node
+        self.removable = removable
+        self.tray_open = False
+
+
+class Blocks:
+    """All nodes and drives of a machine, in order of creation."""
+
+    __slots__ = ("_host", "drives", "nodes")
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.nodes: dict[str, Node] = {}
+        self.drives: list[Drive] = []
+
+    def add_node(self, options: dict[str, object]) -> Node:
+        """Add what a -blockdev describes, its inline `file` node included. Raises Refused."""
+        file: Node | None = None
+        below = options.get("file")
+        if isinstance(below, dict):
+            file = self.add_node({"node-name": f"#block{len(self.nodes)}", **below})
+        elif isinstance(below, str):
+            file = self.find(below)
+        path = str(options.get("filename", "")) if file is None else file.path
+        driver = str(options["driver"])
+        try:
+            image = self._host.image("raw" if driver in PROTOCOLS else driver, path)
+        except OSError as error:
+            raise Refused(f"Could not open '{path}': {error.strerror}") from None
+        node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
+        return node
+
+    def find(self, name: str) -> Node:
+        """The node of that name. Raises Refused."""
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise Refused(f"Cannot find device='' nor node-name='{name}'") from None
+
+    def plug(self, device: dict[str, object]) -> None:
+        """Give a new device its drive, if its driver has one. Raises Refused."""
+        removable = DISK_DRIVERS.get(str(device["driver"]))
+        if removable is None:
+            return
+        drive = device.get("drive")
+        node = self.find(str(drive)) if drive is not None else None
+        qdev = str(device.get("id", ""))
+        if str(device["driver"]).startswith("virtio-blk"):  # the drive belongs to the device behind the bus
+            qdev = f"/machine/peripheral/{qdev}/virtio-backend"
+        self.drives.append(Drive(qdev, node, removable=removable))

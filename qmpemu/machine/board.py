@@ -1,0 +1,271 @@
+"""The board: request flags, served in QEMU's fixed order. Commands and registers only ask; `serve` acts.
+
+    request_*()  ──flag──>  serve():  suspend, shutdown, reset, wakeup, powerdown      (facts/windows-acpi.md §3)
+
+Flags do not count: two presses before one serve() are one. What a served request does depends on `-action`,
+`-no-reboot` and `-no-shutdown` (facts/qmp-wire.md §8), which are settings of `Actions`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qmpemu.core.facts import Bus, Fact
+from qmpemu.core.table import Refused
+from qmpemu.machine.runstate import PRELAUNCH, RUN_STATES, RUNNING, SHUTDOWN, SUSPENDED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.acpi import FixedHardware
+    from qmpemu.core.clock import MachineClock
+    from qmpemu.machine.processor import Processor
+
+
+class PowerdownRequested(Fact):
+    """The host pressed the power button (QMP event POWERDOWN)."""
+
+
+class MachineShutDown(Fact):
+    """The machine was shut down. guest: by the guest itself; reason: QEMU's ShutdownCause. stays: -no-shutdown."""
+
+    guest: bool
+    reason: str
+    stays: bool
+
+
+class MachineReset(Fact):
+    """The machine was reset. guest and reason as in MachineShutDown."""
+
+    guest: bool
+    reason: str
+
+
+class MachineStopped(Fact):
+    """The virtual CPUs stand still."""
+
+
+class MachineResumed(Fact):
+    """The virtual CPUs run (again)."""
+
+
+class MachineSuspended(Fact):
+    """The guest entered S3."""
+
+
+class MachineSuspendedToDisk(Fact):
+    """The guest entered S4; a shutdown follows."""
+
+
+class MachineWoken(Fact):
+    """The guest left S3."""
+
+
+class NmiInjected(Fact):
+    """A non-maskable interrupt was sent to the first processor."""
+
+
+ACTION_VALUES = {
+    "reboot": ("reset", "shutdown"),
+    "shutdown": ("poweroff", "pause"),
+    "panic": ("poweroff", "pause", "exit-failure", "none"),
+    "watchdog": ("reset", "poweroff", "shutdown", "pause", "debug", "none", "inject-nmi"),
+}
+"""The values of each `-action` key (QAPI RebootAction, ShutdownAction, PanicAction, WatchdogAction)."""
+
+
+class Actions:
+    """What the machine does on reboot, shutdown, panic and watchdog expiry; changed by `set-action` at any time."""
+
+    __slots__ = ("panic", "reboot", "shutdown", "watchdog")
+
+    def __init__(self) -> None:
+        self.reboot, self.shutdown, self.panic, self.watchdog = "reset", "poweroff", "poweroff", "reset"
+
+
+class Request:
+    """A raised flag: who asked (the guest or the host), QEMU's word for why, and the fact that led to it."""
+
+    __slots__ = ("cause", "guest", "reason")
+
+    def __init__(self, guest: bool, reason: str, cause: Fact | None) -> None:
+        self.guest = guest
+        self.reason = reason
+        self.cause = cause
+
+
+class Board:
+    """Run state, request flags and the wiring between registers, processor and clock of one machine.
+
+    acpi is None on `-machine none`, which has neither a button nor a processor to wake.
+    """
+
+    __slots__ = (
+        "_facts",
+        "_requests",
+        "_serving",
+        "acpi",
+        "actions",
+        "clock",
+        "exit_status",
+        "processor",
+        "runstate",
+    )
+
+    def __init__(
+        self, facts: Bus, clock: MachineClock, acpi: FixedHardware | None, processor: Processor
+    ) -> None:
+        self._facts = facts
+        self._requests: dict[str, Request] = {}
+        self._serving = False
+        self.clock = clock
+        self.acpi = acpi
+        self.processor = processor
+        self.actions = Actions()
+        self.runstate = PRELAUNCH
+        self.exit_status: int | None = None
+        """The process's exit status once the machine has ended for good; None while it lives."""
+        if acpi is not None:
+            acpi.on_sci = processor.sci_changed
+            acpi.on_sleep = self._sleep
+            acpi.on_reset = lambda: self.request_reset(guest=True, reason="guest-reset")
+
+    # --- requests: set a flag, nothing else -------------------------------------------------------------------
+
+    def request_shutdown(self, *, guest: bool, reason: str) -> None:
+        """Ask for the end of the machine; `reason` is a QEMU ShutdownCause."""
+        self._request("shutdown", guest=guest, reason=reason)
+
+    def request_reset(self, *, guest: bool, reason: str) -> None:
+        """Ask for a reset, which -no-reboot turns into a shutdown."""
+        kind = "shutdown" if self.actions.reboot == "shutdown" else "reset"
+        self._request(kind, guest=guest, reason=reason)
+
+    def request_powerdown(self) -> None:
+        """Press the power button."""
+        self._request("powerdown")
+
+    def request_wakeup(self) -> None:
+        """Wake the machine from S3. Raises Refused outside of it."""
+        if self.runstate != SUSPENDED:
+            raise Refused("Unable to wake up: guest is not in suspended state")
+        self._request("wakeup")
+
+    def _request(self, kind: str, *, guest: bool = False, reason: str = "") -> None:
+        self._requests[kind] = Request(guest, reason, self._facts.cause)
+
+    # --- serving ----------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Serve every pending request, in QEMU's order, until none is left or the machine has ended."""
+        if not self._requests or self._serving:
+            return
+        self._serving = True
+        try:
+            while self._requests and self.exit_status is None:
+                self._serve_round()
+        finally:
+            self._serving = False
+
+    def _serve_round(self) -> None:
+        for kind, serve in self._ORDER:
+            request = self._requests.pop(kind, None)
+            if request is not None and self.exit_status is None:
+                self._facts.run(request.cause, partial(serve, self, request))
+
+    def _serve_suspend(self, request: Request) -> None:
+        self._move("suspend")
+        self.clock.stop()
+        self._facts.chain(MachineSuspended())
+
+    def _serve_shutdown(self, request: Request) -> None:
+        reason = request.reason
+        stays = self.actions.shutdown == "pause" and reason not in ("host-qmp-quit", "host-signal")
+        if reason == "suspend-disk":
+            self._facts.chain(MachineSuspendedToDisk())
+            reason = "guest-shutdown"
+        self._facts.chain(MachineShutDown(guest=request.guest, reason=reason, stays=stays))
+        self.processor.reset()
+        if stays:
+            self._halt("shutdown")
+        else:
+            self.clock.stop()
+            self.exit_status = 0
+
+    def _serve_reset(self, request: Request) -> None:
+        if self.acpi is not None:
+            self.acpi.reset()
+        self.processor.reset()
+        self._facts.chain(MachineReset(guest=request.guest, reason=request.reason))
+        self._move("reset")
+        if self.runstate == RUNNING:
+            self.processor.start()
+        else:
+            self.clock.stop()
+
+    def _serve_wakeup(self, request: Request) -> None:
+        self._move("wakeup")
+        if self.acpi is not None:
+            self.acpi.reset()  # x86 wakes by a machine reset that keeps memory: PM1 is cleared first
+            self.acpi.program_pm_base()
+            self.acpi.wake()
+        self._facts.chain(MachineWoken())
+        self.clock.start()
+        self.processor.wake()
+
+    def _serve_powerdown(self, request: Request) -> None:
+        self._facts.chain(PowerdownRequested())
+        if self.acpi is not None:
+            self.acpi.press_power_button()
+
+    _ORDER = (
+        ("suspend", _serve_suspend),
+        ("shutdown", _serve_shutdown),
+        ("reset", _serve_reset),
+        ("wakeup", _serve_wakeup),
+        ("powerdown", _serve_powerdown),
+    )
+
+    # --- run state --------------------------------------------------------------------------------------------
+
+    def cont(self) -> None:
+        """Let the processors run. Raises Refused in a state that needs a reset first."""
+        if self.runstate == SHUTDOWN:
+            raise Refused("Resetting the Virtual Machine is required")
+        before = self.runstate
+        self._move("cont")
+        if self.runstate != before:
+            self._facts.chain(MachineResumed())
+            self.clock.start()
+            self.processor.start()
+
+    def stop(self) -> None:
+        """Let the processors stand still; nothing happens where they already do."""
+        self._halt("stop")
+
+    def inject_nmi(self) -> None:
+        """Send an NMI to the processor. Raises Refused on a machine that has none."""
+        if self.acpi is None:
+            raise Refused("this feature or command is not currently supported")
+        self._facts.chain(NmiInjected())
+        self.processor.nmi()
+
+    def _halt(self, given: str) -> None:
+        was_running = self.runstate == RUNNING
+        self._move(given)
+        self.clock.stop()
+        if was_running:
+            self._facts.chain(MachineStopped())
+
+    def _move(self, given: str) -> None:
+        self.runstate = RUN_STATES.next(self.runstate, given)
+
+    def _sleep(self, state: str) -> None:
+        if state == "S3":
+            self._request("suspend", guest=True)
+        else:
+            self.request_shutdown(guest=True, reason="guest-shutdown" if state == "S5" else "suspend-disk")
+
+
+def system_wakeup_supported(acpi: FixedHardware | None) -> bool:
+    """Whether `system_wakeup` can ever work: the machine has S3."""
+    return acpi is not None and not acpi.s3_disabled

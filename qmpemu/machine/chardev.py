@@ -1,0 +1,49 @@
+"""Character devices: what the command line asked for, and what query-chardev tells of them.
+
+The edge opens the real sockets, terminals and files; this is the machine's view of them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Chardev:
+    """One -chardev (or what -qmp and -serial imply). `options` holds the back end's options by QEMU's names."""
+
+    __slots__ = (
+        "backend",
+        "describe",
+        "frontend_open",
+        "label",
+        "on_connected",
+        "options",
+        "receive",
+        "write",
+    )
+
+    def __init__(self, label: str, backend: str, options: dict[str, str]) -> None:
+        self.label = label
+        self.backend = backend
+        self.options = options
+        self.frontend_open = False
+        """Whether a front end (a monitor, a guest program behind a virtio-serial port) holds this device."""
+        self.describe: Callable[[], str] = lambda: backend
+        """The device as query-chardev's `filename` shows it; the edge sets it once the device is open."""
+        self.write: Callable[[bytes], None] = _nowhere
+        """Send bytes out of the back end; wired by the edge."""
+        self.receive: Callable[[bytes], None] = _nowhere
+        """Bytes that came in at the back end; wired by the front end."""
+        self.on_connected: Callable[[bool], None] = _nowhere
+        """A client came to or left the back end; wired by the front end."""
+
+    def on(self, option: str, default: bool) -> bool:
+        """A boolean option (QEMU spells them on/off, yes/no, true/false, y/n)."""
+        value = self.options.get(option)
+        return default if value is None else value in ("on", "yes", "true", "y")
+
+
+def _nowhere(_: object) -> None:
+    """Nobody listens."""

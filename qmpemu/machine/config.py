@@ -1,0 +1,49 @@
+"""What a machine is built from: the command line or the Python API, already parsed. Pure data."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.chardev import Chardev
+
+NO_UUID = "00000000-0000-0000-0000-000000000000"
+
+
+class MachineConfig:
+    """One machine's configuration, QEMU's option names and units (memory in bytes)."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self.uuid = NO_UUID
+        self.machine = "pc-i440fx-7.2"
+        """The machine type, aliases resolved (`q35` is `pc-q35-7.2`)."""
+        self.accel = "tcg"
+        self.cpu = "qemu64"
+        self.cpus = 1
+        self.cpus_max = 1
+        self.topology = (1, 1, 1)
+        """sockets, cores, threads: their product is cpus_max."""
+        self.memory_bytes = 128 << 20
+        self.start_paused = False
+        self.s3_disabled = False
+        self.s4_disabled = False
+        self.actions: dict[str, str] = {}
+        self.chardevs: list[Chardev] = []
+        self.devices: list[dict[str, object]] = []
+        """-device: members as in device_add; `driver` is always there."""
+        self.objects: list[dict[str, object]] = []
+        self.blockdevs: list[dict[str, object]] = []
+        self.netdevs: list[dict[str, object]] = []
+        self.guest: str | None = None
+        """The simulated guest, or None for the default one; settings are its Windows' names."""
+        self.settings: dict[str, str] = {}
+        self.seed = "0"
+        self.not_emulated: list[str] = []
+        """Options that were accepted because QEMU has them, and that change nothing here."""
+
+    @property
+    def family(self) -> str:
+        """Which recorded machine this is like: `none`, `q35` or `pc`."""
+        if self.machine == "none":
+            return "none"
+        return "q35" if "q35" in self.machine else "pc"

@@ -1,0 +1,40 @@
+"""What a machine needs of the host it runs on. The edge answers for real; this base answers for a machine in a test."""
+
+from __future__ import annotations
+
+
+class Image:
+    """A disk image as far as a device shows it. Sizes in bytes; `details` are the format's own members."""
+
+    __slots__ = ("actual_bytes", "cluster_bytes", "details", "file_bytes", "virtual_bytes")
+
+    def __init__(
+        self,
+        *,
+        virtual_bytes: int,
+        file_bytes: int,
+        actual_bytes: int,
+        cluster_bytes: int | None = None,
+        details: dict[str, object] | None = None,
+    ) -> None:
+        self.virtual_bytes = virtual_bytes
+        self.file_bytes = file_bytes
+        self.actual_bytes = actual_bytes
+        self.cluster_bytes = cluster_bytes
+        self.details = details
+
+
+class Host:
+    """A host without threads, files or a wall clock: the same answers every time."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Wall time: seconds since 1970, microseconds."""
+        return (0, 0)
+
+    def thread_id(self, name: str) -> int:
+        """The thread that stands for `name` (`CPU 0`, `iothread1`); one each, created at first need."""
+        return 0
+
+    def image(self, driver: str, path: str) -> Image:
+        """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""
+        return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)

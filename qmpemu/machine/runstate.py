@@ -1,0 +1,40 @@
+"""The run state of a machine: which moves are legal, as one table (measured: facts/qmp-wire.md §7).
+
+    prelaunch ──cont──> running <──cont── paused        running ──suspend──> suspended ──wakeup──> running
+        ^                 │  └────stop────^                │
+        └────reset────────┼── paused, suspended, shutdown  └──shutdown (-no-shutdown)──> shutdown
+
+A command that is legal but changes nothing (`stop` while paused) is a move to the same state.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Table
+
+PRELAUNCH, RUNNING, PAUSED, SUSPENDED = "prelaunch", "running", "paused", "suspended"
+SHUTDOWN, PANICKED = "shutdown", "guest-panicked"
+
+RUN_STATES = Table(
+    "the machine",
+    {
+        PRELAUNCH: {"cont": RUNNING, "stop": PRELAUNCH, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+        RUNNING: {
+            "cont": RUNNING,
+            "stop": PAUSED,
+            "reset": RUNNING,
+            "suspend": SUSPENDED,
+            "shutdown": SHUTDOWN,
+            "panic": PANICKED,
+        },
+        PAUSED: {"cont": RUNNING, "stop": PAUSED, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+        SUSPENDED: {
+            "cont": SUSPENDED,
+            "stop": SUSPENDED,
+            "reset": PRELAUNCH,
+            "wakeup": RUNNING,
+            "shutdown": SHUTDOWN,
+        },
+        SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+        PANICKED: {"cont": RUNNING, "stop": PANICKED, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+    },
+)
