@@ -1,0 +1,104 @@
+"""profile: the shipped recording of Debian's QEMU 7.2, read a file at a time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qmpemu.edge import shipped
+from qmpemu.edge.keyval import OptionError
+from qmpemu.profile import Profile, RecordedError, reply_file
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return shipped.profile(None)
+
+
+def test_the_greeting_is_the_recorded_bytes(profile: Profile) -> None:
+    """Byte for byte as the real QEMU greets."""
+    assert profile.greeting == (
+        b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, '
+        b'"package": "Debian 1:7.2+dfsg-7+deb12u18+b3"}, "capabilities": ["oob"]}}'
+    )
+    assert (profile.version, profile.kvm_present) == ({"major": 7, "minor": 2, "micro": 22}, True)
+
+
+def test_the_schema_has_what_was_counted(profile: Profile) -> None:
+    """216 commands and 52 events, as measured."""
+    kinds = [info["meta-type"] for info in json.loads(profile.schema_bytes())]
+    assert (kinds.count("command"), kinds.count("event")) == (216, 52)
+
+
+@pytest.mark.parametrize(
+    ("accel", "command", "arguments", "size"),
+    [
+        ("tcg", "query-qmp-schema", None, 207017),
+        ("tcg", "query-cpu-definitions", None, 34902),
+        ("tcg", "device-list-properties", {"typename": "virtio-blk-pci"}, 5938),
+        ("tcg", "qom-list-properties", {"typename": "max-x86_64-cpu"}, 18409),
+        ("tcg", "query-target", None, 49),
+    ],
+)
+def test_replies_have_the_measured_size(
+    profile: Profile, accel: str, command: str, arguments: dict[str, str] | None, size: int
+) -> None:
+    """What libvirt's probe asks has the bytes that were counted on the wire (facts/libvirt.md §2a, ids included)."""
+    reply = profile.reply("none", accel, command, arguments)
+    assert isinstance(reply, bytes)
+    assert abs(len(b'{"return": %b, "id": "libvirt-N"}' % reply) - size) <= 1
+    json.loads(reply)
+
+
+def test_a_recorded_refusal(profile: Profile) -> None:
+    """Errors are recorded with class and text."""
+    reply = profile.reply("none", "tcg", "device-list-properties", {"typename": "virtio-net-ccw"})
+    assert isinstance(reply, RecordedError)
+    assert (reply.cls, reply.desc) == ("DeviceNotFound", "Device 'virtio-net-ccw' not found")
+
+
+def test_what_was_not_recorded_is_none(profile: Profile) -> None:
+    """State is never recorded for a real machine, and unknown arguments find nothing."""
+    assert profile.reply("q35", "tcg", "query-pci", None) is None
+    assert profile.reply("none", "tcg", "device-list-properties", {"typename": "nope"}) is None
+
+
+def test_options_know_their_arity(profile: Profile) -> None:
+    """Options are recorded with whether they take an argument."""
+    options = profile.options()
+    wanted = {"S": False, "m": True, "M": True, "qmp": True, "daemonize": False, "hdb": True}
+    assert {name: options[name] for name in wanted} == wanted
+    assert len(options) > 100
+
+
+@pytest.mark.parametrize(
+    ("accel", "model"), [("tcg", "qemu64"), ("tcg", "max"), ("kvm", "host"), ("tcg", "unknown")]
+)
+def test_a_processor_has_its_bool_properties(profile: Profile, accel: str, model: str) -> None:
+    """Every bool property of a recorded processor has a recorded value: libvirt reads them all."""
+    cpu = profile.cpu(accel, model)
+    names = [row["name"] for row in cpu["properties"] if row["type"] == "bool"]
+    assert len(names) > 390
+    assert all(type(cpu["values"][name]) is bool for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (None, "replies/x/c.json"),
+        ({"typename": "VGA"}, "replies/x/c/typename=VGA.json"),
+        ({"b": 1, "a": {"d": False, "c": "h/o"}}, "replies/x/c/a.c=h~o,a.d=false,b=1.json"),
+    ],
+)
+def test_file_names_tell_the_arguments(arguments: dict[str, object] | None, name: str) -> None:
+    """A folder listing reads like a list of questions."""
+    assert reply_file("x", "c", arguments) == name
+
+
+def test_an_unknown_profile_is_one_sentence() -> None:
+    """What is wrong, and what would be right."""
+    with pytest.raises(
+        OptionError, match=r"there is no profile 'nope': give the path .* or one of qemu-7.2-debian12"
+    ):
+        shipped.profile("nope")
