@@ -1,0 +1,1 @@
+"""The software side: simulated guests. They see the machine only through `acpi` registers and its clock."""

@@ -1,0 +1,68 @@
+"""The guests by name. Light on purpose: a guest's own package is imported only by `check` and `load`.
+
+registry.names()                                  # ["windows-10", ...]
+registry.check("windows-10", {"VIDEOIDLE": "0"})  # raises GuestError with one sentence
+registry.load(name, settings, platform)           # the guest that boots on this platform
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from qmpemu.guests.guest import Guest, Platform
+
+DEFAULT = "windows-server-2022-cloud"
+
+NAMES = (
+    "windows-10",
+    "windows-10-cloud",
+    "windows-11",
+    "windows-11-cloud",
+    "windows-server-2016",
+    "windows-server-2016-cloud",
+    "windows-server-2019",
+    "windows-server-2019-cloud",
+    "windows-server-2022",
+    "windows-server-2022-cloud",
+)
+"""The presets of `windows.presets`; a test holds the two together."""
+
+
+class GuestError(Exception):
+    """A guest, setting or value that does not exist; the text is one sentence that says what would be valid."""
+
+
+def names() -> list[str]:
+    """Every guest, in the order to show them."""
+    return list(NAMES)
+
+
+def check(name: str, settings: Mapping[str, str]) -> None:
+    """Say whether `load` would take these. Raises GuestError."""
+    if name not in NAMES:
+        raise GuestError(f"guest '{name}' does not exist: {nearest(name, NAMES)}")
+    if settings:
+        from qmpemu.guests.windows import presets
+
+        presets.settings(name, settings)
+
+
+def load(name: str, settings: Mapping[str, str], platform: Platform) -> Guest:
+    """The guest `name` with its preset's settings changed by `settings`. Raises GuestError."""
+    check(name, {})
+    from qmpemu.guests.windows import presets
+
+    return presets.install(name, settings, platform)
+
+
+def nearest(given: str, valid: Iterable[str]) -> str:
+    """The end of an error sentence: the likeliest valid name, or all of them when none is like `given`."""
+    from difflib import get_close_matches
+
+    by_key = {name.casefold(): name for name in valid}
+    key = given.casefold()
+    holding = [name for name in by_key if all(part in name for part in key.split("-"))]  # windows-2022
+    found = get_close_matches(key, holding or by_key, n=1, cutoff=0.0 if holding else 0.5)
+    return f"did you mean '{by_key[found[0]]}'?" if found else f"valid are {', '.join(by_key.values())}"

@@ -1,0 +1,1 @@
+"""The simulated Windows: boots, obeys or ignores the power button, and shuts down in Windows' own order."""

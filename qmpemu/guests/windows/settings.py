@@ -1,0 +1,206 @@
+"""Every setting of the simulated Windows, under Windows' own name, with range, meaning and the grade of its source.
+
+Names in lower case are no Windows settings: they are durations and assumptions of the model. Grades are those of
+the fact file: A primary source, B secondary, C inferred, U not sourced (which is why it is a setting). The defaults
+are those of a stock server; `presets` lists what differs elsewhere.
+"""
+
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
+
+from qmpemu.guests.registry import GuestError, nearest
+
+HOUR_MS = 3_600_000
+
+
+def _choice(meaning: str, grade: str, values: dict[int, str]) -> Meta:
+    return Meta(ge=min(values), le=max(values), description=meaning, extra={"grade": grade, "values": values})
+
+
+def _switch(meaning: str, grade: str) -> Meta:
+    return _choice(meaning, grade, {0: "off", 1: "on"})
+
+
+def _count(meaning: str, grade: str, most: int, least: int = 0) -> Meta:
+    return Meta(ge=least, le=most, description=meaning, extra={"grade": grade})
+
+
+def _text(meaning: str, grade: str, pattern: str | None = None, valid: str = "any text") -> Meta:
+    return Meta(pattern=pattern, description=meaning, extra={"grade": grade, "valid": valid})
+
+
+BUTTON_ACTIONS = {0: "do nothing", 1: "sleep", 2: "hibernate", 3: "shut down", 4: "turn off the display"}
+"""PBUTTONACTION's index values (facts: windows-acpi 5)."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"QEMU_GA": "QEMU-GA"}):
+    """The settings of one installed Windows. Times end in the unit Windows uses for them: ms unless said."""
+
+    # --- power button and display
+    PBUTTONACTION: Annotated[
+        int,
+        _choice(
+            "What the power button does (SUB_BUTTONS, 7648efa3-...). Values A; the default of an edition is not "
+            "documented and dumps disagree (3, 1 and unset were seen)",
+            "B",
+            BUTTON_ACTIONS,
+        ),
+    ] = 3
+    SHUTDOWN: Annotated[
+        int,
+        _switch(
+            "Forced button shutdown (powercfg alias SHUTDOWN, 833a6b62-...): applications cannot refuse", "B"
+        ),
+    ] = 0
+    ShutdownWithoutLogon: Annotated[
+        int,
+        _switch(
+            "Whether a shutdown is allowed while nobody is logged on. Default 1 on clients, 0 on servers (A); that a "
+            "power button press is then discarded is said by a cloud vendor only (C3 of the mission)",
+            "A",
+        ),
+    ] = 0
+    VIDEOIDLE: Annotated[
+        int,
+        _count(
+            "Seconds without input until the display turns off, 0 never; a press then only lights it. On by default "
+            "on servers (B), the number is commonly quoted only",
+            "U",
+            86_400,
+        ),
+    ] = 600
+
+    # --- applications
+    HungAppTimeout: Annotated[
+        int, _count("How long an application may take to answer WM_QUERYENDSESSION, in ms", "A", HOUR_MS)
+    ] = 5000
+    WaitToKillAppTimeout: Annotated[
+        int,
+        _count(
+            "How long an application may take to end after WM_ENDSESSION, in ms. Sources conflict: 5000 and 20000",
+            "A",
+            HOUR_MS,
+        ),
+    ] = 5000
+    AutoEndTasks: Annotated[
+        int, _switch("End applications that hang or refuse, without asking. Meaning A, default 0 B", "B")
+    ] = 0
+
+    # --- services
+    WaitToKillServiceTimeout: Annotated[
+        int,
+        _count(
+            "How long services may take to stop after SERVICE_CONTROL_SHUTDOWN, in ms. Microsoft's text says about "
+            "20000 (A), newer systems show 5000 (B)",
+            "B",
+            HOUR_MS,
+        ),
+    ] = 5000
+    PreshutdownOrder: Annotated[
+        str,
+        _text(
+            "Services that get SERVICE_CONTROL_PRESHUTDOWN one after the other, in this order, separated by `;` "
+            "(a REG_MULTI_SZ; existence A, this content recalled)",
+            "U",
+            r"^[^;]*(;[^;]+)*$",
+            "service names separated by ';'",
+        ),
+    ] = "DeviceInstall;UsoSvc;gpsvc;TrustedInstaller"
+    preshutdown_timeout_ms: Annotated[
+        int,
+        _count(
+            "The preshutdown time-out of a service that sets none: 10000 from build 15063 on, before 180000",
+            "A",
+            HOUR_MS,
+        ),
+    ] = 10_000
+
+    # --- log-on
+    AutoAdminLogon: Annotated[
+        int,
+        _switch(
+            "Log DefaultUserName on at the end of the boot (Winlogon). Off in Windows; a client preset's "
+            "assumption that somebody works there turns it on",
+            "U",
+        ),
+    ] = 0
+    DefaultUserName: Annotated[
+        str, _text("The user that AutoAdminLogon logs on", "U", r"^.{1,20}$", "1 to 20 characters")
+    ] = "Administrator"
+    ComputerName: Annotated[
+        str,
+        _text(
+            "The NetBIOS name of the computer", "U", r"^[A-Za-z0-9-]{1,15}$", "1 to 15 letters, digits or '-'"
+        ),
+    ] = "WIN-QMPEMU"
+
+    # --- crash
+    AutoReboot: Annotated[
+        int,
+        _switch("Restart after a bugcheck (CrashControl). Its default could not be read at the source", "U"),
+    ] = 1
+    crash_dump_ms: Annotated[int, _count("How long writing the memory dump takes", "U", HOUR_MS)] = 10_000
+
+    # --- guest agent
+    QEMU_GA: Annotated[
+        Literal["running", "stopped", "absent"],
+        Meta(
+            description="The QEMU guest agent service: absent in a stock Windows, it comes with virtio-win",
+            extra={"grade": "C"},
+        ),
+    ] = "absent"
+
+    # --- durations of the model
+    boot_firmware_ms: Annotated[int, _count("Power-on self test", "U", HOUR_MS)] = 3_000
+    boot_loader_ms: Annotated[int, _count("Boot manager and loader", "U", HOUR_MS)] = 1_500
+    boot_kernel_ms: Annotated[
+        int, _count("Early kernel, until OSPM takes over the power button", "U", HOUR_MS)
+    ] = 4_000
+    boot_services_ms: Annotated[int, _count("Service start, until the log-on screen", "U", HOUR_MS)] = 6_000
+    logon_ms: Annotated[int, _count("From a log-on to the desktop", "U", HOUR_MS)] = 2_000
+    boot_jitter_percent: Annotated[
+        int, _count("How far each boot duration may vary, drawn from the machine's seed", "U", 90)
+    ] = 0
+    wake_firmware_ms: Annotated[int, _count("From wake-up to OSPM, on return from S3", "U", HOUR_MS)] = 500
+    hibernate_ms: Annotated[int, _count("Writing hiberfil.sys", "U", HOUR_MS)] = 5_000
+    volume_flush_ms: Annotated[int, _count("Writing a volume's buffers out at shutdown", "U", HOUR_MS)] = 300
+
+
+def names() -> list[str]:
+    """Every setting, under the name users give."""
+    return list(Settings.__struct_encode_fields__)
+
+
+def meta(name: str) -> tuple[Any, Meta]:
+    """The type and the description of a setting by its name. Raises KeyError."""
+    fields = dict(zip(Settings.__struct_encode_fields__, Settings.__struct_fields__, strict=True))
+    kind, *metadata = get_args(get_type_hints(Settings, include_extras=True)[fields[name]])
+    return kind, metadata[0]
+
+
+def valid(name: str) -> str:
+    """What a setting can be, as the end of a sentence."""
+    kind, about = meta(name)
+    extra = about.extra or {}
+    if "values" in extra:
+        return ", ".join(f"{value} ({text})" for value, text in extra["values"].items())
+    if kind is int:
+        return f"a whole number from {about.ge} to {about.le}"
+    return str(extra.get("valid")) if kind is str else ", ".join(get_args(kind))
+
+
+def build(guest: str, preset: dict[str, object], given: dict[str, str]) -> Settings:
+    """Settings from a preset's differences and a user's texts. Raises GuestError."""
+    known = names()
+    for name in given:
+        if name not in known:
+            raise GuestError(f"setting '{name}' of guest '{guest}' does not exist: {nearest(name, known)}")
+    try:
+        return msgspec.convert({**preset, **given}, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        raise GuestError(
+            f"setting {name} of guest '{guest}' cannot be '{given.get(name)}': valid is {valid(name)}"
+        ) from None

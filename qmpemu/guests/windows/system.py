@@ -1,0 +1,94 @@
+"""What every part of the simulated Windows shares: platform, settings, its activities, and the phase of its life.
+
+firmware -> boot loader -> kernel start -> services start -> running -> shutting down -> off | halted | restarting
+                                              running -> falling asleep -> asleep -> waking -> running
+                                              any of them with a kernel -> crash screen
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qmpemu.core.clock import NS_PER_MS
+from qmpemu.core.facts import Fact
+from qmpemu.core.table import Table
+from qmpemu.guests.activity import Activities
+
+if TYPE_CHECKING:
+    from qmpemu.guests.guest import Platform
+    from qmpemu.guests.windows.settings import Settings
+
+OFF, FIRMWARE, LOADER, KERNEL, SERVICES = "off", "firmware", "boot loader", "kernel start", "services start"
+RUNNING, STOPPING, HALTED, RESTARTING = "running", "shutting down", "halted", "restarting"
+FALLING_ASLEEP, ASLEEP, HIBERNATED, WAKING = "falling asleep", "asleep", "hibernated", "waking"
+CRASHED = "crash screen"
+
+LIFE = Table(
+    "Windows",
+    {
+        OFF: {"power good": FIRMWARE},
+        FIRMWARE: {"self test done": LOADER},
+        LOADER: {"kernel loaded": KERNEL},
+        KERNEL: {"OSPM on": SERVICES, "bugcheck": CRASHED},
+        SERVICES: {"log-on screen up": RUNNING, "bugcheck": CRASHED},
+        RUNNING: {"shut down": STOPPING, "sleep": FALLING_ASLEEP, "bugcheck": CRASHED},
+        FALLING_ASLEEP: {"S3 written": ASLEEP, "S4 written": HIBERNATED, "bugcheck": CRASHED},
+        ASLEEP: {"wake": WAKING},
+        WAKING: {"OSPM on": RUNNING, "bugcheck": CRASHED},
+        STOPPING: {
+            "cancel": RUNNING,
+            "S5 written": OFF,
+            "halt": HALTED,
+            "reset written": RESTARTING,
+            "bugcheck": CRASHED,
+        },
+        CRASHED: {},
+    },
+)
+"""Phases of Windows' life and what moves it from one to the next."""
+
+DEAD = frozenset({OFF, HIBERNATED, HALTED, RESTARTING})
+"""Phases in which a power cut takes nothing away."""
+
+DEAF = frozenset({CRASHED, HALTED})
+"""Phases in which interrupts are off."""
+
+
+class PhaseEntered(Fact):
+    """Windows went on to another phase of its life."""
+
+    phase: str
+
+
+class System:
+    """Shared by all parts of one booted Windows."""
+
+    __slots__ = ("activities", "computer", "facts", "phase", "platform", "settings")
+
+    def __init__(self, platform: Platform, settings: Settings) -> None:
+        self.platform = platform
+        self.settings = settings
+        self.facts = platform.facts
+        self.activities = Activities(platform.clock, platform.facts)
+        self.computer = settings.ComputerName
+        self.phase = OFF
+
+    @property
+    def now_ns(self) -> int:
+        """The time of day, in nanoseconds since 1970."""
+        return self.platform.rtc_base_ns + self.platform.clock.now_ns
+
+    def allows(self, given: str) -> bool:
+        """Whether `given` may happen in this phase."""
+        return LIFE.allows(self.phase, given)
+
+    def move(self, given: str) -> None:
+        """Go on to the phase that `given` leads to. Raises Refused."""
+        self.phase = LIFE.next(self.phase, given)
+        self.facts.chain(PhaseEntered(phase=self.phase))
+
+    def boot_ns(self, duration_ms: int) -> int:
+        """A boot duration in nanoseconds, varied by the seed as far as `boot_jitter_percent` allows."""
+        jitter = self.settings.boot_jitter_percent
+        factor = 1 + self.platform.rng.uniform(-jitter, jitter) / 100 if jitter else 1
+        return int(duration_ms * factor * NS_PER_MS)

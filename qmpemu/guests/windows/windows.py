@@ -1,0 +1,187 @@
+"""The simulated Windows as its hardware sees it: power on, interrupts, NMI, wake-up, power lost.
+
+    power_on ──> boot (activity) ──> interrupt ──> power policy ──> the one door ──> registers
+
+Each part has a file of its own beside this one; this one wires them, and boots.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qmpemu.core.clock import NS_PER_MS
+from qmpemu.core.facts import Fact
+from qmpemu.guests.windows import system as life
+from qmpemu.guests.windows.display import Display
+from qmpemu.guests.windows.eventlog import EventLog
+from qmpemu.guests.windows.ospm import Ospm
+from qmpemu.guests.windows.power import PowerPolicy
+from qmpemu.guests.windows.services import ServiceManager
+from qmpemu.guests.windows.session import SessionManager
+from qmpemu.guests.windows.shutdown import Shutdown
+from qmpemu.guests.windows.system import System
+from qmpemu.guests.windows.volume import Volume
+from qmpemu.port import AGENT_PORT
+
+if TYPE_CHECKING:
+    from qmpemu.guests.activity import Steps
+    from qmpemu.guests.agent import Agent
+    from qmpemu.guests.guest import Platform
+    from qmpemu.guests.windows.installation import Installation
+    from qmpemu.guests.windows.participants import Service
+    from qmpemu.guests.windows.settings import Settings
+
+NMI_HARDWARE_FAILURE = 0x80
+"""The bugcheck of an NMI nobody claims (Microsoft: Bug Check 0x80)."""
+
+
+class BootCompleted(Fact):
+    """Windows has started. logged_on: users with a session, or "nobody"."""
+
+    logged_on: str
+
+
+class NmiIgnored(Fact):
+    """An NMI arrived where nothing handles it."""
+
+    phase: str
+
+
+class Bugchecked(Fact):
+    """Windows stopped with a crash screen."""
+
+    code: int
+    bugcheck: str
+    phase: str
+
+
+class DumpWritten(Fact):
+    """The crash screen has written the memory dump. restarts: AutoReboot."""
+
+    restarts: bool
+
+
+class PowerLost(Fact):
+    """Windows lost power where it stood.
+
+    documents: unsaved ones; services: those that were stopping; volumes: those whose dirty flag stays set.
+    """
+
+    phase: str
+    documents: tuple[str, ...]
+    services: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+
+class Windows:
+    """One boot of one installed Windows on one machine (`guests.guest.Guest`)."""
+
+    def __init__(self, platform: Platform, settings: Settings, installation: Installation) -> None:
+        self.system = System(platform, settings)
+        self.installation = installation
+        self.ospm = Ospm(platform.acpi)
+        self.log = EventLog(self.system)
+        self.volume = Volume(self.system, "C:")
+        self.display = Display(self.system)
+        self.sessions = SessionManager(self.system, installation.applications)
+        self.agent: Agent | None = None
+        self.services = ServiceManager(
+            self.system, self.log, (*installation.services, *self._agent_service())
+        )
+        self.power = PowerPolicy(self)
+        self.shutdown = Shutdown(self, installation.drivers)
+
+    # --- what the hardware does to it -------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """The processor leaves reset: firmware starts."""
+        self.system.activities.start(self._boot())
+
+    def interrupt(self) -> None:
+        """The SCI line is high: acknowledge, and let the power policy decide about a button press."""
+        if self.system.phase not in life.DEAF and self.ospm.acknowledge():
+            self.power.press()
+
+    def nmi(self) -> None:
+        """A non-maskable interrupt arrived: without a kernel nothing happens, with one it is a bugcheck."""
+        if not self.system.allows("bugcheck"):
+            self.system.facts.publish(NmiIgnored(phase=self.system.phase))
+            return
+        phase = self.system.phase
+        self.system.activities.end_all()
+        if self.agent is not None:
+            self.agent.freeze()
+        self.system.facts.chain(
+            Bugchecked(code=NMI_HARDWARE_FAILURE, bugcheck="NMI_HARDWARE_FAILURE", phase=phase)
+        )
+        self.system.move("bugcheck")
+        self.system.activities.start(self._crash())
+
+    def resume(self) -> None:
+        """The machine left S3."""
+        self.system.activities.start(self.power.wake())
+
+    def power_lost(self) -> None:
+        """Reset or power cut: say what was volatile and is gone."""
+        if self.agent is not None:
+            self.agent.close()
+        if self.system.phase in life.DEAD:
+            return
+        volumes = (self.volume.name,) if self.volume.dirty else ()
+        self.system.facts.chain(
+            PowerLost(
+                phase=self.system.phase,
+                documents=self.sessions.unsaved(),
+                services=self.services.stopping,
+                volumes=volumes,
+            )
+        )
+
+    # --- what programs inside it do ---------------------------------------------------------------------------
+
+    def request_shutdown(self, door: str, goal: str, *, force: bool = False) -> int:
+        """The one door (`shutdown`): the Windows error code, 0 when accepted."""
+        return self.shutdown.request(door, goal, force=force)
+
+    # --- how it lives -----------------------------------------------------------------------------------------
+
+    def _boot(self) -> Steps[None]:
+        system, settings = self.system, self.system.settings
+        system.move("power good")
+        system.platform.acpi.program_pm_base()
+        yield system.boot_ns(settings.boot_firmware_ms)
+        system.move("self test done")
+        yield system.boot_ns(settings.boot_loader_ms)
+        system.move("kernel loaded")
+        self.volume.mount()
+        yield system.boot_ns(settings.boot_kernel_ms)
+        self.ospm.enable()
+        system.move("OSPM on")
+        self.services.start_core()
+        yield system.boot_ns(settings.boot_services_ms)
+        self.services.start_others()
+        system.move("log-on screen up")
+        self.display.touch("log-on screen")
+        if settings.AutoAdminLogon:
+            yield system.boot_ns(settings.logon_ms)
+            self.sessions.log_on(settings.DefaultUserName)
+        system.facts.chain(BootCompleted(logged_on=", ".join(self.sessions.users()) or "nobody"))
+        self.shutdown.booted.open()
+
+    def _crash(self) -> Steps[None]:
+        settings = self.system.settings
+        yield settings.crash_dump_ms * NS_PER_MS
+        self.system.facts.chain(DumpWritten(restarts=bool(settings.AutoReboot)))
+        if settings.AutoReboot:
+            self.ospm.reset()
+
+    def _agent_service(self) -> tuple[Service, ...]:
+        """The guest agent, where it is installed, set to run, and the machine has its port."""
+        port = self.system.platform.ports.get(AGENT_PORT)
+        if port is None or self.system.settings.QEMU_GA != "running":
+            return ()
+        from qmpemu.guests.agent import Agent
+        from qmpemu.guests.windows import agent_host
+
+        self.agent = Agent(port, agent_host.AgentHost(self), self.system.activities)
+        return (agent_host.service(self.agent),)
