@@ -1,0 +1,1 @@
+"""QMP and HMP commands, one file per QAPI module, found by their decorators (`registry`)."""

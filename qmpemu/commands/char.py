@@ -1,0 +1,21 @@
+"""QAPI module `char`: character devices and the events of virtio-serial ports."""
+
+from __future__ import annotations
+
+from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.machine import PortOpened
+
+
+@command("query-chardev")
+def query_chardev(ctx: Context) -> object:
+    """-> label, filename and whether a front end holds it, for each character device."""
+    return [
+        {"label": chardev.label, "filename": chardev.describe(), "frontend-open": chardev.frontend_open}
+        for chardev in ctx.machine.chardevs.values()
+    ]
+
+
+@event(PortOpened, "VSERPORT_CHANGE")
+def vserport_change(fact: PortOpened) -> dict[str, object]:
+    """A program in the guest opened or closed the port `id`."""
+    return {"id": fact.id, "open": fact.open}

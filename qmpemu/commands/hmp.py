@@ -1,0 +1,100 @@
+"""The human monitor: the verbs that libvirt and people use, on top of the QMP commands of the same name.
+
+Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu does not emulate is said to be so.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.machine.runstate import RUNNING
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.commands.registry import Context
+
+VERBS = {
+    "cont": "cont|c",
+    "c": "cont|c",
+    "stop": "stop|s",
+    "s": "stop|s",
+    "system_reset": "system_reset",
+    "system_powerdown": "system_powerdown",
+    "system_wakeup": "system_wakeup",
+    "nmi": "nmi",
+    "quit": "quit|q",
+    "q": "quit|q",
+}
+"""Verb to the names under which QEMU lists it."""
+
+QMP_NAMES = {"nmi": "inject-nmi"}
+"""The QMP command of a verb, where it differs from the first of its names."""
+
+
+def run(ctx: Context, line: str) -> str:
+    """Run one line and return what the monitor would print."""
+    words = line.split()
+    if not words:
+        return ""
+    if words[0] == "info":
+        return _info(ctx, words[1:])
+    names = VERBS.get(words[0])
+    if names is None:
+        return f"unknown command: '{words[0]}'\r\n"
+    if words[1:]:
+        return _extraneous(names, words[0])
+    name = names.partition("|")[0]
+    try:
+        ctx.commands(QMP_NAMES.get(name, name), {})
+    except (Refused, QmpError) as error:
+        return f"Error: {error}\r\n"
+    return ""
+
+
+def _info(ctx: Context, words: list[str]) -> str:
+    if not words:
+        return "".join(f"info {name}\r\n" for name in INFO)
+    show = INFO.get(words[0])
+    if show is None:
+        return f"unknown command: 'info {words[0]}'\r\n"
+    return show(ctx) if not words[1:] else _extraneous(words[0], f"info {words[0]}")
+
+
+def _extraneous(names: str, typed: str) -> str:
+    return f'{names}: extraneous characters at the end of line\r\nTry "help {typed}" for more information\r\n'
+
+
+def _info_status(ctx: Context) -> str:
+    state = ctx.machine.board.runstate
+    if state == RUNNING:
+        return "VM status: running\r\n"
+    return "VM status: paused\r\n" if state == "paused" else f"VM status: paused ({state})\r\n"
+
+
+def _info_version(ctx: Context) -> str:
+    qemu = ctx.profile.version
+    return f"{qemu['major']}.{qemu['minor']}.{qemu['micro']}{ctx.profile.package}\r\n"
+
+
+def _info_name(ctx: Context) -> str:
+    name = ctx.machine.config.name
+    return f"{name}\r\n" if name is not None else ""
+
+
+def _info_uuid(ctx: Context) -> str:
+    return f"{ctx.machine.config.uuid}\r\n"
+
+
+def _info_kvm(ctx: Context) -> str:
+    return f"kvm support: {'enabled' if ctx.machine.config.accel == 'kvm' else 'disabled'}\r\n"
+
+
+INFO: dict[str, Callable[[Context], str]] = {
+    "status": _info_status,
+    "version": _info_version,
+    "name": _info_name,
+    "uuid": _info_uuid,
+    "kvm": _info_kvm,
+}

@@ -1,0 +1,69 @@
+"""QAPI module `run-state`: the run state, what ends it, and the events that tell of it."""
+
+from __future__ import annotations
+
+from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine import board
+from qmpemu.machine.runstate import RUNNING
+from qmpemu.qmp.encode import Raw, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.core.facts import Fact
+
+_STATUS: dict[str, Raw] = {}
+
+
+@command("query-status")
+def query_status(ctx: Context) -> object:
+    """-> {"status": RunState, "singlestep": false, "running": bool}. Encoded once a state: it is polled most."""
+    state = ctx.machine.board.runstate
+    if state not in _STATUS:
+        _STATUS[state] = Raw(encode({"running": state == RUNNING, "singlestep": False, "status": state}))
+    return _STATUS[state]
+
+
+@command("set-action")
+def set_action(
+    ctx: Context,
+    *,
+    reboot: str | None = None,
+    shutdown: str | None = None,
+    panic: str | None = None,
+    watchdog: str | None = None,
+) -> object:
+    """Change what reboot, shutdown, panic and watchdog expiry do, from now on."""
+    actions = ctx.machine.board.actions
+    actions.reboot = reboot or actions.reboot
+    actions.shutdown = shutdown or actions.shutdown
+    actions.panic = panic or actions.panic
+    actions.watchdog = watchdog or actions.watchdog
+    return {}
+
+
+@event(board.PowerdownRequested, "POWERDOWN")
+def powerdown(fact: Fact) -> dict[str, object] | None:
+    """The button was pressed; whether the guest cares is another matter."""
+    return None
+
+
+@event(board.MachineShutDown, "SHUTDOWN")
+def shutdown(fact: board.MachineShutDown) -> dict[str, object]:
+    """guest: the guest did it itself; reason: ShutdownCause."""
+    return {"guest": fact.guest, "reason": fact.reason}
+
+
+@event(board.MachineReset, "RESET")
+def reset(fact: board.MachineReset) -> dict[str, object]:
+    """guest and reason as in SHUTDOWN."""
+    return {"guest": fact.guest, "reason": fact.reason}
+
+
+@event(board.MachineStopped, "STOP")
+@event(board.MachineResumed, "RESUME")
+@event(board.MachineSuspended, "SUSPEND")
+@event(board.MachineSuspendedToDisk, "SUSPEND_DISK")
+@event(board.MachineWoken, "WAKEUP")
+def without_data(fact: Fact) -> dict[str, object] | None:
+    """Events that only say that something happened."""
+    return None

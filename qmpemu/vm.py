@@ -1,0 +1,198 @@
+"""One virtual machine: the hardware, the guest that boots on it, the QMP commands and the monitors that hear events.
+
+    session ──execute──> schema check ──> handler ──> board.serve() ──facts──> events to every monitor ──> reply
+
+Sans-IO: the caller owns the host clock, the time stamps and the bytes. `exit_status` tells when the machine is over.
+"""
+
+from __future__ import annotations
+
+from qmpemu.commands import registry
+from qmpemu.core.facts import Bus, Fact
+from qmpemu.core.table import Refused
+from qmpemu.machine.board import MachineShutDown
+from qmpemu.machine.machine import Machine
+from qmpemu.qmp.encode import Raw, encode
+from qmpemu.qmp.errors import QmpError, not_emulated
+from qmpemu.qmp.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.core.clock import Clock, Lifetime
+    from qmpemu.guests.guest import Guest
+    from qmpemu.machine.config import MachineConfig
+    from qmpemu.machine.host import Host
+    from qmpemu.profile import Profile
+    from qmpemu.qmp.schema import Schema
+
+
+class CommandReceived(Fact):
+    """A client sent a command that acts (pure queries leave no fact)."""
+
+    command: str
+
+
+class CommandRefused(Fact):
+    """A command was answered with an error."""
+
+    command: str
+    desc: str
+
+
+class CommandNotEmulated(Fact):
+    """A command of this QEMU version that qmpemu does not emulate was asked for, and was told so."""
+
+    command: str
+
+
+class SignalReceived(Fact):
+    """The host told the process to end."""
+
+    signal: int
+
+
+class VM:
+    """A machine with its guest and monitors. Raises Refused for a configuration that cannot be built."""
+
+    def __init__(self, config: MachineConfig, profile: Profile, host: Host, clock: Clock) -> None:
+        registry.load()
+        self.config = config
+        self.profile = profile
+        self.host = host
+        self.facts = Bus(lambda: clock.now_ns)
+        self.facts.subscribe(self._emit)
+        self.machine = Machine(config, profile, host, clock, self.facts, self._load_guest)
+        self.monitors: list[Session] = []
+        self.received_fds: list[int] = []
+        """Descriptors that arrived by SCM_RIGHTS and wait for the command that takes them."""
+        self.guest: Guest | None = None
+        self._schema: Schema | None = None
+        self._over = False
+        self._context = registry.Context(self.machine, profile, self._run, self._take_fd)
+        self._known = registry.COMMANDS
+
+    @property
+    def exit_status(self) -> int | None:
+        """The process's exit status once the machine is over, else None."""
+        return self.machine.board.exit_status
+
+    @property
+    def schema(self) -> Schema:
+        """The recorded introspection data, parsed at first need."""
+        if self._schema is None:
+            from qmpemu.qmp.schema import Schema
+
+            self._schema = Schema(self.profile.schema_bytes())
+        return self._schema
+
+    def add_monitor(self, *, pretty: bool = False) -> Session:
+        """A new QMP monitor on this machine."""
+        session = Session(
+            self.profile.greeting,
+            self.execute,
+            commands=self.knows,
+            oob=self.schema_allows_oob,
+            pretty=pretty,
+        )
+        self.monitors.append(session)
+        return session
+
+    def power_up(self) -> None:
+        """Start the machine as its configuration says."""
+        self.facts.run(None, self.machine.power_up)
+
+    def knows(self, name: str) -> bool:
+        """Whether this QEMU version has the command."""
+        return name in self._known or self.schema.has(name)
+
+    def schema_allows_oob(self, name: str) -> bool:
+        """Whether the command may be sent with `exec-oob`."""
+        return self.schema.allows_oob(name)
+
+    def execute(self, name: str, arguments: dict[str, object]) -> object:
+        """Run a command for a client; events it causes are sent before this returns. Raises QmpError."""
+        command = self._known.get(name)
+        if arguments or (command is not None and command.takes_arguments):
+            self.schema.check(name, arguments)
+        if command is not None and command.quiet:
+            return self._call(command, arguments)
+        self.facts.cause = None
+        self.facts.chain(CommandReceived(command=name))
+        try:
+            return self._run(name, arguments)
+        except QmpError as error:
+            self.facts.publish(CommandRefused(command=name, desc=error.desc))
+            raise
+        finally:
+            self.facts.cause = None
+
+    def terminate(self, signal: int) -> None:
+        """A termination signal arrived: a forced shutdown that no setting changes."""
+        self.facts.chain(SignalReceived(signal=signal))
+        self.machine.board.request_shutdown(guest=False, reason="host-signal")
+        self.machine.settle()
+        self.facts.cause = None
+
+    def _run(self, name: str, arguments: dict[str, object]) -> object:
+        command = self._known.get(name)
+        if command is None:
+            return self._recorded(name, arguments)
+        result = self._call(command, arguments)
+        self.machine.settle()
+        if self.exit_status is not None:  # the reply to this command is the last thing that is said
+            for session in self.monitors:
+                session.finish()
+        return result
+
+    def _call(self, command: registry.Command, arguments: dict[str, object]) -> object:
+        try:
+            return command.call(self._context, **registry.keywords(arguments))
+        except Refused as refused:
+            raise QmpError(str(refused)) from None
+
+    def _recorded(self, name: str, arguments: dict[str, object]) -> object:
+        reply = self.profile.reply(self.config.family, self.config.accel, name, arguments or None)
+        if reply is None:
+            self.facts.publish(CommandNotEmulated(command=name))
+            raise not_emulated(name)
+        if isinstance(reply, bytes):
+            return Raw(reply)
+        raise QmpError(reply.desc, reply.cls)
+
+    def _take_fd(self) -> int | None:
+        return self.received_fds.pop(0) if self.received_fds else None
+
+    def _emit(self, fact: Fact) -> None:
+        """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""
+        shape = registry.EVENTS.get(type(fact))
+        if shape is None:
+            return
+        if self._over:
+            return
+        self._over = isinstance(fact, MachineShutDown) and not fact.stays
+        name, data_of = shape
+        seconds, microseconds = self.host.timestamp()
+        event: dict[str, object] = {
+            "event": name,
+            "timestamp": {"seconds": seconds, "microseconds": microseconds},
+        }
+        data = data_of(fact)
+        if data is not None:
+            event["data"] = data
+        encoded = encode(event)
+        for session in self.monitors:
+            session.send_event(encoded)
+
+    def _load_guest(self, boot: Lifetime) -> Guest | None:
+        acpi = self.machine.acpi
+        if acpi is None:
+            return None
+        from random import Random
+
+        from qmpemu.guests import registry as guests
+        from qmpemu.guests.guest import Platform
+
+        rng = Random(f"{self.config.seed}/{self.config.name}")
+        platform = Platform(acpi, boot, self.facts, rng, self.machine.ports)
+        self.guest = guests.load(self.config.guest or guests.DEFAULT, self.config.settings, platform)
+        return self.guest
