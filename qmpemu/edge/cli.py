@@ -1,0 +1,124 @@
+"""`qmpemu`, the command for people: run a VM, see the demo, list guests, record a profile.
+
+Every mistake is one sentence on standard error and exit status 1 (2 for wrong usage).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qmpemu import __version__
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+profile_app = typer.Typer(no_args_is_help=True, help="Recorded QEMU versions.")
+app.add_typer(profile_app, name="profile")
+
+
+def main() -> None:
+    """Entry point."""
+    app()
+
+
+def fail(sentence: object) -> typer.Exit:
+    """Say what is wrong; raise what this returns."""
+    typer.echo(f"qmpemu: {sentence}", err=True)
+    return typer.Exit(1)
+
+
+GuestOption = Annotated[str, typer.Option(help="The simulated guest; `qmpemu guests` lists them.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A guest setting, NAME=VALUE; repeatable.")
+]
+SpeedOption = Annotated[str, typer.Option(help="Clock speed: 1x, 60x, 0.5x, or virtual.")]
+SeedOption = Annotated[str, typer.Option(help="Any text; the same seed gives the same history.")]
+
+
+@app.command()
+def run(
+    qmp: Annotated[Path, typer.Option(help="Where the QMP socket shall be.")] = Path("qmp.sock"),
+    guest: GuestOption = "",
+    set_: SetOption = None,
+    speed: SpeedOption = "1x",
+    seed: SeedOption = "0",
+    machine: Annotated[str, typer.Option(help="Machine type, as QEMU's -machine.")] = "q35",
+    paused: Annotated[bool, typer.Option("--paused", help="Wait for `cont`, as QEMU's -S.")] = False,
+    no_shutdown: Annotated[
+        bool, typer.Option("--no-shutdown", help="Stay after the guest powers off.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The time line as JSON lines.")] = False,
+) -> None:
+    """Start a VM in the foreground and print its time line; Ctrl-C cuts its power."""
+    from qmpemu.edge import foreground
+
+    environment = {"QMPEMU_SPEED": speed, "QMPEMU_SEED": seed, "QMPEMU_SET": ",".join(set_ or [])}
+    if guest:
+        environment["QMPEMU_GUEST"] = guest
+    words = ["-name", "qmpemu", "-machine", machine, "-nodefaults", "-display", "none"]
+    words += ["-qmp", f"unix:{qmp},server=on,wait=off"]
+    words += ["-S"] if paused else []
+    words += ["-no-shutdown"] if no_shutdown else []
+    raise typer.Exit(foreground.run(words, environment, as_json=json))
+
+
+@app.command()
+def demo(
+    speed: SpeedOption = "20x",
+    guest: GuestOption = "windows-server-2022-cloud",
+) -> None:
+    """The main job: shut a Windows guest down through real QMP, once obeying and once ignoring the button."""
+    from qmpemu.edge import demo as demonstration
+
+    raise typer.Exit(demonstration.run(guest, speed))
+
+
+@app.command()
+def guests() -> None:
+    """List the simulated guests."""
+    from qmpemu.guests import registry
+
+    for name in registry.names():
+        typer.echo(f"{name}{'   (default)' if name == registry.DEFAULT else ''}")
+
+
+@profile_app.command("list")
+def profile_list() -> None:
+    """List the profiles that came with qmpemu."""
+    from qmpemu.edge import shipped
+
+    for name in shipped.names():
+        recorded = shipped.profile(name)
+        typer.echo(f"{name}   {recorded.banner.partition(chr(10))[0]}")
+
+
+@profile_app.command("record")
+def profile_record(
+    binary: Annotated[Path, typer.Option(help="The QEMU to record, e.g. /usr/bin/qemu-system-x86_64.")],
+    into: Annotated[Path, typer.Option(help="The folder to make.")] = Path("qemu-profile"),
+) -> None:
+    """Record a real QEMU binary as a profile; use it with QMPEMU_PROFILE=<folder path>."""
+    import asyncio
+
+    from qmpemu.edge import record
+
+    try:
+        summary = asyncio.run(
+            record.record(str(binary), into, progress=lambda text: typer.echo(text, err=True))
+        )
+    except record.RecordError as error:
+        raise fail(error) from None
+    typer.echo(summary)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(f"qmpemu {__version__}, Python {sys.version.split()[0]}, pid {os.getpid()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""One VM on one event loop: opens its character devices, connects monitors and ports to them, keeps its time.
+
+    stream ──bytes──> MonitorFront ──> Session ──> VM ──> Session ──bytes──> stream        (after each: `turn_done`)
+
+Works on asyncio, uvloop or `loop.PollLoop`; everything below it is sans-IO.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.clock import Clock
+from qmpemu.edge.endpoints import open_stream
+from qmpemu.edge.keyval import OptionError
+from qmpemu.edge.real_host import RealHost
+from qmpemu.edge.streams import SocketStream
+from qmpemu.edge.timekeeper import Timekeeper
+from qmpemu.vm import VM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.edge.argv import Monitor, ProcessOptions
+    from qmpemu.edge.loop import Loop
+    from qmpemu.edge.streams import Stream
+    from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.config import MachineConfig
+    from qmpemu.profile import Profile
+    from qmpemu.qmp.session import Session
+
+
+class Emulator:
+    """A running machine. on_exit(status) is called once, when it has ended and everything is delivered."""
+
+    def __init__(
+        self,
+        config: MachineConfig,
+        options: ProcessOptions,
+        profile: Profile,
+        loop: Loop,
+        *,
+        scale: float | None = 1.0,
+        on_exit: Callable[[int], None],
+    ) -> None:
+        self.loop = loop
+        self.options = options
+        self.clock = Clock()
+        self.vm = VM(config, profile, RealHost(), self.clock)
+        self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
+        self.streams: dict[str, Stream] = {}
+        self._fronts: list[MonitorFront] = []
+        self._on_exit = on_exit
+
+    def open(self, announce: Callable[[str], None]) -> None:
+        """Open every character device and connect its front end; block for clients of `wait=on` servers.
+
+        announce(text) is told of such a wait. Raises OptionError, everything opened so far released.
+        """
+        for label, chardev in self.vm.machine.chardevs.items():
+            typed = self.options.sources.get(label, label)
+            try:
+                stream = open_stream(self.loop, chardev)
+            except OptionError as error:
+                self.close()
+                raise OptionError(f"{typed}: {error}") from None
+            if stream is not None:
+                self.streams[label] = stream
+                if (
+                    isinstance(stream, SocketStream)
+                    and chardev.on("server", False)
+                    and chardev.on("wait", True)
+                ):
+                    announce(f"{typed}: info: QEMU waiting for connection on: {stream.describe()}")
+                    stream.wait_for_client()
+        for monitor in self.options.monitors:
+            self._add_monitor(monitor)
+        for label, stream in self.streams.items():
+            if stream.front is None:
+                stream.front = PortFront(self, self.vm.machine.chardevs[label])
+
+    def start(self) -> None:
+        """Power the machine up and serve."""
+        self.vm.power_up()
+        for stream in self.streams.values():
+            stream.start()
+        self.turn_done()
+
+    def terminate(self, signal: int) -> None:
+        """A termination signal arrived."""
+        self.timekeeper.sync()
+        self.vm.terminate(signal)
+        self.turn_done()
+
+    def turn_done(self) -> None:
+        """Send what the monitors have to say; end when the machine has ended."""
+        for front in self._fronts:
+            front.deliver()
+        if self.vm.exit_status is not None and self._on_exit is not _done:
+            on_exit, self._on_exit = self._on_exit, _done
+            self.close()
+            on_exit(self.vm.exit_status)
+
+    def close(self) -> None:
+        """Part from all clients and release every descriptor and socket file."""
+        for stream in self.streams.values():
+            stream.finish()
+            stream.close()
+
+    def _add_monitor(self, monitor: Monitor) -> None:
+        stream = self.streams.get(monitor.chardev.label)
+        monitor.chardev.frontend_open = True
+        if stream is None or not monitor.control:
+            return
+        front = MonitorFront(self, stream, self.vm.add_monitor(pretty=monitor.pretty))
+        stream.front = front
+        self._fronts.append(front)
+
+
+class MonitorFront:
+    """A QMP session behind a stream."""
+
+    def __init__(self, emulator: Emulator, stream: Stream, session: Session) -> None:
+        self._emulator = emulator
+        self._stream = stream
+        self._session = session
+
+    def connected(self) -> None:
+        """Greet."""
+        self._session.open()
+        self.deliver()
+
+    def received(self, data: bytes, fds: list[int]) -> None:
+        """Run the commands in `data`, then deliver replies and events."""
+        emulator = self._emulator
+        emulator.timekeeper.sync()
+        emulator.vm.received_fds.extend(fds)
+        self._session.receive(data)
+        emulator.turn_done()
+
+    def disconnected(self) -> None:
+        """Negotiation and half-read input do not survive the client."""
+        self._session.close()
+
+    def deliver(self) -> None:
+        """Send what the session has queued."""
+        self._stream.send(self._session.take())
+
+
+class PortFront:
+    """A serial line or virtio-serial port behind a stream."""
+
+    def __init__(self, emulator: Emulator, chardev: Chardev) -> None:
+        self._emulator = emulator
+        self._chardev = chardev
+
+    def connected(self) -> None:
+        """A client came to the host side."""
+        self._chardev.on_connected(True)
+
+    def received(self, data: bytes, fds: list[int]) -> None:
+        """Pass `data` to the device; descriptors mean nothing there."""
+        import os
+
+        for fd in fds:
+            os.close(fd)
+        self._emulator.timekeeper.sync()
+        self._chardev.receive(data)
+        self._emulator.vm.machine.settle()
+        self._emulator.turn_done()
+
+    def disconnected(self) -> None:
+        """The client left."""
+        self._chardev.on_connected(False)
+
+
+def _done(_: int) -> None:
+    """The machine has ended already."""

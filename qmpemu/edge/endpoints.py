@@ -1,0 +1,144 @@
+"""Opens what a -chardev asks for: listening and connecting sockets, inherited descriptors, stdio, terminals, files.
+
+Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13); the caller puts the option in front.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from qmpemu.edge.keyval import OptionError
+from qmpemu.edge.streams import FdStream, SocketStream, Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.edge.loop import Loop
+    from qmpemu.machine.chardev import Chardev
+
+BACKLOG = 1
+"""Clients that may wait while one is served, as in QEMU."""
+
+
+def open_stream(loop: Loop, chardev: Chardev) -> Stream | None:
+    """Open the back end; None for those that lead nowhere (null, vc). Raises OptionError."""
+    opener = _OPENERS.get(chardev.backend)
+    stream = opener(loop, chardev) if opener is not None else None
+    if stream is not None:
+        chardev.describe = stream.describe
+        chardev.write = stream.send
+    return stream
+
+
+def _open_socket(loop: Loop, chardev: Chardev) -> Stream:
+    server = chardev.on("server", default=False)
+    if "fd" in chardev.options:
+        stream = _inherited(loop, chardev.options["fd"], server)
+    elif "path" in chardev.options:
+        stream = _unix(loop, chardev.options["path"], server)
+    else:
+        stream = _tcp(loop, chardev.options, server)
+    return stream
+
+
+def _inherited(loop: Loop, number: str, server: bool) -> SocketStream:
+    """`fd=N`: a listening socket (server=on) or a connected one, handed down by the parent process."""
+    if not number.isdigit():
+        raise OptionError(f"Unable to parse FD number {number}")
+    try:
+        inherited = socket.socket(fileno=os.dup(int(number)))
+    except OSError:
+        raise OptionError(f"File descriptor '{number}' is not a socket") from None
+    os.close(int(number))
+    os.set_inheritable(inherited.fileno(), False)
+    stream = SocketStream(loop, listener=inherited if server else None, peer=None if server else inherited)
+    name = inherited.getsockname() if inherited.family == socket.AF_UNIX else ""
+    stream.address = f"unix:{name}" if name else f"fd:{number}"
+    return stream
+
+
+UNIX_PATH_MAX = 107
+
+
+def _unix(loop: Loop, path: str, server: bool) -> SocketStream:
+    if len(os.fsencode(path)) > UNIX_PATH_MAX:
+        raise OptionError(
+            f"UNIX socket path '{path}' is too long\nPath must be less than {UNIX_PATH_MAX + 1} bytes"
+        )
+    sock = socket.socket(socket.AF_UNIX)
+    if not server:
+        try:
+            sock.connect(path)
+        except OSError as error:
+            raise OptionError(f"Failed to connect to '{path}': {error.strerror}") from None
+        stream = SocketStream(loop, listener=None, peer=sock)
+    else:
+        try:
+            if os.path.exists(path):
+                os.unlink(path)  # QEMU takes a path over, in use or not
+            sock.bind(path)
+        except OSError as error:
+            raise OptionError(f"Failed to bind socket to {path}: {error.strerror}") from None
+        sock.listen(BACKLOG)
+        stream = SocketStream(loop, listener=sock)
+        stream.unlink = os.path.abspath(path)
+    stream.address = f"unix:{path}"
+    return stream
+
+
+def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
+    host, port = options.get("host", ""), options.get("port", "")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if server else 0
+        )[0]
+    except socket.gaierror as error:
+        raise OptionError(f"address resolution failed for {host}:{port}: {error.strerror}") from None
+    sock = socket.socket(family, kind)
+    try:
+        if server:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            sock.listen(BACKLOG)
+        else:
+            sock.connect(address)
+    except OSError as error:
+        doing = "Failed to find an available port" if server else f"Failed to connect to '{host}:{port}'"
+        raise OptionError(f"{doing}: {error.strerror}") from None
+    stream = SocketStream(loop, listener=sock if server else None, peer=None if server else sock)
+    bound = sock.getsockname()
+    stream.address = f"tcp:{bound[0]}:{bound[1]}"
+    return stream
+
+
+def _open_stdio(loop: Loop, chardev: Chardev) -> Stream:
+    stream = FdStream(loop, 0, 1)
+    stream.address = "stdio"
+    return stream
+
+
+def _open_pty(loop: Loop, chardev: Chardev) -> Stream:
+    controller, terminal = os.openpty()
+    name = os.ttyname(terminal)
+    os.set_inheritable(controller, False)
+    stream = FdStream(loop, controller, controller)
+    stream.held_fd = terminal  # while nobody has the terminal open, reads on our side would fail at once
+    stream.address = f"pty:{name}"
+    print(f"char device redirected to {name} (label {chardev.label})", file=sys.stderr, flush=True)
+    return stream
+
+
+def _open_file(loop: Loop, chardev: Chardev) -> Stream:
+    path = chardev.options.get("path", "")
+    flags = os.O_APPEND if chardev.on("append", default=False) else os.O_TRUNC
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o666)
+    except OSError as error:
+        raise OptionError(f"Could not open '{path}': {error.strerror}") from None
+    stream = FdStream(loop, None, fd)
+    stream.address = "file"
+    return stream
+
+
+_OPENERS = {"socket": _open_socket, "stdio": _open_stdio, "pty": _open_pty, "file": _open_file}

@@ -1,0 +1,191 @@
+"""`qmpemu-system-x86_64`: a process that looks like QEMU to whoever starts it, under whatever name it is called.
+
+    argv, environment ─> parse ─> (daemonize) ─> pidfile ─> sockets ─> greeting, commands, clock ─> exit status
+
+Settings of the simulated guest come from the environment, since the command line is QEMU's:
+
+    QMPEMU_GUEST    the guest (`qmpemu guests` lists them)      QMPEMU_SPEED   1x, 60x, 0.5x or virtual
+    QMPEMU_SET      NAME=VALUE[,NAME=VALUE...]                  QMPEMU_SEED    any text; same seed, same history
+    QMPEMU_LOG      file for the time line as JSON lines, `-` for standard error
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from fcntl import LOCK_EX, LOCK_NB, lockf
+from signal import SIGHUP, SIGINT, SIGTERM
+
+from qmpemu.core.clock import parse_scale
+from qmpemu.core.table import Refused
+from qmpemu.edge import argv, shipped
+from qmpemu.edge.emulator import Emulator
+from qmpemu.edge.keyval import OptionError, parse
+from qmpemu.edge.loop import PollLoop, Signals
+from qmpemu.guests import registry as guests
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qmpemu.edge.argv import ProcessOptions
+    from qmpemu.edge.log import FactLog
+    from qmpemu.machine.config import MachineConfig
+
+
+def main() -> int:
+    """Run as QEMU would; the exit status is the return value."""
+    program = os.path.basename(sys.argv[0]).replace("process.py", "qmpemu-system-x86_64")  # python -m
+    try:
+        return run(sys.argv[1:], os.environ, program)
+    except OptionError as error:
+        print(f"{program}: " + str(error).replace("{prefix}", f"{program}: "), file=sys.stderr)
+        return 1
+
+
+def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
+    """Parse, start and serve until the machine ends. Raises OptionError before it serves."""
+    profile = shipped.profile(environment.get("QMPEMU_PROFILE"))
+    config, options = argv.parse_command_line(words, profile)
+    if options.show is not None:
+        print(_banner(profile.banner, options.show, program))
+        return 0
+    scale = configure(config, environment)
+    signals = Signals((SIGTERM, SIGINT, SIGHUP))
+    daemon = Daemon(options) if options.daemonize else None
+    if options.pidfile is not None:
+        options.pidfile = _write_pidfile(options.pidfile)
+    loop = PollLoop()
+    statuses: list[int] = []
+
+    def exited(status: int) -> None:
+        statuses.append(status)
+        loop.stop()
+
+    try:
+        emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=exited)
+    except Refused as refused:
+        raise OptionError(str(refused)) from None
+    log = _open_log(emulator, environment.get("QMPEMU_LOG"))
+
+    def report(text: str) -> None:
+        stamp = f"{_utc_now()} " if options.timestamps else ""
+        print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
+
+    emulator.open(report)
+
+    def signalled(number: int, pid: int) -> None:
+        report(f"terminating on signal {number} from pid {pid} ({_command_of(pid)})")
+        emulator.terminate(number)
+
+    signals.watch(loop, signalled)
+    emulator.start()
+    if daemon is not None:
+        daemon.ready()
+    if not statuses:
+        loop.run_forever()
+    if log is not None:
+        log.drain()
+    if options.pidfile is not None:
+        os.unlink(options.pidfile)
+    return statuses[0]
+
+
+def _open_log(emulator: Emulator, path: str | None) -> FactLog | None:
+    if path is None:
+        return None
+    from qmpemu.edge.log import FactLog
+
+    try:
+        file = sys.stderr if path == "-" else open(path, "a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise OptionError(f"QMPEMU_LOG: cannot write '{path}': {error.strerror}") from None
+    return FactLog(emulator.vm.facts, emulator.loop, file)
+
+
+def configure(config: MachineConfig, environment: Mapping[str, str]) -> float | None:
+    """Put the QMPEMU_* settings into `config`; returns the clock's scale. Raises OptionError."""
+    config.guest = environment.get("QMPEMU_GUEST")
+    config.settings = parse(environment.get("QMPEMU_SET", ""))
+    config.seed = environment.get("QMPEMU_SEED", "0")
+    try:
+        if config.guest is not None or config.settings:
+            guests.check(config.guest or guests.DEFAULT, config.settings)
+    except guests.GuestError as error:
+        source = "QMPEMU_SET" if config.settings else "QMPEMU_GUEST"
+        raise OptionError(f"{source}: {error}") from None
+    try:
+        return parse_scale(environment.get("QMPEMU_SPEED", "1x"))
+    except ValueError as error:
+        raise OptionError(f"QMPEMU_SPEED: {error}") from None
+
+
+class Daemon:
+    """`-daemonize`: the parent leaves with 0 once the child serves, with 1 if it dies before."""
+
+    def __init__(self, options: ProcessOptions) -> None:
+        if any(chardev.backend == "stdio" for chardev in (m.chardev for m in options.monitors)):
+            raise OptionError("-qmp stdio: cannot use stdio with -daemonize")
+        readable, self._writable = os.pipe()
+        if os.fork():
+            os.close(self._writable)
+            os._exit(0 if os.read(readable, 1) else 1)
+        os.close(readable)
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.umask(0o027)
+
+    def ready(self) -> None:
+        """Let go of the terminal and the starting directory, and tell the parent."""
+        os.chdir("/")
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        os.write(self._writable, b"1")
+        os.close(self._writable)
+
+
+def _write_pidfile(path: str) -> str:
+    """Write and lock the pidfile for the life of the process; returns its absolute path. Raises OptionError."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise OptionError(f"cannot create PID file: Could not create '{path}': {error.strerror}") from None
+    try:
+        lockf(fd, LOCK_EX | LOCK_NB)
+    except OSError as error:
+        raise OptionError(f"cannot create PID file: Cannot lock pid file: {error.strerror}") from None
+    os.ftruncate(fd, 0)
+    os.write(fd, b"%d\n" % os.getpid())
+    return os.path.abspath(path)
+
+
+def _utc_now() -> str:
+    """Now as `2026-01-31T12:00:00.000000Z`."""
+    now_us = time.time_ns() // 1000
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_us // 1_000_000)) + f".{now_us % 1_000_000:06}Z"
+
+
+def _command_of(pid: int) -> str:
+    """The command of a process as QEMU names it: the first word of its command line."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read().partition(b"\0")[0]) or "<unknown process>"
+    except OSError:
+        return "<unknown process>"
+
+
+def _banner(banner: str, show: str, program: str) -> str:
+    if show == "version":
+        return banner
+    return (
+        f"{banner}\nThis is qmpemu: it has no virtual CPU, it simulates a Windows guest. See `qmpemu --help`.\n"
+        f"usage: {program} [options] [disk_image]   (QEMU's own options, as in the profile)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

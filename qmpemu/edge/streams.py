@@ -1,0 +1,307 @@
+"""Byte streams of character devices: sockets (listening or connecting out), stdio, terminals, files.
+
+    SocketStream   one client at a time; the listener stays bound with a backlog of 1 (facts/qmp-wire.md §12)
+    FdStream       stdin/stdout, a pseudo terminal, a file
+
+Both deliver what arrives to a `Front` (a monitor, a serial port) and buffer what a slow client has not read yet.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from qmpemu.edge.loop import Loop
+
+    class Front(Protocol):
+        """What stands behind a stream."""
+
+        def connected(self) -> None:
+            """A client came."""
+
+        def received(self, data: bytes, fds: list[int]) -> None:
+            """Bytes came, and descriptors sent along with them (the receiver owns these)."""
+
+        def disconnected(self) -> None:
+            """The client left."""
+
+
+READ_BYTES = 64 * 1024
+FDS_PER_READ_MAX = 16
+UNSENT_SOFT_MAX = 1 << 20
+"""Output a client has not read, in bytes, above which nothing more is read from it."""
+UNSENT_HARD_MAX = 32 << 20
+"""Output a client has not read, in bytes, above which it is disconnected: events must not grow the process."""
+
+
+class Stream:
+    """The common half: buffered, non-blocking output to one peer."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.front: Front | None = None
+        self.address = ""
+        """Where the stream leads, as `describe` shows it."""
+        self._unsent = bytearray()
+        self._throttled = False
+        self._closing = False
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a peer is there."""
+        raise AssertionError("each stream says so itself")
+
+    def describe(self) -> str:
+        """The stream as query-chardev's `filename` shows it."""
+        return self.address
+
+    def start(self) -> None:
+        """Begin to serve."""
+
+    def send(self, data: bytes) -> None:
+        """Queue `data` for the peer and send what it takes now; without a peer it is dropped."""
+        if not data or not self.is_connected:
+            return
+        self._unsent += data
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the peer takes now, and wait for it with the rest."""
+        if self._unsent:
+            try:
+                del self._unsent[: self._write(self._unsent)]
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._unsent.clear()
+                self._hang_up()
+                return
+        if self._unsent:
+            self.loop.add_writer(self._out_fd(), self.flush)
+            if len(self._unsent) > UNSENT_HARD_MAX:
+                self._unsent.clear()
+                self._hang_up()
+                return
+        else:
+            self.loop.remove_writer(self._out_fd())
+            if self._closing:
+                self._hang_up()
+                return
+        self._throttle(len(self._unsent) > UNSENT_SOFT_MAX)
+
+    def finish(self) -> None:
+        """Deliver what is queued, then part from the peer."""
+        self._closing = True
+        if self.is_connected:
+            self.flush()
+
+    def close(self) -> None:
+        """Release everything; nothing is sent any more."""
+
+    def _throttle(self, on: bool) -> None:
+        if on != self._throttled:
+            self._throttled = on
+            (self._stop_reading if on else self._start_reading)()
+
+    def _deliver(self, data: bytes, fds: list[int]) -> None:
+        if self.front is not None:
+            self.front.received(data, fds)
+
+    def _out_fd(self) -> int:
+        raise AssertionError("each stream has its own")
+
+    def _write(self, data: bytearray) -> int:
+        raise AssertionError("each stream has its own")
+
+    def _start_reading(self) -> None: ...
+
+    def _stop_reading(self) -> None: ...
+
+    def _hang_up(self) -> None: ...
+
+
+class SocketStream(Stream):
+    """A stream over a socket: `listener` accepts one client after another, or `peer` is connected already."""
+
+    def __init__(
+        self, loop: Loop, *, listener: socket.socket | None, peer: socket.socket | None = None
+    ) -> None:
+        super().__init__(loop)
+        self._listener = listener
+        self._peer = peer
+        self._passes_fds = any(
+            each is not None and each.family == socket.AF_UNIX for each in (listener, peer)
+        )
+        self.unlink: str | None = None
+        """The socket file to remove at close."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a client is there."""
+        return self._peer is not None
+
+    def describe(self) -> str:
+        """`unix:PATH,server=on`, with `disconnected:` before it or a TCP client's address behind it."""
+        text = self.address + (",server=on" if self._listener is not None else "")
+        if self._peer is None:
+            return f"disconnected:{text}"
+        if self._passes_fds:
+            return text
+        host, port = self._peer.getpeername()[:2]
+        return f"{text} <-> {host}:{port}"
+
+    def start(self) -> None:
+        """Begin to accept, or to serve the peer that is connected already."""
+        if self._peer is not None:
+            self._begin(self._peer)
+        elif self._listener is not None:
+            self._listener.setblocking(False)
+            self.loop.add_reader(self._listener.fileno(), self._accept)
+
+    def wait_for_client(self) -> None:
+        """Block until the first client is there (`wait=on`)."""
+        if self._listener is not None and self._peer is None:
+            self._listener.setblocking(True)
+            self._peer, _ = self._listener.accept()
+
+    def close(self) -> None:
+        """Release the sockets and remove the socket file."""
+        for each in (self._peer, self._listener):
+            if each is not None:
+                self.loop.remove_reader(each.fileno())
+                self.loop.remove_writer(each.fileno())
+                each.close()
+        self._peer = self._listener = None
+        if self.unlink is not None:
+            try:
+                os.unlink(self.unlink)
+            except OSError:
+                pass
+            self.unlink = None
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            peer, _ = self._listener.accept()
+        except OSError:
+            return  # the client gave up between connecting and being accepted
+        self.loop.remove_reader(self._listener.fileno())
+        self._begin(peer)
+
+    def _begin(self, peer: socket.socket) -> None:
+        peer.setblocking(False)
+        if peer.family != socket.AF_UNIX:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._peer, self._closing, self._throttled = peer, False, False
+        self.loop.add_reader(peer.fileno(), self._readable)
+        if self.front is not None:
+            self.front.connected()
+
+    def _readable(self) -> None:
+        assert self._peer is not None
+        fds: list[int] = []
+        try:
+            if self._passes_fds:
+                data, fds, _, _ = socket.recv_fds(self._peer, READ_BYTES, FDS_PER_READ_MAX)
+            else:
+                data = self._peer.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._deliver(data, fds)
+        else:  # end of file, maybe a half-close: what is queued is still delivered
+            self.loop.remove_reader(self._peer.fileno())
+            self.finish()
+
+    def _hang_up(self) -> None:
+        peer, self._peer = self._peer, None
+        if peer is None:
+            return
+        self.loop.remove_reader(peer.fileno())
+        self.loop.remove_writer(peer.fileno())
+        peer.close()
+        self._unsent.clear()
+        if self.front is not None:
+            self.front.disconnected()
+        if self._listener is not None:
+            self.loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _out_fd(self) -> int:
+        assert self._peer is not None
+        return self._peer.fileno()
+
+    def _write(self, data: bytearray) -> int:
+        assert self._peer is not None
+        return self._peer.send(data)
+
+    def _start_reading(self) -> None:
+        self.loop.add_reader(self._out_fd(), self._readable)
+
+    def _stop_reading(self) -> None:
+        self.loop.remove_reader(self._out_fd())
+
+
+class FdStream(Stream):
+    """A stream over descriptors that are always connected; end of file on the input ends nothing."""
+
+    def __init__(self, loop: Loop, in_fd: int | None, out_fd: int) -> None:
+        super().__init__(loop)
+        self._in_fd = in_fd
+        self._fd = out_fd
+        self.held_fd: int | None = None
+        """A descriptor that must stay open as long as this stream."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Always: there is no peer to wait for."""
+        return True
+
+    def start(self) -> None:
+        """Begin to serve."""
+        os.set_blocking(self._fd, False)
+        if self._in_fd is not None:
+            os.set_blocking(self._in_fd, False)
+            self._start_reading()
+        if self.front is not None:
+            self.front.connected()
+
+    def _readable(self) -> None:
+        assert self._in_fd is not None
+        try:
+            data = os.read(self._in_fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""  # a terminal whose other end nobody holds open
+        if data:
+            self._deliver(data, [])
+        else:
+            self._stop_reading()
+
+    def _out_fd(self) -> int:
+        return self._fd
+
+    def _write(self, data: bytearray) -> int:
+        return os.write(self._fd, data)
+
+    def _start_reading(self) -> None:
+        if self._in_fd is not None:
+            try:
+                self.loop.add_reader(self._in_fd, self._readable)
+            except PermissionError:
+                self._read_all()  # a regular file as standard input cannot be polled: it is always ready
+
+    def _read_all(self) -> None:
+        assert self._in_fd is not None
+        while data := os.read(self._in_fd, READ_BYTES):
+            self._deliver(data, [])
+
+    def _stop_reading(self) -> None:
+        if self._in_fd is not None:
+            self.loop.remove_reader(self._in_fd)

@@ -1,0 +1,29 @@
+"""Emulator processes, and the real one beside ours: `emulator` runs a test on both."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from emulators import Emulator
+
+
+@pytest.fixture(params=["ours", "real"])
+def emulator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Emulator]:
+    """An emulator process that the test starts; the same test runs on ours and on the real QEMU."""
+    made = Emulator(request.param, tmp_path)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Emulator]:
+    """Our emulator process, for what the real one does not have."""
+    made = Emulator("ours", tmp_path)
+    yield made
+    made.kill()

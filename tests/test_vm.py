@@ -1,0 +1,207 @@
+"""vm: one machine wired together, driven by hand in virtual time: no socket, no wall clock."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from qmpemu.core.clock import NS_PER_S, Clock
+from qmpemu.core.facts import Fact
+from qmpemu.edge import argv, shipped
+from qmpemu.edge.process import configure
+from qmpemu.machine.host import Host
+from qmpemu.vm import VM
+
+
+class Driven:
+    """A VM from a QEMU command line and QMPEMU_* settings, with one negotiated client."""
+
+    def __init__(self, line: str = "-machine q35", **environment: str) -> None:
+        config, _ = argv.parse_command_line(line.split(), shipped.profile(None))
+        configure(config, environment)
+        self.clock = Clock()
+        self.vm = VM(config, shipped.profile(None), Host(), self.clock)
+        self.session = self.vm.add_monitor()
+        self.session.open()
+        self.session.receive(b'{"execute":"qmp_capabilities"}')
+        self.session.take()
+        self.vm.power_up()
+        self.session.take()
+
+    def say(self, command: str, **arguments: object) -> list[dict[str, Any]]:
+        """Events and reply of a command."""
+        message = {"execute": command, "arguments": {k.replace("_", "-"): v for k, v in arguments.items()}}
+        self.session.receive(json.dumps(message).encode())
+        return self.heard()
+
+    def heard(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.session.take().splitlines()]
+
+    def run(self, seconds: float) -> list[str]:
+        """Let time pass; the events of it."""
+        self.clock.run_until(self.clock.now_ns + int(seconds * NS_PER_S))
+        return [message["event"] for message in self.heard()]
+
+    def facts(self) -> list[str]:
+        return [fact.name for fact in self.vm.facts.kept]
+
+    def last(self, name: str) -> Fact:
+        return next(fact for fact in reversed(self.vm.facts.kept) if fact.name == name)
+
+
+def test_the_main_job_in_virtual_time() -> None:
+    """A booted Windows obeys the button: POWERDOWN, SHUTDOWN, exit status 0, and every step has a cause."""
+    driven = Driven()
+    driven.run(300)
+    assert [m.get("event", "return") for m in driven.say("system_powerdown")] == ["POWERDOWN", "return"]
+    assert driven.run(600) == ["SHUTDOWN"]
+    assert driven.vm.exit_status == 0
+    chain = [fact.name for fact in driven.last("MachineShutDown").causes()]
+    steps = ["SleepRequested", "VolumeFlushed", "ShutdownStarted", "PowerPolicyApplied", "ButtonLatched"]
+    steps += ["PowerdownRequested", "CommandReceived"]
+    assert [name for name in chain if name in steps] == steps
+
+
+def test_the_ignoring_guest() -> None:
+    """PBUTTONACTION=0: the event comes, the guest does nothing for a day."""
+    driven = Driven(QMPEMU_SET="PBUTTONACTION=0")
+    driven.run(300)
+    driven.say("system_powerdown")
+    assert driven.run(86_400) == []
+    assert driven.say("query-status")[0]["return"]["running"] is True
+    chain = [fact.name for fact in driven.last("ButtonIgnored").causes()]
+    assert chain[0] == "PowerPolicyApplied"
+
+
+@pytest.mark.parametrize("after_s", [0, 0.05, 1, 3])
+def test_a_press_before_windows_enabled_the_button_is_lost(after_s: float) -> None:
+    """During power-up, firmware and early boot the registers lose the press."""
+    driven = Driven()
+    driven.run(after_s)
+    driven.say("system_powerdown")
+    assert driven.facts().count("ButtonLost") == 1
+    assert driven.run(600) == []
+
+
+def test_a_press_while_paused_is_delivered_on_cont() -> None:
+    """The latched press shuts the guest down after cont, not before."""
+    driven = Driven()
+    driven.run(300)
+    driven.say("stop")
+    driven.say("system_powerdown")
+    assert driven.run(3600) == []
+    driven.say("cont")
+    assert driven.run(600) == ["SHUTDOWN"]
+
+
+def test_one_seed_one_history() -> None:
+    """The same inputs at the same times give the same facts, to the nanosecond."""
+
+    def history() -> list[tuple[str, int, dict[str, object]]]:
+        driven = Driven("-machine pc -name w", QMPEMU_SEED="7", QMPEMU_GUEST="windows-10")
+        driven.run(300)
+        driven.say("system_powerdown")
+        driven.run(600)
+        return [(fact.name, fact.at_ns, fact.data()) for fact in driven.vm.facts.kept]
+
+    assert history() == history()
+
+
+def test_no_shutdown_then_reset_boots_again() -> None:
+    """libvirt's reboot: the guest powers off, the machine stays, system_reset and cont boot it anew."""
+    driven = Driven("-machine q35 -no-shutdown")
+    driven.run(300)
+    driven.say("system_powerdown")
+    assert driven.run(600) == ["SHUTDOWN", "STOP"]
+    assert [m.get("event", "return") for m in driven.say("system_reset")] == ["RESET", "return"]
+    driven.say("cont")
+    driven.run(300)
+    assert driven.facts().count("BootCompleted") == 2
+
+
+def test_a_machine_without_hardware_has_no_guest() -> None:
+    """-machine none: the button event comes, nothing else ever happens."""
+    driven = Driven("-machine none")
+    driven.say("system_powerdown")
+    assert driven.run(600) == []
+    assert (
+        driven.say("system_wakeup")[0]["error"]["desc"]
+        == "wake-up from suspend is not supported by this guest"
+    )
+    assert driven.clock.next_due_ns() is None
+
+
+def test_what_is_not_emulated_says_so() -> None:
+    """A command of the version without emulation is refused by name and counted in the time line."""
+    driven = Driven()
+    (reply,) = driven.say("blockdev-del", node_name="x")
+    assert reply["error"] == {
+        "class": "GenericError",
+        "desc": "qmpemu does not emulate the command 'blockdev-del'",
+    }
+    assert driven.last("CommandNotEmulated").data() == {"command": "blockdev-del"}
+
+
+def test_arguments_are_checked_before_anything_happens() -> None:
+    """A wrong argument is QEMU's text and no event."""
+    driven = Driven("-machine none -S")
+    (reply,) = driven.say("human-monitor-command")
+    assert reply["error"]["desc"] == "Parameter 'command-line' is missing"
+    (reply,) = driven.say("set-action", reboot="maybe")
+    assert reply["error"]["desc"] == "Parameter 'reboot' does not accept value 'maybe'"
+
+
+def test_a_reset_is_forced_and_loses_what_was_volatile() -> None:
+    """system_reset while Windows runs: the guest is not asked, its volume stays dirty, it boots anew."""
+    driven = Driven()
+    driven.run(300)
+    assert [m.get("event", "return") for m in driven.say("system_reset")] == ["RESET", "return"]
+    assert driven.last("PowerLost").data()["volumes"] == ("C:",)
+    driven.run(300)
+    assert driven.facts().count("BootCompleted") == 2
+
+
+def test_quit_is_forced_too() -> None:
+    """quit ends the machine at once whatever the guest does."""
+    driven = Driven("-machine q35 -no-shutdown")
+    driven.run(300)
+    assert [m.get("event", "return") for m in driven.say("quit")] == ["SHUTDOWN", "return"]
+    assert driven.vm.exit_status == 0
+    assert "PowerLost" in driven.facts()
+
+
+def test_the_agents_port_opens_when_its_service_starts() -> None:
+    """With a virtio-serial channel the cloud guest's agent opens it: VSERPORT_CHANGE, frontend-open."""
+    line = "-machine q35 -chardev socket,id=c,path=/x,server=on,wait=off "
+    line += "-device virtserialport,chardev=c,id=channel0,name=org.qemu.guest_agent.0"
+    driven = Driven(line)
+    assert driven.run(300) == ["VSERPORT_CHANGE"]
+    (row,) = driven.say("query-chardev")[0]["return"]
+    assert row["frontend-open"] is True
+
+
+def test_the_processors_properties_can_be_walked() -> None:
+    """qom-list and qom-get of a processor answer as recorded; unknown paths and properties as QEMU does."""
+    driven = Driven("-machine q35 -smp 2,maxcpus=4")
+    path = "/machine/unattached/device[0]"
+    rows = driven.say("qom-list", path=path)[0]["return"]
+    bools = [row["name"] for row in rows if row["type"] == "bool"]
+    assert len(bools) > 390  # libvirt reads them all, one by one
+    assert {type(driven.say("qom-get", path=path, property=name)[0]["return"]) for name in bools} == {bool}
+    assert driven.say("qom-get", path=path, property="nope")[0]["error"]["desc"] == (
+        "Property 'qemu64-x86_64-cpu.nope' not found"
+    )
+    assert driven.say("qom-list", path="/nope")[0]["error"] == {
+        "class": "DeviceNotFound",
+        "desc": "Device '/nope' not found",
+    }
+    assert [row["cpu-index"] for row in driven.say("query-cpus-fast")[0]["return"]] == [0, 1]
+    slots = driven.say("query-hotpluggable-cpus")[0]["return"]
+    assert [("qom-path" in row, row["props"]["socket-id"]) for row in slots] == [
+        (False, 3),
+        (False, 2),
+        (True, 1),
+        (True, 0),
+    ]
