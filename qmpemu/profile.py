@@ -68,6 +68,12 @@ class Profile:
         """Every option of the command line, without dashes: whether it takes an argument."""
         return dict(loads(self._file("options.json")))
 
+    def commands(self) -> frozenset[str]:
+        """The names of all commands, from query-commands: the schema would cost too much at a start."""
+        reply = self.reply("none", "tcg", "query-commands", None)
+        assert isinstance(reply, bytes)
+        return frozenset(row["name"] for row in loads(reply))
+
     def schema_bytes(self) -> bytes:
         """query-qmp-schema's return value as JSON."""
         reply = self.reply("none", "tcg", "query-qmp-schema", None)

@@ -149,6 +149,8 @@ def test_arguments_are_checked_before_anything_happens() -> None:
     driven = Driven("-machine none -S")
     (reply,) = driven.say("human-monitor-command")
     assert reply["error"]["desc"] == "Parameter 'command-line' is missing"
+    (reply,) = driven.say("blockdev-del")
+    assert reply["error"]["desc"] == "Parameter 'node-name' is missing"
     (reply,) = driven.say("set-action", reboot="maybe")
     assert reply["error"]["desc"] == "Parameter 'reboot' does not accept value 'maybe'"
 

@@ -1,6 +1,6 @@
 """A private, unmodified libvirtd in namespaces of its own, for tests.
 
-    pytest ── stdin, stdout ──> bash, PID 1 of a new pid + mount + uts namespace
+    pytest ── stdin, stdout ──> bash, PID 1 of a new pid, mount, net and uts namespace
       │                           ├── libvirtd            (restarted alone by `restart`)
       │                           └── emulators           (survive that; all die with PID 1)
       ├── virsh -c qemu+unix:///system?socket=ROOT/sock/libvirt-sock
@@ -8,7 +8,8 @@
 
 ROOT/{run,etc,lib,cache,log} are bound over /run, /etc/libvirt, /var/{lib,cache,log}/libvirt, so nothing of the host's
 libvirt is seen or touched. The pid namespace matters twice: an emulator that daemonizes is reaped at once, and closing
-PID 1's standard input, even by the death of the test run, ends every process in it (facts: libvirt 1).
+PID 1's standard input, even by the death of the test run, ends every process in it (facts: libvirt 1). The net
+namespace keeps the VNC ports that libvirt picks from meeting those of others.
 
 libvirt refuses a domain of type `kvm` unless a file /dev/kvm exists; where the host has none, an empty placeholder is
 put into a /dev that only this namespace sees (facts: libvirt 2a).
@@ -20,6 +21,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -98,12 +100,19 @@ for pair in run:/run etc:/etc/libvirt lib:/var/lib/libvirt cache:/var/cache/libv
     mount --bind "{root}/${{pair%%:*}}" "${{pair#*:}}"
 done
 hostname qmpemu-test 2>/dev/null || true
+{python} -c '{loopback}'
 set +e
 echo ready
 while IFS= read -r line; do
     eval "$line"
     echo "done $?"
 done
+"""
+
+# What `ip link set lo up` does (SIOCSIFFLAGS: IFF_UP | IFF_LOOPBACK | IFF_RUNNING), without needing that program.
+LOOPBACK_UP = """\
+import fcntl, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh14x", b"lo", 0x49))
 """
 
 START = (
@@ -286,11 +295,23 @@ class Libvirtd:
 
     def _boot(self) -> None:
         placeholder = PLACEHOLDER_KVM.format(root=self.root) if self._placeholder else ""
-        script = SUPERVISOR.format(root=self.root, placeholder=placeholder)
+        script = SUPERVISOR.format(
+            root=self.root, placeholder=placeholder, python=sys.executable, loopback=LOOPBACK_UP
+        )
         path = f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         with (self.root / "log/libvirtd.out").open("ab") as errors:
             self._init = subprocess.Popen(
-                ["unshare", "-m", "-u", "-p", "-f", "--kill-child", "--mount-proc", *self._confined(script)],
+                [
+                    "unshare",
+                    "-m",
+                    "-n",
+                    "-u",
+                    "-p",
+                    "-f",
+                    "--kill-child",
+                    "--mount-proc",
+                    *self._confined(script),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -1,0 +1,1 @@
+"""The outside view: cases and measurements that run against ours and against the real QEMU alike."""
