@@ -63,8 +63,7 @@ class VM:
         self.facts.subscribe(self._emit)
         self.machine = Machine(config, profile, host, clock, self.facts, self._load_guest)
         self.monitors: list[Session] = []
-        self.received_fds: list[int] = []
-        """Descriptors that arrived by SCM_RIGHTS and wait for the command that takes them."""
+        self._received_fds: list[int] = []
         self.guest: Guest | None = None
         self._schema: Schema | None = None
         self._over = False
@@ -97,6 +96,18 @@ class VM:
         )
         self.monitors.append(session)
         return session
+
+    def receive_fds(self, fds: list[int]) -> None:
+        """Descriptors came by SCM_RIGHTS; those that no command has taken by the next ones are closed, as in QEMU."""
+        if fds:
+            self.drop_fds()
+            self._received_fds = fds
+
+    def drop_fds(self) -> None:
+        """Close what no command has taken."""
+        for fd in self._received_fds:
+            self.host.close_fd(fd)
+        self._received_fds = []
 
     def power_up(self) -> None:
         """Start the machine as its configuration says."""
@@ -162,7 +173,7 @@ class VM:
         raise QmpError(reply.desc, reply.cls)
 
     def _take_fd(self) -> int | None:
-        return self.received_fds.pop(0) if self.received_fds else None
+        return self._received_fds.pop(0) if self._received_fds else None
 
     def _emit(self, fact: Fact) -> None:
         """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""

@@ -132,12 +132,13 @@ class MonitorFront:
         """Run the commands in `data`, then deliver replies and events."""
         emulator = self._emulator
         emulator.timekeeper.sync()
-        emulator.vm.received_fds.extend(fds)
+        emulator.vm.receive_fds(fds)
         self._session.receive(data)
         emulator.turn_done()
 
     def disconnected(self) -> None:
-        """Negotiation and half-read input do not survive the client."""
+        """Negotiation, half-read input and descriptors nobody took do not survive the client."""
+        self._emulator.vm.drop_fds()
         self._session.close()
 
     def deliver(self) -> None:
@@ -158,10 +159,8 @@ class PortFront:
 
     def received(self, data: bytes, fds: list[int]) -> None:
         """Pass `data` to the device; descriptors mean nothing there."""
-        import os
-
         for fd in fds:
-            os.close(fd)
+            self._emulator.vm.host.close_fd(fd)
         self._emulator.timekeeper.sync()
         self._chardev.receive(data)
         self._emulator.vm.machine.settle()

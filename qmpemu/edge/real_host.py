@@ -24,6 +24,10 @@ class RealHost(Host):
         seconds, rest = divmod(time.time_ns(), 1_000_000_000)
         return seconds, rest // 1000
 
+    def close_fd(self, fd: int) -> None:
+        """Close a descriptor that a client passed."""
+        os.close(fd)
+
     def thread_id(self, name: str) -> int:
         """A parked thread's id: libvirt sets the affinity of vCPU threads, so they must exist."""
         if name not in self._threads:

@@ -47,6 +47,8 @@ class Stream:
         self.address = ""
         """Where the stream leads, as `describe` shows it."""
         self._unsent = bytearray()
+        self.unsent_bytes_max = 0
+        """The most output that ever waited for a peer."""
         self._throttled = False
         self._closing = False
 
@@ -67,6 +69,7 @@ class Stream:
         if not data or not self.is_connected:
             return
         self._unsent += data
+        self.unsent_bytes_max = max(self.unsent_bytes_max, len(self._unsent))
         self.flush()
 
     def flush(self) -> None:

@@ -31,6 +31,9 @@ class Host:
         """Wall time: seconds since 1970, microseconds."""
         return (0, 0)
 
+    def close_fd(self, fd: int) -> None:
+        """Close a descriptor that a client passed."""
+
     def thread_id(self, name: str) -> int:
         """The thread that stands for `name` (`CPU 0`, `iothread1`); one each, created at first need."""
         return 0

@@ -48,6 +48,8 @@ class Machine:
         self.facts = facts
         self._profile = profile
         self._qom: Tree | None = None
+        self.named_fds: dict[str, int] = {}
+        """Descriptors that clients have named by getfd."""
         self.migration_capabilities: set[str] = set()
         self.balloon_target_bytes = config.memory_bytes
         """What the balloon device asks of the guest; a guest without a balloon driver does not follow."""

@@ -302,6 +302,22 @@ def test_version_banner(emulator: Emulator) -> None:
     assert emulator.finish()[0] == 0
 
 
+def test_named_descriptors(emulator: Emulator, tmp_path: Path) -> None:
+    """getfd takes the descriptor sent with it, closefd closes it; refusals are QEMU's."""
+    client = emulator.start(*NONE).client()
+    assert client.ask("getfd", fdname="x")["error"]["desc"] == "No file descriptor supplied via SCM_RIGHTS"
+    with (tmp_path / "file").open("w") as file:
+        for name in ("x", "x", "1x"):
+            message = b'{"execute":"getfd","arguments":{"fdname":"%s"}}' % name.encode()
+            socket.send_fds(client.sock, [message], [file.fileno()])
+            reply = client.read()
+            if name == "x":
+                assert reply == {"return": {}}
+    assert reply["error"]["desc"] == "Parameter 'fdname' expects a name not starting with a digit"
+    assert client.ask("closefd", fdname="x") == {"return": {}}
+    assert client.ask("closefd", fdname="x")["error"]["desc"] == "File descriptor named 'x' not found"
+
+
 def test_human_monitor(emulator: Emulator) -> None:
     """human-monitor-command runs the verbs: event first, texts with CRLF, errors as text."""
     client = emulator.start(*NONE, "-S", "-name", "foo").client()
