@@ -45,6 +45,12 @@ class CommandNotEmulated(Fact):
     command: str
 
 
+class OptionNotEmulated(Fact):
+    """The command line asked for something that changes nothing here."""
+
+    option: str
+
+
 class SignalReceived(Fact):
     """The host told the process to end."""
 
@@ -111,6 +117,8 @@ class VM:
 
     def power_up(self) -> None:
         """Start the machine as its configuration says."""
+        for option in self.config.not_emulated:
+            self.facts.publish(OptionNotEmulated(option=option))
         self.facts.run(None, self.machine.power_up)
 
     def knows(self, name: str) -> bool:

@@ -144,6 +144,13 @@ def test_what_is_not_emulated_says_so() -> None:
     assert driven.last("CommandNotEmulated").data() == {"command": "blockdev-del"}
 
 
+def test_options_without_effect_are_said_too() -> None:
+    """An accepted option that changes nothing is a fact of the time line."""
+    driven = Driven("-machine q35 -boot strict=on -vnc :0")
+    said = [fact.data()["option"] for fact in driven.vm.facts.kept if fact.name == "OptionNotEmulated"]
+    assert said == ["-boot strict=on", "-vnc :0"]
+
+
 def test_arguments_are_checked_before_anything_happens() -> None:
     """A wrong argument is QEMU's text and no event."""
     driven = Driven("-machine none -S")
@@ -207,3 +214,40 @@ def test_the_processors_properties_can_be_walked() -> None:
         (True, 1),
         (True, 0),
     ]
+
+
+def test_sleep_and_wake() -> None:
+    """PBUTTONACTION=1: the press puts Windows to S3 (SUSPEND); system_wakeup brings it back (WAKEUP), still alive."""
+    driven = Driven(QMPEMU_SET="PBUTTONACTION=1")
+    driven.run(300)
+    driven.say("system_powerdown")
+    assert driven.run(600) == ["SUSPEND"]
+    assert driven.say("query-status")[0]["return"]["status"] == "suspended"
+    driven.say("system_powerdown")
+    assert driven.run(600) == []  # asleep: not processed
+    assert [m.get("event", "return") for m in driven.say("system_wakeup")] == ["WAKEUP", "return"]
+    assert driven.run(600) == []  # the press was wiped by the wake-up
+    assert driven.say("query-status")[0]["return"]["status"] == "running"
+    assert "SleepEnded" in driven.facts()
+
+
+def test_hibernate_is_suspend_disk_and_a_power_off() -> None:
+    """PBUTTONACTION=2: SUSPEND_DISK, then SHUTDOWN guest-shutdown; with S4 disabled there is no such state."""
+    driven = Driven(QMPEMU_SET="PBUTTONACTION=2")
+    driven.run(300)
+    driven.say("system_powerdown")
+    assert driven.run(600) == ["SUSPEND_DISK", "SHUTDOWN"]
+    without = Driven("-machine q35 -global ICH9-LPC.disable_s4=1", QMPEMU_SET="PBUTTONACTION=2")
+    without.run(300)
+    without.say("system_powerdown")
+    assert "SUSPEND_DISK" not in without.run(600)
+
+
+def test_an_nmi_is_a_crash_screen() -> None:
+    """inject-nmi: Windows bugchecks, writes its dump and restarts (RESET guest-reset)."""
+    driven = Driven()
+    driven.run(300)
+    assert driven.say("inject-nmi") == [{"return": {}}]
+    driven.run(1)
+    assert driven.last("Bugchecked").data()["code"] == 0x80
+    assert "RESET" in driven.run(3600)

@@ -132,4 +132,6 @@ def test_descriptors_nobody_asked_for_are_closed(served: Served) -> None:
         for _ in range(50):
             socket.send_fds(client.sock, [b'{"execute":"query-name"}'], [null.fileno()])
             assert client.read() == {"return": {}}
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # the last one waits for a command to take it
+    assert (
+        len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+    )  # the last one waits for a command to take it

@@ -1,0 +1,33 @@
+"""QEMU's command line -> a machine's configuration and what the process around it shall do.
+
+    parser            the pass itself; what it gathers        process_options   -daemonize, -pidfile, -msg, -version
+    chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
+
+Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
+"""
+
+from __future__ import annotations
+
+from qmpemu.edge.argv import chardev_options, machine_options, process_options
+from qmpemu.edge.argv.parser import Monitor, Parser, ProcessOptions, Unprefixed
+from qmpemu.edge.keyval import OptionError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.config import MachineConfig
+    from qmpemu.profile import Profile
+
+__all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
+
+OPTION_FILES = (chardev_options, machine_options, process_options)
+"""Imported so that they register their options."""
+
+
+def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfig, ProcessOptions]:
+    """Parse QEMU's command line (without argv[0]). Raises OptionError whose text is QEMU's, prefix not included."""
+    parser = Parser(profile)
+    try:
+        parser.parse(words)
+    except Unprefixed as error:
+        raise OptionError(str(error)) from None
+    return parser.config, parser.process

@@ -1,0 +1,115 @@
+"""Monitors and character devices: -qmp and its like, -chardev, -mon, -serial."""
+
+from __future__ import annotations
+
+from qmpemu.edge import keyval
+from qmpemu.edge.argv.parser import Monitor, Parser, option
+from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.chardev import Chardev
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@option("qmp")
+def _qmp(parser: Parser, where: str) -> None:
+    _compat_monitor(parser, where, control=True, pretty=False)
+
+
+@option("qmp-pretty")
+def _qmp_pretty(parser: Parser, where: str) -> None:
+    _compat_monitor(parser, where, control=True, pretty=True)
+
+
+@option("monitor")
+def _monitor(parser: Parser, where: str) -> None:
+    if where != "none":
+        _compat_monitor(parser, where, control=False, pretty=False)
+
+
+def _compat_monitor(parser: Parser, where: str, *, control: bool, pretty: bool) -> None:
+    chardev = parser.add_chardev(compat_chardev(f"compat_monitor{len(parser.process.monitors)}", where))
+    parser.process.monitors.append(Monitor(chardev, control=control, pretty=pretty, option=parser.typed))
+
+
+@option("chardev")
+def _chardev(parser: Parser, argument: str) -> None:
+    options = keyval.parse(argument, "backend")
+    label = options.pop("id", None)
+    backend = options.pop("backend", "")
+    if label is None:
+        raise OptionError("chardev: no id specified")
+    if backend not in BACKENDS:
+        raise OptionError(f"'{backend}' is not a valid char driver name")
+    wrong = next((key for key in options if key not in CHARDEV_OPTIONS), None)
+    if wrong is not None:
+        raise OptionError(f"Invalid parameter '{wrong}'")
+    if backend == "socket" and not options.keys() & {"path", "host", "port", "fd"}:
+        raise OptionError("Unable to parse FD number ")
+    parser.add_chardev(Chardev(label, backend, options))
+
+
+@option("mon")
+def _mon(parser: Parser, argument: str) -> None:
+    parser.pending_monitors.append((argument, parser.typed))  # its chardev may stand further right
+
+
+@option("serial")
+def _serial(parser: Parser, where: str) -> None:
+    if where != "none":
+        count = sum(chardev.label.startswith("serial") for chardev in parser.config.chardevs)
+        parser.add_chardev(compat_chardev(f"serial{count}", where))
+
+
+BACKENDS = ("socket", "stdio", "pty", "file", "null", "ringbuf", "pipe", "udp", "serial", "tty", "vc", "mux")
+"""Back ends QEMU knows; those that the edge opens for real are in `edge.endpoints`."""
+
+SOCKET_OPTIONS = {
+    "path",
+    "host",
+    "port",
+    "to",
+    "server",
+    "wait",
+    "telnet",
+    "tn3270",
+    "websocket",
+    "reconnect",
+}
+SOCKET_OPTIONS |= {"nodelay", "ipv4", "ipv6", "delay", "abstract", "tight", "logfile", "logappend", "mux"}
+CHARDEV_OPTIONS = SOCKET_OPTIONS | {"fd", "append", "size", "width", "height", "cols", "rows", "tls-creds"}
+CHARDEV_OPTIONS |= {"localaddr", "localport", "tls-authz", "signal", "debug", "name", "chardev", "clipboard"}
+
+
+def compat_chardev(label: str, where: str) -> Chardev:
+    """A character device from `-qmp`'s short form: unix:PATH, tcp:HOST:PORT, stdio, null, pty, file:PATH."""
+    kind, _, rest = where.partition(":")
+    address, _, tail = rest.partition(",")
+    if kind in ("stdio", "null", "pty", "vc"):
+        return Chardev(label, kind, {})
+    if kind == "file":
+        return Chardev(label, "file", {"path": rest})
+    options = keyval.parse(tail) if tail else {}
+    if kind == "unix":
+        options["path"] = address
+    elif kind in ("tcp", "telnet") and ":" in address:
+        options["host"], _, options["port"] = address.rpartition(":")
+    elif kind in ("tcp", "telnet"):
+        raise OptionError(f"parse error: {where}")
+    else:
+        raise OptionError(f"'{where}' is not a valid char driver\n{{prefix}}parse error: {where}")
+    _check_socket_options(options, where)
+    return Chardev(label, "socket", options)
+
+
+def _check_socket_options(options: Mapping[str, str], where: str) -> None:
+    """The two-line refusals that the short form gives."""
+    wrong = next((key for key in options if key not in SOCKET_OPTIONS), None)
+    if wrong is not None:
+        raise OptionError(f"Invalid parameter '{wrong}'\n{{prefix}}parse error: {where}")
+    for key in ("server", "wait"):
+        try:
+            keyval.switch(key, options.get(key, "on"))
+        except OptionError as error:
+            raise OptionError(f"{error}\n{{prefix}}parse error: {where}") from None

@@ -1,0 +1,140 @@
+"""One pass over a command line: finds each option's handler, and carries what the options have said so far.
+
+An option is a small function in a file of this folder, `@option("name")`. Which options exist, and which take an
+argument, is recorded data of the profile; an option without a handler is accepted, changes nothing, and is listed in
+`MachineConfig.not_emulated` (rule 6 of the design: not emulated is said).
+"""
+
+from __future__ import annotations
+
+import os
+
+from qmpemu.edge import keyval
+from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.config import MachineConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.machine.chardev import Chardev
+    from qmpemu.profile import Profile
+
+    Handler = Callable[["Parser", str], None]
+
+
+class Monitor:
+    """One QMP or HMP monitor on a character device."""
+
+    __slots__ = ("chardev", "control", "option", "pretty")
+
+    def __init__(self, chardev: Chardev, *, control: bool, pretty: bool, option: str) -> None:
+        self.chardev = chardev
+        self.control = control
+        """True for QMP, False for the human monitor."""
+        self.pretty = pretty
+        self.option = option
+        """The option as typed, for messages: `-qmp unix:...`."""
+
+
+class ProcessOptions:
+    """What concerns the process and not the machine."""
+
+    def __init__(self) -> None:
+        self.daemonize = False
+        self.pidfile: str | None = None
+        self.timestamps = False
+        """-msg timestamp=on: messages on standard error begin with the time."""
+        self.show: str | None = None
+        """`version` or `help`: print that and exit."""
+        self.monitors: list[Monitor] = []
+        self.sources: dict[str, str] = {}
+        """Chardev label -> the option as typed, for messages."""
+
+
+OPTIONS: dict[str, Handler] = {}
+
+
+def option(*names: str) -> Callable[[Handler], Handler]:
+    """Register what an option does."""
+
+    def register(handler: Handler) -> Handler:
+        OPTIONS.update(dict.fromkeys(names, handler))
+        return handler
+
+    return register
+
+
+class Parser:
+    """One pass over a command line, in order; the first mistake ends it."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.config = MachineConfig()
+        self.process = ProcessOptions()
+        self.pending_monitors: list[tuple[str, str]] = []
+        self.typed = ""
+        """The option being parsed, as typed."""
+
+    def parse(self, words: list[str]) -> None:
+        """Read all options. Raises OptionError with QEMU's text."""
+        takes_argument = self.profile.options()
+        at = 0
+        while at < len(words):
+            word = words[at]
+            at += 1
+            name = word.lstrip("-") if word.startswith("-") else None
+            if name is None:
+                self._image(word)
+                continue
+            if name not in takes_argument:
+                raise OptionError(f"{word}: invalid option")
+            argument = ""
+            if takes_argument[name]:
+                if at == len(words):
+                    raise OptionError(f"{word}: requires an argument")
+                argument = words[at]
+                at += 1
+            self._option(name, word, argument)
+        for argument, typed in self.pending_monitors:
+            self._add_monitor(argument, typed)
+
+    def _option(self, name: str, word: str, argument: str) -> None:
+        self.typed = f"{word} {argument}" if argument else word
+        handler = OPTIONS.get(name)
+        if handler is None:
+            self.config.not_emulated.append(self.typed)
+            return
+        try:
+            handler(self, argument)
+        except OptionError as error:
+            raise OptionError(
+                f"{self.typed}: {error}".replace("{prefix}", f"{{prefix}}{self.typed}: ")
+            ) from None
+
+    def _image(self, path: str) -> None:
+        if not os.path.exists(path):
+            raise OptionError(f"{path}: Could not open '{path}': No such file or directory")
+        self.config.not_emulated.append(path)
+
+    def add_chardev(self, chardev: Chardev) -> Chardev:
+        """Add a character device that the current option defines."""
+        self.config.chardevs.append(chardev)
+        self.process.sources[chardev.label] = self.typed
+        return chardev
+
+    def _add_monitor(self, argument: str, typed: str) -> None:
+        options = keyval.parse(argument, "chardev")
+        label = options.get("chardev")
+        if label is None:
+            raise OptionError(f"{typed}: Parameter 'chardev' is missing")
+        chardev = next((c for c in self.config.chardevs if c.label == label), None)
+        if chardev is None:
+            raise OptionError(f'{typed}: chardev "{label}" not found')
+        pretty = keyval.switch("pretty", options.get("pretty", "off"))
+        control = options.get("mode", "readline") == "control"
+        self.process.monitors.append(Monitor(chardev, control=control, pretty=pretty, option=typed))
+
+
+class Unprefixed(Exception):
+    """A refusal that QEMU prints without naming the option."""
