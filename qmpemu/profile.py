@@ -2,6 +2,7 @@
 
     profile.json    provenance; banner; whether KVM was present        options.json    option -> takes an argument
     greeting.json   the bytes a client is greeted with                 cpu/<accel>/<model>.json
+    widths.json     what introspection hides of argument types
     replies/<layer>/<command>.json, or <command>/<arguments>.json      {"return": ...} or {"error": ...} as on the wire
 
 Layers, the first that has the file wins: `<machine>-kvm`, `common-kvm` (only under KVM), `<machine>`, `common`; the
@@ -79,6 +80,10 @@ class Profile:
         reply = self.reply("none", "tcg", "query-qmp-schema", None)
         assert isinstance(reply, bytes)
         return reply
+
+    def widths(self) -> dict[str, Any]:
+        """What introspection hides of argument types (`qmp.schema.Schema`: hidden)."""
+        return dict(loads(self._file("widths.json")))
 
     def reply(
         self, machine: str, accel: str, command: str, arguments: dict[str, Any] | None

@@ -88,7 +88,7 @@ class VM:
         if self._schema is None:
             from qmpemu.qmp.schema import Schema
 
-            self._schema = Schema(self.profile.schema_bytes())
+            self._schema = Schema(self.profile.schema_bytes(), self.profile.widths())
         return self._schema
 
     def add_monitor(self, *, pretty: bool = False) -> Session:

@@ -141,9 +141,17 @@ class MonitorFront:
         self._emulator.vm.drop_fds()
         self._session.close()
 
+    def drained(self) -> None:
+        """The client has read: go on with the commands that waited."""
+        self._session.resume()
+        self._emulator.turn_done()
+
     def deliver(self) -> None:
-        """Send what the session has queued."""
+        """Send what the session has queued, and run what waited for it, as long as the client keeps reading."""
         self._stream.send(self._session.take())
+        while self._session.paused and not self._stream.throttled:
+            self._session.resume()
+            self._stream.send(self._session.take())
 
 
 class PortFront:
@@ -165,6 +173,9 @@ class PortFront:
         self._chardev.receive(data)
         self._emulator.vm.machine.settle()
         self._emulator.turn_done()
+
+    def drained(self) -> None:
+        """Nothing waits for room here."""
 
     def disconnected(self) -> None:
         """The client left."""

@@ -25,6 +25,7 @@ from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
+from qmpemu.edge.record_widths import Asker
 from qmpemu.profile import reply_file
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ class Recorder:
             await self._static(client, "common", ())
             await self._probes(client, "common", (), ["max"])
             await self._stateless(client)
+            schema: Any = await client.execute("query-qmp-schema")
+            self._write("widths.json", await Asker(client, schema).run())
         if present:
             async with self._emulator("none", "kvm") as (client, _):
                 await self._static(client, "common-kvm", ("common",))

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         def received(self, data: bytes, fds: list[int]) -> None:
             """Bytes came, and descriptors sent along with them (the receiver owns these)."""
 
+        def drained(self) -> None:
+            """The peer has read what was waiting: there is room again."""
+
         def disconnected(self) -> None:
             """The client left."""
 
@@ -49,7 +52,8 @@ class Stream:
         self._unsent = bytearray()
         self.unsent_bytes_max = 0
         """The most output that ever waited for a peer."""
-        self._throttled = False
+        self.throttled = False
+        """Whether nothing is read because so much output waits."""
         self._closing = False
 
     @property
@@ -106,9 +110,11 @@ class Stream:
         """Release everything; nothing is sent any more."""
 
     def _throttle(self, on: bool) -> None:
-        if on != self._throttled:
-            self._throttled = on
+        if on != self.throttled:
+            self.throttled = on
             (self._stop_reading if on else self._start_reading)()
+            if not on and self.front is not None:
+                self.front.drained()
 
     def _deliver(self, data: bytes, fds: list[int]) -> None:
         if self.front is not None:
@@ -199,7 +205,7 @@ class SocketStream(Stream):
         peer.setblocking(False)
         if peer.family != socket.AF_UNIX:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._peer, self._closing, self._throttled = peer, False, False
+        self._peer, self._closing, self.throttled = peer, False, False
         self.loop.add_reader(peer.fileno(), self._readable)
         if self.front is not None:
             self.front.connected()

@@ -6,13 +6,13 @@ leaves as `1e+999`, which every JSON parser reads as infinity.
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring_ascii
+from _json import encode_basestring_ascii  # `json` itself imports `re`, which costs the start 10 ms
 
 from qmpemu.qmp.order import ordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SHORT_ESCAPES = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 INT64_MIN, UINT64_MAX = -(2**63), 2**64 - 1
@@ -25,12 +25,17 @@ class Raw(bytes):
 
 def encode(value: object) -> bytes:
     """`value` on one line, without line end. Values: None, bool, int, float, str, list, dict, Raw."""
-    return value if isinstance(value, Raw) else _text(value).encode("ascii")
+    if isinstance(value, Raw):
+        return value
+    try:
+        return _text(value).encode("ascii")
+    except RecursionError:  # an echoed id may be 1023 levels deep (facts §4.7)
+        return _laid_out(value, pretty=False).encode("ascii")
 
 
 def encode_pretty(value: object) -> bytes:
     """`value` as a `pretty=on` monitor prints it: four spaces a level, CRLF, empty brackets on two lines."""
-    return _pretty(value, "\r\n").encode("ascii")
+    return _laid_out(value, pretty=True).encode("ascii")
 
 
 def string(text: str) -> str:
@@ -81,20 +86,52 @@ _WRITERS: dict[type, Callable[..., str]] = {
 }
 
 
-def _pretty(value: object, line: str) -> str:
-    if isinstance(value, Raw):
-        from qmpemu.qmp.lexer import Lexer
+def _laid_out(value: object, *, pretty: bool) -> str:
+    """Any depth, without recursion: on one line, or as a pretty monitor lays it out."""
+    pieces: list[str] = []
+    open_ones: list[tuple[Iterator[tuple[str, object]], str]] = []
+    name, is_first = "", False
+    while True:
+        pieces.append(name)
+        if pretty and isinstance(value, Raw):
+            value = _decoded(value)
+        if isinstance(value, dict | list | tuple):
+            opening, closing = "{}" if isinstance(value, dict) else "[]"
+            open_ones.append((_rows(value), closing))
+            pieces.append(opening)
+            is_first = True
+        else:
+            pieces.append(_text(value))
+        while open_ones:
+            row = next(open_ones[-1][0], None)
+            if row is not None:
+                pieces.append(_between(is_first, len(open_ones), pretty))
+                (name, value), is_first = row, False
+                break
+            closing = open_ones.pop()[1]
+            pieces.append(_between(True, len(open_ones), pretty) + closing)
+            is_first = False
+        else:
+            return "".join(pieces)
 
-        value = next(iter(Lexer().feed(value + b" ")))
+
+def _between(is_first: bool, depth: int, pretty: bool) -> str:
+    """What stands in front of a row or a closing bracket."""
+    if pretty:
+        return ("" if is_first else ",") + "\r\n" + INDENT * depth
+    return "" if is_first else ", "
+
+
+def _rows(value: dict[str, object] | list[object] | tuple[object, ...]) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
-        rows = [f"{string(name)}: {_pretty(member, line + INDENT)}" for name, member in ordered(value)]
-        brackets = "{}"
-    elif isinstance(value, list | tuple):
-        rows, brackets = [_pretty(member, line + INDENT) for member in value], "[]"
-    else:
-        return _text(value)
-    inside = ",".join(f"{line}{INDENT}{row}" for row in rows)
-    return f"{brackets[0]}{inside}{line}{brackets[1]}"
+        return ((f"{string(name)}: ", member) for name, member in ordered(value))
+    return (("", member) for member in value)
+
+
+def _decoded(value: Raw) -> object:
+    from qmpemu.qmp.lexer import Lexer
+
+    return next(iter(Lexer().feed(value + b" ")))
 
 
 def _escaped(character: str) -> str:

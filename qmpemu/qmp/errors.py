@@ -71,6 +71,11 @@ def parameter_type(name: str, expected: str) -> QmpError:
     return QmpError(f"Invalid parameter type for '{name}', expected: {expected}")
 
 
+def parameter_expects(name: str, what: str) -> QmpError:
+    """A number out of range, or another value with a form of its own."""
+    return QmpError(f"Parameter '{name}' expects {what}")
+
+
 def parameter_value(name: str, value: str) -> QmpError:
     """A string that is no value of the enumeration."""
     return QmpError(f"Parameter '{name}' does not accept value '{value}'")

@@ -9,10 +9,10 @@ first byte. Limits are QEMU's own: nesting 1024, 2,097,152 tokens, 64 MiB of tok
 
 from __future__ import annotations
 
-from json import scanner as json_scanner
+from _json import make_scanner  # `json` itself imports `re`, which costs the start 10 ms
 
 from qmpemu.qmp.errors import QmpError
-from qmpemu.qmp.parser import decode_utf8, parse
+from qmpemu.qmp.parser import decode_loosely, parse
 from qmpemu.qmp.tokens import TOKEN_BYTES_MAX, LexicalError, Tokenizer
 
 TYPE_CHECKING = False
@@ -38,14 +38,25 @@ class Lexer:
 
     def feed(self, data: bytes) -> Iterator[object]:
         """Each value completed by `data`, or a QmpError in the place of one that is wrong."""
+        if self._quick and not _is_harmless(data):
+            return self._read_lines(data)
+        return self._read(data, data.decode("ascii") if self._quick else "")
+
+    def _read_lines(self, data: bytes) -> Iterator[object]:
+        """Line by line, so that a line for the exact path does not send its neighbours there."""
+        for line in data.splitlines(keepends=True):
+            yield from self._read(line, line.decode("ascii") if _is_harmless(line) else "")
+
+    def _read(self, data: bytes, text: str) -> Iterator[object]:
+        """Read `data`; `text` is the same for the quick path, or empty where only the exact path may look."""
         at, size = 0, len(data)
-        quick = self._quick and data.isascii() and b"\\" not in data
-        text = data.decode("ascii") if quick else ""
         while at < size:
-            if quick and not self._tokens and self._tokenizer.at_start:
+            if text and not self._tokens and self._tokenizer.at_start:
                 while at < size and text[at] in " \t\r\n":
                     at += 1
-                if at < size and text[at] == "{":
+                if at == size:
+                    return
+                if text[at] == "{":
                     found = _scan(text, at)
                     if found is not None:
                         value, at = found
@@ -125,14 +136,21 @@ class _Dialect:
     memo: dict[str, str] = {}
 
 
-_scanner = json_scanner.c_make_scanner(_Dialect())  # type: ignore[attr-defined]  # the stub lists only the public name
+_scanner = make_scanner(_Dialect())  # type: ignore[arg-type]  # the stub knows no duck typing
+_DOUBTS = (_Doubt, StopIteration, ValueError, RecursionError, SystemError)
+"""SystemError: Python 3.11's scanner where `json.decoder`, the home of the error it wants to raise, is not loaded."""
+
+
+def _is_harmless(data: bytes) -> bool:
+    """Whether C json may look at all: ASCII, and no escape by number (it lets lone surrogates pass)."""
+    return data.isascii() and b"\\u" not in data
 
 
 def _scan(text: str, at: int) -> tuple[object, int] | None:
     """The object at `at` and the position behind it; None when the exact path must look."""
     try:
         value, end = _scanner(text, at)
-    except (_Doubt, StopIteration, ValueError, RecursionError):
+    except _DOUBTS:
         return None
     if end - at > _DEEP_BYTES and text.count("{", at, end) + text.count("[", at, end) > NESTING_MAX:
         return None  # maybe too deep, maybe only wide
@@ -140,20 +158,5 @@ def _scan(text: str, at: int) -> tuple[object, int] | None:
 
 
 def _shown(stray: bytes) -> str:
-    """A stray token as QEMU shows it: a C string, so it ends at NUL; each ill-formed sequence becomes U+FFFD."""
-    text = stray.partition(b"\0")[0]
-    if text.isascii():
-        return text.decode("ascii")
-    shown = []
-    while text:
-        size = 1
-        if text[0] >= 0xC0:  # a lead byte, with as many continuation bytes as it asks for and there are
-            wanted = 8 - (text[0] ^ 0xFF).bit_length() if text[0] < 0xFE else 1
-            while size < min(wanted, len(text)) and 0x80 <= text[size] < 0xC0:
-                size += 1
-        try:
-            shown.append(decode_utf8(text[:size]))
-        except QmpError:
-            shown.append("\ufffd")
-        text = text[size:]
-    return "".join(shown)
+    """A stray token as QEMU shows it: a C string, so it ends at NUL."""
+    return decode_loosely(stray.partition(b"\0")[0])

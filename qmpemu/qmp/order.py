@@ -8,7 +8,7 @@ from __future__ import annotations
 
 BUCKETS = 512
 _HASH_SEED, _HASH_FACTOR, _HASH_ADD = 0x238F13AF, 1103515243, 12345
-_CACHED_MAX = 4096
+_CACHED_MAX, _CACHED_NAME_MAX = 4096, 64
 _cache: dict[str, int] = {}
 
 
@@ -16,12 +16,12 @@ def bucket(key: str) -> int:
     """The bucket of a member name."""
     found = _cache.get(key)
     if found is None:
-        name = key.encode("utf-8", "surrogatepass")
-        value = _HASH_SEED * len(name)
-        for index, byte in enumerate(name):
-            value += byte << (index * 5 % 24)
-        found = ((_HASH_FACTOR * (value & 0xFFFFFFFF) + _HASH_ADD) & 0xFFFFFFFF) % BUCKETS
-        if len(_cache) < _CACHED_MAX:
+        found = _hash(c_bytes(key)) % BUCKETS
+        if (
+            len(key) <= _CACHED_NAME_MAX
+        ):  # a client picks the names: neither their number nor their length may grow it
+            if len(_cache) >= _CACHED_MAX:
+                _cache.clear()
             _cache[key] = found
     return found
 
@@ -33,3 +33,16 @@ def ordered(members: dict[str, object]) -> list[tuple[str, object]]:
         rows.reverse()  # newest first within a bucket; the sort is stable
         rows.sort(key=lambda row: bucket(row[0]))
     return rows
+
+
+def c_bytes(text: str) -> bytes:
+    """`text` as QEMU holds it: modified UTF-8, in which NUL is C0 80 and so ends no string."""
+    data = text.encode("utf-8", "surrogatepass")
+    return data.replace(b"\0", b"\xc0\x80") if b"\0" in data else data
+
+
+def _hash(name: bytes) -> int:
+    value = _HASH_SEED * len(name)
+    for index, byte in enumerate(name):
+        value += byte << (index * 5 % 24)
+    return (_HASH_FACTOR * (value & 0xFFFFFFFF) + _HASH_ADD) & 0xFFFFFFFF

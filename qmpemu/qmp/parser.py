@@ -5,6 +5,8 @@ Not recursive: QEMU accepts a nesting of 1024, more than Python's own stack is m
 
 from __future__ import annotations
 
+from codecs import register_error
+
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -12,6 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KEYWORDS: dict[bytes, object] = {b"true": True, b"false": False, b"null": None}
+MESSAGE_MAX = 1023
+"""Characters of a parse error's text behind `JSON parse error, `; QEMU cuts longer ones (measured)."""
+NONCHARACTERS = frozenset(
+    map(
+        chr,
+        [
+            *range(0xFDD0, 0xFDF0),
+            *(plane + low for plane in range(0, 0x110000, 0x10000) for low in (0xFFFE, 0xFFFF)),
+        ],
+    )
+)
+_WITHOUT_NONCHARACTERS = dict.fromkeys(map(ord, NONCHARACTERS), "\ufffd")
+_ILL_FORMED = "qmpemu.qmp.ill-formed"
+HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 ESCAPES = {98: "\b", 102: "\f", 110: "\n", 114: "\r", 116: "\t", 34: '"', 39: "'", 47: "/", 92: "\\"}
 
 
@@ -21,7 +37,7 @@ def parse_error(what: str) -> QmpError:
 
 
 class _Open:
-    """A container that is being filled. key: the member whose value comes next, None in an array."""
+    """A container that is being filled. key: of the member whose value comes next; None where that value is the key."""
 
     __slots__ = ("key", "value")
 
@@ -56,8 +72,9 @@ def parse(tokens: Sequence[bytes]) -> object:
             if follows == b",":
                 at = _key(top, tokens, at)
                 break
-            if follows != (b"]" if top.key is None else b"}"):
-                raise parse_error(f"expected separator in {'list' if top.key is None else 'dict'}")
+            is_list = isinstance(top.value, list)
+            if follows != (b"]" if is_list else b"}"):
+                raise parse_error(f"expected separator in {'list' if is_list else 'dict'}")
             value = stack.pop().value
         else:
             return value
@@ -69,8 +86,8 @@ def _key(opened: _Open, tokens: Sequence[bytes], at: int) -> int:
         return at
     token = tokens[at]
     if token[:1] not in (b'"', b"'"):
-        at = _pass_value(tokens, at)  # a key that is a faulty value is reported as that
-        raise parse_error("key is not a string in object")
+        opened.key = None
+        return at  # what stands here is read as a value, whose own errors come first; then `_put` refuses it
     name = _string(token)
     if tokens[at + 1] != b":":
         raise parse_error("missing : in object pair")
@@ -78,24 +95,14 @@ def _key(opened: _Open, tokens: Sequence[bytes], at: int) -> int:
     return at + 2
 
 
-def _pass_value(tokens: Sequence[bytes], at: int) -> int:
-    """Check a value in the place of a key."""
-    depth, end = 0, at
-    while True:
-        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(tokens[end], 0)
-        end += 1
-        if depth <= 0 or end == len(tokens):
-            parse(tokens[at:end])
-            return end
-
-
 def _put(top: _Open, value: object) -> None:
     if isinstance(top.value, list):
         top.value.append(value)
+    elif top.key is None:
+        raise parse_error("key is not a string in object")
+    elif top.key in top.value:
+        raise parse_error("duplicate key")
     else:
-        assert top.key is not None
-        if top.key in top.value:
-            raise parse_error("duplicate key")
         top.value[top.key] = value
 
 
@@ -105,7 +112,7 @@ def _scalar(token: bytes) -> object:
         return _string(token)
     if first.isalpha():
         if token not in KEYWORDS:
-            raise parse_error(f"invalid keyword '{token.decode('ascii')}'")
+            raise parse_error(f"invalid keyword '{token.decode('ascii')}'"[:MESSAGE_MAX])
         return KEYWORDS[token]
     if first.isdigit() or first == b"-":
         return _number(token)
@@ -153,8 +160,8 @@ def _unescape(escaped: list[bytes], at: int, pieces: list[str]) -> int:
         if 0xDC00 <= low <= 0xDFFF:
             code, used = 0x10000 + ((code & 0x3FF) << 10) + (low & 0x3FF), 2
             raw += b"\\" + escaped[at + 1][:5]
-    if not _is_character(code):
-        raise parse_error(f"\\{raw.decode('utf-8', 'replace')} is not a valid Unicode character")
+    if code < 0 or 0xD800 <= code <= 0xDFFF or chr(code) in NONCHARACTERS:
+        raise parse_error(f"\\{decode_loosely(raw)} is not a valid Unicode character")
     pieces += [chr(code), decode_utf8(escaped[at + used - 1][5:])]
     return used
 
@@ -162,10 +169,7 @@ def _unescape(escaped: list[bytes], at: int, pieces: list[str]) -> int:
 def _hex(piece: bytes) -> int:
     """The code of `uXXXX...`, -1 for bad digits."""
     digits = piece[1:5]
-    try:
-        return int(digits, 16) if len(digits) == 4 and digits.isalnum() else -1
-    except ValueError:
-        return -1
+    return int(digits, 16) if len(digits) == 4 and HEX_DIGITS.issuperset(digits) else -1
 
 
 def decode_utf8(data: bytes) -> str:
@@ -176,13 +180,29 @@ def decode_utf8(data: bytes) -> str:
         text = data.replace(b"\xc0\x80", b"\0").decode("utf-8")
     except UnicodeDecodeError:
         raise parse_error("invalid UTF-8 sequence in string") from None
-    if not all(_is_character(ord(character)) for character in text):
+    if not NONCHARACTERS.isdisjoint(text):
         raise parse_error("invalid UTF-8 sequence in string")
     return text
 
 
-def _is_character(code: int) -> bool:
-    """Whether a code point may stand in a string: no surrogate, no noncharacter."""
-    if not 0 <= code <= 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-        return False
-    return not (0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE)
+def decode_loosely(data: bytes) -> str:
+    """Decode text for an error message: each ill-formed sequence and each noncharacter becomes U+FFFD."""
+    text = data.decode("utf-8", _ILL_FORMED)
+    return text if NONCHARACTERS.isdisjoint(text) else text.translate(_WITHOUT_NONCHARACTERS)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    """An error handler for `bytes.decode`: a lead byte and the continuation bytes it asks for count as one."""
+    assert isinstance(error, UnicodeDecodeError)
+    data, at = error.object, error.start
+    lead = data[at]
+    wanted = (
+        8 - (lead ^ 0xFF).bit_length() if 0xC0 <= lead < 0xFE else 1
+    )  # as many as there are leading one bits
+    end = at + 1
+    while end < min(at + wanted, len(data)) and 0x80 <= data[end] < 0xC0:
+        end += 1
+    return ("\0" if data[at:end] == b"\xc0\x80" else "\ufffd"), end
+
+
+register_error(_ILL_FORMED, _replaced)

@@ -1,9 +1,8 @@
 """Argument checks for every command, from the recorded introspection data; no command has checks of its own.
 
 Texts and order are QEMU's (facts/qmp-wire.md §5): declared members in schema order, then unknown ones; a nested object
-is finished before the next member. Introspection hides two things: the width and sign of integers (64 signed bits are
-taken, so some refusals name "integer" where QEMU says "uint64"), and the names of alternates (the texts name the JSON
-types instead).
+is finished before the next member. What introspection hides (the C types of integers, the names of alternates) is
+recorded beside it; without that record integers are int64 and alternates are called by their JSON types.
 """
 
 from __future__ import annotations
@@ -11,10 +10,14 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.qmp import errors
+from qmpemu.qmp.leftover import first_unexpected
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterator
+    from typing import Any, TypeAlias
+
+    Check: TypeAlias = "Iterator[Check]"
 
 OPEN_COMMANDS = frozenset({"device_add"})
 """Commands that take members beyond those of their schema (`gen: false` in QAPI, invisible in introspection)."""
@@ -22,13 +25,40 @@ OPEN_COMMANDS = frozenset({"device_add"})
 JSON_TYPES = {"int": "integer"}
 """What error texts call introspection's json-types, where that differs."""
 
+PYTHON_TYPES = {
+    "string": (str,),
+    "boolean": (bool,),
+    "number": (int, float),
+    "null": (type(None),),
+    "object": (dict,),
+    "array": (list,),
+    "int": (int,),
+}
+
+INT64, UINT64 = "int64", "uint64"
+
+LIMITS = {
+    INT64: (-(2**63), 2**63 - 1),
+    UINT64: (-(2**63), 2**64 - 1),  # a negative one is taken modulo 2**64
+    "uint32_t": (0, 2**32 - 1),
+    "uint16_t": (0, 2**16 - 1),
+    "uint8_t": (0, 2**8 - 1),
+    "int32_t": (-(2**31), 2**31 - 1),
+}
+"""The least and the greatest value of each C type of integers."""
+
 
 class Schema:
-    """The schema of one QEMU version. data: query-qmp-schema's return value as JSON."""
+    """The schema of one QEMU version. data: query-qmp-schema's return value as JSON.
 
-    __slots__ = ("_commands", "_types")
+    hidden: `{"integers": {type: {member: C type}}, "alternates": {type: name}}`, where it was recorded.
+    """
 
-    def __init__(self, data: bytes) -> None:
+    __slots__ = ("_alternates", "_commands", "_integers", "_types")
+
+    def __init__(self, data: bytes, hidden: dict[str, Any] | None = None) -> None:
+        self._integers: dict[str, dict[str, str]] = (hidden or {}).get("integers", {})
+        self._alternates: dict[str, str] = (hidden or {}).get("alternates", {})
         self._types: dict[str, dict[str, Any]] = {}
         self._commands: dict[str, dict[str, Any]] = {}
         for info in loads(data):
@@ -37,8 +67,13 @@ class Schema:
 
     @property
     def commands(self) -> list[str]:
-        """Every command of the version."""
+        """Every command of the version, in recorded order."""
         return list(self._commands)
+
+    @property
+    def oob(self) -> frozenset[str]:
+        """The commands that may be executed out of band."""
+        return frozenset(filter(self.allows_oob, self._commands))
 
     def has(self, command: str) -> bool:
         """Whether the version has the command."""
@@ -53,86 +88,118 @@ class Schema:
         return list(self._types[self._commands[command]["arg-type"]]["members"])
 
     def check(self, command: str, arguments: dict[str, object]) -> None:
-        """Check a command's arguments. Raises QmpError for the first thing that is wrong."""
-        self._check_object(
-            self._commands[command]["arg-type"], arguments, "", strict=command not in OPEN_COMMANDS
-        )
+        """Check a command's arguments. Raises QmpError for the first thing that is wrong.
 
-    def _check(self, type_name: str, value: object, path: str, name: str | None) -> None:
+        Containers are generators that yield what they contain: a client may nest them deeper than Python's stack.
+        """
+        arg_type = self._commands[command]["arg-type"]
+        pending = [self._check_object(arg_type, arguments, "", strict=command not in OPEN_COMMANDS)]
+        while pending:
+            inner = next(pending[-1], None)
+            if inner is None:
+                pending.pop()
+            else:
+                pending.append(inner)
+
+    def _check(
+        self, type_name: str, value: object, path: str, name: str | None, integer: str
+    ) -> Check | None:
+        """Check `value`, or return the check of what it contains.
+
+        name: of the member, None in an array. integer: the C type of the member, should it be an integer.
+        """
         info = self._types[type_name]
         kind = info["meta-type"]
         if kind == "builtin":
-            if not _is(info["json-type"], value):
-                raise errors.parameter_type(path, JSON_TYPES.get(info["json-type"], info["json-type"]))
+            _check_builtin(info["json-type"], value, path, name, integer)
         elif kind == "enum":
-            self._check_enum(info, value, path, name)
+            _check_enum(info, value, path, name)
         elif kind == "array":
-            if not isinstance(value, list):
+            if type(value) is not list:
                 raise errors.parameter_type(path, "array")
-            for index, element in enumerate(value):
-                self._check(info["element-type"], element, f"{path}[{index}]", None)
+            return self._check_array(info["element-type"], value, path, integer)
         elif kind == "alternate":
-            self._check_alternate(info, value, path, name)
+            return self._check(self._choice(info, value, name), value, path, name, integer)
         else:
-            self._check_object(type_name, value, path)
+            if type(value) is not dict:
+                raise errors.parameter_type(path, "object")
+            return self._check_object(type_name, value, path)
+        return None
 
-    def _check_enum(self, info: dict[str, Any], value: object, path: str, name: str | None) -> None:
-        if not isinstance(value, str):
-            raise errors.parameter_type(path, "string")
-        if value not in info["values"]:
-            raise errors.parameter_value(name or "null", value)
+    def _check_array(self, element: str, values: list[object], path: str, integer: str) -> Check:
+        for index, value in enumerate(values):
+            inner = self._check(element, value, f"{path}[{index}]", None, integer)
+            if inner is not None:
+                yield inner
 
-    def _check_alternate(self, info: dict[str, Any], value: object, path: str, name: str | None) -> None:
-        """An alternate goes by the JSON type of what is there."""
-        for member in info["members"]:
-            if _is(self._json_type(member["type"]), value):
-                return self._check(member["type"], value, path, name)
-        expected = " or ".join(dict.fromkeys(self._json_type(member["type"]) for member in info["members"]))
-        raise errors.parameter_type(path, expected)
-
-    def _check_object(self, type_name: str, value: object, path: str, *, strict: bool = True) -> None:
-        if not isinstance(value, dict):
-            raise errors.parameter_type(path, "object")
+    def _check_object(
+        self, type_name: str, value: dict[str, object], path: str, *, strict: bool = True
+    ) -> Check:
         dot = f"{path}." if path else ""
-        declared: set[str] = set()
+        visited: list[str] = []
         layer: str | None = type_name
         while layer is not None:
             info = self._types[layer]
+            integers = self._integers.get(layer, {})
             for member in info["members"]:
-                declared.add(member["name"])
-                self._check_member(member, value, dot)
-            layer = self._variant(info, value)
-        if strict:
-            for name in value:
-                if name not in declared:
-                    raise errors.parameter_unexpected(f"{dot}{name}")
+                name = member["name"]
+                if name in value:
+                    visited.append(name)
+                    integer = integers.get(name, INT64)
+                    inner = self._check(member["type"], value[name], f"{dot}{name}", name, integer)
+                    if inner is not None:
+                        yield inner
+                elif "default" not in member:
+                    raise errors.parameter_missing(f"{dot}{name}")
+            layer = _variant(info, value)
+        if strict and len(visited) < len(value):
+            raise errors.parameter_unexpected(f"{dot}{first_unexpected(value, visited)}")
 
-    def _check_member(self, member: dict[str, Any], value: dict[str, object], dot: str) -> None:
-        name = member["name"]
-        if name in value:
-            self._check(member["type"], value[name], f"{dot}{name}", name)
-        elif "default" not in member:
-            raise errors.parameter_missing(f"{dot}{name}")
-
-    def _variant(self, info: dict[str, Any], value: dict[str, object]) -> str | None:
-        """The type whose members a union's tag adds."""
-        if "tag" not in info:
-            return None
-        case = value.get(info["tag"])
-        return next((v["type"] for v in info["variants"] if v["case"] == case), None)
+    def _choice(self, info: dict[str, Any], value: object, name: str | None) -> str:
+        """The type of an alternate that fits the JSON type of `value`."""
+        kinds = {self._json_type(member["type"]): str(member["type"]) for member in info["members"]}
+        for kind, type_name in kinds.items():
+            if type(value) in PYTHON_TYPES[kind]:
+                return type_name
+        plain = " or ".join(JSON_TYPES.get(kind, kind) for kind in kinds)
+        raise errors.parameter_type(name or "null", self._alternates.get(info["name"], plain))
 
     def _json_type(self, type_name: str) -> str:
         info = self._types[type_name]
-        kinds = {"enum": "string", "array": "array", "object": "object"}
-        return kinds.get(info["meta-type"]) or str(info.get("json-type", "object"))
+        return {"enum": "string", "array": "array"}.get(info["meta-type"]) or str(
+            info.get("json-type", "object")
+        )
 
 
-def _is(json_type: str, value: object) -> bool:
-    """Whether a value has introspection's `json-type`."""
-    if json_type == "int" or json_type == "integer":
-        return type(value) is int and -(2**63) <= value < 2**63
-    if json_type == "number":
-        return type(value) in (int, float)
-    if json_type in ("array", "object", "string", "boolean"):
-        return type(value) is {"array": list, "object": dict, "string": str, "boolean": bool}[json_type]
-    return value is None if json_type == "null" else json_type == "value"
+def _variant(info: dict[str, Any], value: dict[str, object]) -> str | None:
+    """The type whose members a union's tag adds."""
+    if "tag" not in info:
+        return None
+    case = value.get(info["tag"])
+    return next((v["type"] for v in info["variants"] if v["case"] == case), None)
+
+
+def _check_builtin(json_type: str, value: object, path: str, name: str | None, integer: str) -> None:
+    if json_type == "int":
+        if type(value) is not int or not 0 <= value < 128:  # else it fits every width
+            _check_int(value, path, name, integer)
+    elif json_type != "value" and type(value) not in PYTHON_TYPES[json_type]:
+        raise errors.parameter_type(path, json_type)
+
+
+def _check_int(value: object, path: str, name: str | None, wanted: str) -> None:
+    """QEMU reads 64 bits first, then refuses what its own type does not hold; only the first names the whole path."""
+    signed = not wanted.startswith("u")
+    least, greatest = LIMITS[INT64 if signed else UINT64]
+    if type(value) is not int or not least <= value <= greatest:
+        raise errors.parameter_type(path, "integer") if signed else errors.parameter_expects(path, UINT64)
+    least, greatest = LIMITS[wanted]
+    if not least <= value <= greatest:
+        raise errors.parameter_expects(name or "null", wanted)
+
+
+def _check_enum(info: dict[str, Any], value: object, path: str, name: str | None) -> None:
+    if type(value) is not str:
+        raise errors.parameter_type(path, "string")
+    if value not in info["values"]:
+        raise errors.parameter_value(name or "null", value)

@@ -16,10 +16,13 @@ from qmpemu.qmp.order import ordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CAPABILITIES = ("oob",)
 """What every monitor offers."""
+
+QUEUED_BYTES_MAX = 1 << 20
+"""Output, in bytes, above which no further message is run until it was taken: pipelining cannot grow the process."""
 
 
 class Session:
@@ -38,6 +41,9 @@ class Session:
         "_oob_on",
         "_out",
         "_pretty",
+        "_queued",
+        "_receiving",
+        "_waiting",
         "negotiated",
         "open_",
     )
@@ -57,13 +63,31 @@ class Session:
         self._oob = oob
         self._pretty = pretty
         self._out: list[bytes] = []
+        self._queued = 0
+        self._waiting: Iterator[object] | None = None
         self._lexer = Lexer()
-        self.open_ = self.negotiated = self._oob_on = self._finishing = False
+        self.open_ = self.negotiated = self._oob_on = self._finishing = self._receiving = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is run and nothing more is queued."""
+        return not self.open_
+
+    @property
+    def queued_bytes(self) -> int:
+        """Output that nobody has taken yet."""
+        return self._queued
+
+    @property
+    def paused(self) -> bool:
+        """Whether received input waits until the output is taken: call `resume` then."""
+        return self._waiting is not None
 
     def open(self) -> None:
         """A client came: greet it. Nothing of an earlier one survives."""
         self._lexer = Lexer()
         self._out.clear()
+        self._queued, self._waiting = 0, None
         self.negotiated = self._oob_on = self._finishing = False
         self.open_ = True
         self._queue(Raw(self._greeting))
@@ -71,17 +95,39 @@ class Session:
     def close(self) -> None:
         """The client left: no input is run, nothing is queued."""
         self.open_ = self.negotiated = False
+        self._waiting = None
 
     def finish(self) -> None:
-        """End after the reply that is being made; commands behind it get no answer, later events are dropped."""
-        self._finishing = True
+        """End after the reply that is being made, at once if none is; commands behind it get no answer."""
+        if self._receiving:
+            self._finishing = True
+        else:
+            self.close()
 
     def receive(self, data: bytes) -> None:
-        """Run every message that `data` completes."""
-        for message in self._lexer.feed(data):
-            if self._finishing or not self.open_:
-                return
-            self._respond(message)
+        """Run every message that `data` completes, as long as the output has room. Not to be called while paused."""
+        if self.open_:
+            self._work(self._lexer.feed(data))
+
+    def resume(self) -> None:
+        """The output was taken: run the messages that wait for it."""
+        if self._waiting is not None:
+            self._work(self._waiting)
+
+    def _work(self, messages: Iterator[object]) -> None:
+        self._receiving, self._waiting = True, None
+        try:
+            for message in messages:
+                self._respond(message)
+                if self._finishing:
+                    self.close()
+                if not self.open_:
+                    break
+                if self._queued > QUEUED_BYTES_MAX:
+                    self._waiting = messages
+                    break
+        finally:
+            self._receiving = False
 
     def send_event(self, event: bytes) -> None:
         """Queue an encoded event; before negotiation it is lost (facts §2.6)."""
@@ -94,10 +140,15 @@ class Session:
             return b""
         data = b"".join(self._out)
         self._out.clear()
+        self._queued = 0
         return data
 
     def _queue(self, value: object) -> None:
-        self._out.append((encode_pretty(value) if self._pretty else encode(value)) + b"\r\n")
+        self._put((encode_pretty(value) if self._pretty else encode(value)) + b"\r\n")
+
+    def _put(self, data: bytes) -> None:
+        self._out.append(data)
+        self._queued += len(data)
 
     def _respond(self, message: object) -> None:
         if isinstance(message, dict):
@@ -119,9 +170,9 @@ class Session:
                 reply["id"] = message["id"]
             self._queue(reply)
         elif "id" in message:
-            self._out.append(b'{"return": %b, "id": %b}\r\n' % (encode(result), encode(message["id"])))
+            self._put(b'{"return": %b, "id": %b}\r\n' % (encode(result), encode(message["id"])))
         else:
-            self._out.append(b'{"return": %b}\r\n' % encode(result))
+            self._put(b'{"return": %b}\r\n' % encode(result))
 
     def _refuse(self, message: dict[str, object], error: QmpError) -> None:
         text = f'{{"class": {string(error.cls)}, "desc": {string(error.desc)}}}'

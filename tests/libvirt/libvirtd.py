@@ -247,7 +247,8 @@ class Libvirtd:
     def events(self, name: str) -> list[str]:
         """The event lines of one domain so far, without time stamp and domain: `lifecycle: Started Booted`."""
         mark = f" for domain '{name}'"
-        lines = self.events_log.read_text().splitlines() if self.events_log.exists() else []
+        text = self.events_log.read_text() if self.events_log.exists() else ""
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return [line.split("event ", 1)[1].replace(mark, "").strip("' ") for line in lines if mark in line]
 
     def lifecycle(self, name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from qmpemu.qmp.session import Session
 @pytest.fixture(scope="session")
 def schema() -> Schema:
     """The recorded schema."""
-    return Schema(shipped.profile(None).schema_bytes())
+    profile = shipped.profile(None)
+    return Schema(profile.schema_bytes(), profile.widths())
 
 
 @pytest.fixture
@@ -55,3 +57,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealQemu]:
     qemu = RealQemu(tmp_path_factory.mktemp("real"))
     yield qemu
     qemu.close()
+
+
+@pytest.fixture(scope="session")
+def wire(real: RealQemu) -> socket.socket:
+    """The one negotiated connection to it: it serves one client at a time."""
+    return real.connect()

@@ -80,3 +80,14 @@ def test_what_has_no_json_form_is_our_bug() -> None:
     """An object of ours that slips into a reply raises instead of leaving as text."""
     with pytest.raises(TypeError, match="bytes has no JSON form"):
         encode({"a": b"x"})
+
+
+def test_deeper_than_the_stack() -> None:
+    """The 1023 levels that a client may send as an id leave again, in both layouts."""
+    deep: object = []
+    for _ in range(511):
+        deep = [{"a": deep}]
+    assert encode(deep) == b'[{"a": ' * 511 + b"[]" + b"}]" * 511
+    pretty = encode_pretty(deep)
+    assert b"".join(pretty.split()) == b'[{"a":' * 511 + b"[]" + b"}]" * 511
+    assert pretty.count(b"\r\n") == 2 * 1022 + 1

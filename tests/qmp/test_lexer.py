@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from corpus import BROKEN, ENVELOPES, IDS
+from corpus import BROKEN, ENVELOPES, IDS, ODD
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +26,7 @@ def depth_of(value: object) -> int:
 
 
 PIECES = st.one_of(
-    st.sampled_from(IDS + ENVELOPES + BROKEN),
+    st.sampled_from(IDS + ENVELOPES + BROKEN + ODD),
     st.sampled_from(
         [b"{", b"}", b"[", b"]", b",", b":", b'"', b"'", b"\\", b" ", b"\n", b"0", b"1", b"-", b".", b"e"]
     ),
@@ -106,3 +109,44 @@ def test_a_consumer_may_stop_in_the_middle() -> None:
     """Values are given one by one: what is not asked for is not executed."""
     values = Lexer().feed(b'{"a":1}{"b":2}')
     assert next(iter(values)) == {"a": 1}
+
+
+def test_one_line_for_the_exact_path_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many messages in one chunk only the line with a numeric escape is tokenized."""
+    lexer = Lexer()
+    tokenized: list[bytes] = []
+    feed = type(lexer._tokenizer).feed
+    monkeypatch.setattr(
+        type(lexer._tokenizer), "feed", lambda self, data, at: tokenized.append(data) or feed(self, data, at)
+    )
+    chunk = b'{"id":1}\n' * 50 + b'{"id":"\\u0041"}\n' + b'{"id":2}\n' * 50
+    values = [value["id"] for value in lexer.feed(chunk) if isinstance(value, dict)]
+    assert values == [1] * 50 + ["A"] + [2] * 50
+    assert set(tokenized) == {b'{"id":"\\u0041"}\n'}
+
+
+def run_bare(code: str) -> str:
+    """What `code` prints in an interpreter that has imported nothing else."""
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-S", "-c", code]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_first_commands_import_nothing() -> None:
+    """Reading an ordinary line needs neither `re` nor `json`, each milliseconds of the start."""
+    code = (
+        "import sys; from qmpemu.qmp.lexer import Lexer\n"
+        "print([*Lexer().feed(b'{\"a\":2}\\r\\n')], {'re', 'json'}.intersection(sys.modules))"
+    )
+    assert run_bare(code) == "[{'a': 2}] set()\n"
+
+
+def test_the_json_package_is_not_needed() -> None:
+    """An incomplete or wrong message is read exactly although C json has no exception to raise without `json`."""
+    code = (
+        "import sys; from qmpemu.qmp.lexer import Lexer; it = Lexer()\n"
+        "print([*it.feed(b'{\"a\":')], [*it.feed(b'1}{}')], [*it.feed(b'{1}')], 'json' in sys.modules)"
+    )
+    assert run_bare(code) == (
+        "[] [{'a': 1}, {}] [QmpError('JSON parse error, key is not a string in object')] False\n"
+    )

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from qmpemu.qmp.encode import Raw
 from qmpemu.qmp.schema import Schema
-from qmpemu.qmp.session import Session
+from qmpemu.qmp.session import QUEUED_BYTES_MAX, Session
 
 GREETING = b'{"QMP": {}}'
 
@@ -17,6 +18,7 @@ class Rig:
 
     def __init__(self, pretty: bool = False) -> None:
         self.ran: list[str] = []
+        self.large: Raw | None = None
         names = {"stop", "quit", "query-status", "yank"}
         self.session = Session(
             GREETING, self.execute, commands=names.__contains__, oob="yank".__eq__, pretty=pretty
@@ -28,7 +30,7 @@ class Rig:
         self.session.send_event(b'{"event": "E"}')
         if name == "quit":
             self.session.finish()
-        return {}
+        return self.large if self.large is not None else {}
 
     def say(self, data: bytes) -> list[bytes]:
         self.session.receive(data)
@@ -157,3 +159,40 @@ def test_device_add_takes_any_member(schema: Schema, fresh: Callable[[], Session
     session = fresh()
     session.receive(b'{"execute":"query-name","arguments":{"anything":1}}')
     assert b"Parameter 'anything' is unexpected" in session.take()
+
+
+def test_the_reply_of_quit_closes_the_session() -> None:
+    """After it the session is closed, what is queued can be taken, later events are dropped."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    rig.session.receive(b'{"execute":"quit","id":1}')
+    rig.session.send_event(b'{"event": "LATE"}')
+    assert rig.session.closed
+    assert rig.say(b"") == [b'{"event": "E"}', b'{"return": {}, "id": 1}']
+
+
+def test_finish_of_an_idle_session_closes_it_at_once() -> None:
+    """Another monitor's quit: what was queued before stays, nothing comes after."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    rig.session.send_event(b'{"event": "SHUTDOWN"}')
+    rig.session.finish()
+    rig.session.send_event(b'{"event": "LATE"}')
+    assert rig.session.closed
+    assert rig.say(b'{"execute":"stop"}') == [b'{"event": "SHUTDOWN"}']
+
+
+def test_pipelined_commands_wait_while_their_replies_are_not_taken() -> None:
+    """One chunk of small commands with large replies: no more is run than the output has room for, then it goes on."""
+    rig = Rig()
+    rig.say(NEGOTIATE)
+    rig.large = Raw(b'"' + b"x" * 100_000 + b'"')
+    rig.session.receive(b'{"execute":"query-status"}' * 100)
+    assert rig.session.paused
+    assert QUEUED_BYTES_MAX < rig.session.queued_bytes < QUEUED_BYTES_MAX + 110_000
+    replies = 0
+    while data := rig.session.take():
+        assert len(data) < QUEUED_BYTES_MAX + 110_000
+        replies += data.count(b'{"return"')
+        rig.session.resume()
+    assert (replies, rig.session.paused, rig.session.queued_bytes) == (100, False, 0)
