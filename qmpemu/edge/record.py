@@ -125,10 +125,10 @@ class Recorder:
             raise RecordError(f"{self.binary} does not call itself a QEMU emulator")
         self._progress(self.banner)
         self._write("options.json", await self._options())
-        kvm_present = await self._common()
+        kvm_recorded = await self._common()
         for machine in ("q35", "pc"):
             await self._machine(machine)
-        for accel in ("tcg", "kvm") if kvm_present else ("tcg",):
+        for accel in ("tcg", "kvm") if kvm_recorded else ("tcg",):
             await self._processors(accel)
 
     # --- parts ------------------------------------------------------------------------------------------------
@@ -150,7 +150,10 @@ class Recorder:
         return options
 
     async def _common(self) -> bool:
-        """The version's own replies, under TCG and where there is one under KVM. Returns whether KVM was present."""
+        """The version's own replies, under TCG and, where it can be had, KVM. Returns whether KVM was recorded.
+
+        `present` in query-kvm only says that KVM was compiled in; whether it works shows when it is asked for.
+        """
         async with self._emulator("none", "tcg") as (client, greeting):
             present = bool((await client.execute("query-kvm"))["present"])  # type: ignore[index]
             version: Any = await client.execute("query-version")
@@ -161,11 +164,16 @@ class Recorder:
             await self._stateless(client)
             schema: Any = await client.execute("query-qmp-schema")
             self._write("widths.json", await Asker(client, schema).run())
-        if present:
+        if not present:
+            return False
+        try:
             async with self._emulator("none", "kvm") as (client, _):
                 await self._static(client, "common-kvm", ("common",))
                 await self._probes(client, "common-kvm", ("common",), ["host", "max"])
-        return present
+        except RecordError as error:
+            self._progress(f"nothing is recorded under KVM: {error}")
+            return False
+        return True
 
     async def _machine(self, machine: str) -> None:
         async with self._emulator(machine, "tcg") as (client, _):
