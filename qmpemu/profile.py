@@ -5,8 +5,9 @@
     widths.json     what introspection hides of argument types
     replies/<layer>/<command>.json, or <command>/<arguments>.json      {"return": ...} or {"error": ...} as on the wire
 
-Layers, the first that has the file wins: `<machine>-kvm`, `common-kvm` (only under KVM), `<machine>`, `common`; the
-machine is none, q35 or pc. Files are read when they are asked for; made by `edge.record`, never by hand.
+Layers, the first that has the file wins: `<machine>-bare` (only where nothing was added to the machine), `common-kvm`
+(only under KVM), `<machine>`, `common`; the machine is none, q35 or pc. Files are read when
+they are asked for; made by `edge.record`, never by hand.
 """
 
 from __future__ import annotations
@@ -86,10 +87,14 @@ class Profile:
         return dict(loads(self._file("widths.json")))
 
     def reply(
-        self, machine: str, accel: str, command: str, arguments: dict[str, Any] | None
+        self, machine: str, accel: str, command: str, arguments: dict[str, Any] | None, *, bare: bool = False
     ) -> bytes | RecordedError | None:
-        """The recorded return value as JSON, the recorded error, or None where nothing was recorded."""
-        layers = [f"{machine}-kvm", "common-kvm"] if accel == "kvm" else []
+        """The recorded return value as JSON, the recorded error, or None where nothing was recorded.
+
+        bare: nothing was added to the machine, so its recorded state is the truth.
+        """
+        layers = [f"{machine}-bare"] if bare else []
+        layers += ["common-kvm"] if accel == "kvm" else []
         for layer in [*layers, machine, "common"]:
             data = self._read(reply_file(layer, command, arguments))
             if data is not None:

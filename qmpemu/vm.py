@@ -171,7 +171,8 @@ class VM:
             raise QmpError(str(refused)) from None
 
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
-        reply = self.profile.reply(self.config.family, self.config.accel, name, arguments or None)
+        config = self.config
+        reply = self.profile.reply(config.family, config.accel, name, arguments or None, bare=config.bare)
         if reply is None:
             self.schema.check(name, arguments)
             self.facts.publish(CommandNotEmulated(command=name))

@@ -15,6 +15,13 @@ def query_chardev(ctx: Context) -> object:
     ]
 
 
+@command("query-yank")
+def query_yank(ctx: Context) -> object:
+    """-> one instance per socket character device: its connection can be torn down."""
+    sockets = [chardev for chardev in ctx.machine.chardevs.values() if chardev.backend == "socket"]
+    return [{"type": "chardev", "id": chardev.label} for chardev in reversed(sockets)]
+
+
 @event(PortOpened, "VSERPORT_CHANGE")
 def vserport_change(fact: PortOpened) -> dict[str, object]:
     """A program in the guest opened or closed the port `id`."""

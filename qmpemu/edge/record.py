@@ -3,9 +3,9 @@
     -version, -help ─> banner, options        machine none (TCG, KVM) ─> common, none        q35, pc ─> what differs
     a processor object under each accelerator ─> cpu/
 
-What is recorded describes the version: capabilities, types, models. State of a machine is never recorded, except of
-`-machine none`, which has none. A second recording of the same binary on the same machine gives the same files but for
-the date.
+What is recorded describes the version: capabilities, types, models, and what is idle for want of any means to use it.
+State of a machine is recorded only for one to which nothing was added (`none`, `<machine>-bare`). A second recording of
+the same binary on the same machine gives the same files but for the date.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ STATIC = (
     "query-sev-capabilities",
     "query-sgx-capabilities",
     "query-gic-capabilities",
-    "query-chardev-backends",
     "query-dump-guest-memory-capability",
     "query-stats-schemas",
     "qom-list-types",
     "query-command-line-options",  # behind qom-list-types, which loads modules that add options; libvirt asks so too
+    "query-chardev-backends",  # likewise
 )
 """Commands without arguments whose answer belongs to the version (libvirt's capability probe asks them)."""
 
@@ -74,6 +74,13 @@ DEVICES = """
 Not among them: virtio-gpu-gl-pci and virtio-vga-gl. Asked for these, QEMU 7.2 dies where its OpenGL module is missing.
 """
 
+IDLE = """
+    query-pr-managers query-block-exports query-dump query-tpm query-spice query-vnc query-vnc-servers
+    query-display-options query-xen-replication-status query-colo-status query-dirty-rate query-vcpu-dirty-limit
+    query-replay query-fdsets query-sev query-sev-launch-measure query-sgx query-acpi-ospm-status
+""".split()
+"""Queries about what nothing in qmpemu can switch on: the answer of an idle machine is the truth for any."""
+
 OBJECT_TYPES = ("memory-backend-file", "memory-backend-memfd", "max-x86_64-cpu", "none-machine")
 CPU_MODELS = {"tcg": ("qemu64", "max"), "kvm": ("host", "qemu64")}
 SCALARS = re.compile(r"bool|str|strList|string|u?int\d*|OnOffAuto")
@@ -82,9 +89,9 @@ UNLISTED_OPTIONS = ("M", "portrait", "no-fd-bootchk", "mon", "readconfig", "nous
 """Options that -help may leave out; what the binary does not have is not recorded."""
 
 STATEFUL = re.compile(
-    r"query-(status|name|uuid|version|kvm|chardev|yank|cpus-fast|iothreads|current-machine)$|x-"
+    r"query-(status|name|uuid|version|kvm|chardev|yank|cpus-fast|iothreads|current-machine)$"
 )
-"""Queries that depend on how the process was started even on `-machine none`, and experimental ones."""
+"""Queries that depend on how the process was started even on a bare machine."""
 
 
 class RecordError(Exception):
@@ -161,7 +168,8 @@ class Recorder:
             (self.folder / "greeting.json").write_bytes(greeting + b"\n")
             await self._static(client, "common", ())
             await self._probes(client, "common", (), ["max"])
-            await self._stateless(client)
+            await self._idle(client, "common", ())
+            await self._bare(client, "none", ("common",))
             schema: Any = await client.execute("query-qmp-schema")
             self._write("widths.json", await Asker(client, schema).run())
         if not present:
@@ -178,6 +186,8 @@ class Recorder:
     async def _machine(self, machine: str) -> None:
         async with self._emulator(machine, "tcg") as (client, _):
             await self._static(client, machine, ("common",))
+            await self._idle(client, machine, ("common",))
+            await self._bare(client, f"{machine}-bare", (machine, "common"))
 
     async def _static(self, client: QMPClient, layer: str, below: tuple[str, ...]) -> None:
         for command in STATIC:
@@ -194,21 +204,22 @@ class Recorder:
                 expand = {"type": kind, "model": {"name": model, **({"props": props} if props else {})}}
                 await self._reply(client, layer, below, "query-cpu-model-expansion", expand)
 
-    async def _stateless(self, client: QMPClient) -> None:
-        """Every other query without arguments: a machine `none` has no state that could make the answers differ."""
+    async def _idle(self, client: QMPClient, layer: str, below: tuple[str, ...]) -> None:
+        for command in IDLE:
+            await self._reply(client, layer, below, command, None)
+
+    async def _bare(self, client: QMPClient, layer: str, below: tuple[str, ...]) -> None:
+        """Every other query without arguments, on a machine to which nothing was added."""
         schema: Any = await client.execute("query-qmp-schema")
         types = {info["name"]: info for info in schema}
         for info in schema:
             name = info["name"]
-            if info["meta-type"] != "command" or not name.startswith("query-"):
+            if info["meta-type"] != "command" or not name.startswith(("query-", "x-query-")):
                 continue
             members = types[info["arg-type"]]["members"]
-            if (
-                name not in STATIC
-                and not STATEFUL.match(name)
-                and all("default" in member for member in members)
-            ):
-                await self._reply(client, "none", (), name, None)
+            known = name in STATIC or name in IDLE or STATEFUL.match(name)
+            if not known and all("default" in member for member in members):
+                await self._reply(client, layer, below, name, None)
 
     async def _processors(self, accel: str) -> None:
         for model in CPU_MODELS[accel]:

@@ -23,7 +23,9 @@ class MachineConfig:
         self.cpus_max = 1
         self.topology = (1, 1, 1)
         """sockets, cores, threads: their product is cpus_max."""
-        self.memory_bytes = 128 << 20
+        self.nodefaults = False
+        """-nodefaults: no device is there that was not asked for."""
+        self.memory_asked_bytes: int | None = None
         self.start_paused = False
         self.s3_disabled = False
         self.s4_disabled = False
@@ -40,6 +42,19 @@ class MachineConfig:
         self.seed = "0"
         self.not_emulated: list[str] = []
         """Options that were accepted because QEMU has them, and that change nothing here."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """RAM as asked for by -m, else the machine's default: 128 MiB, none for `-machine none`."""
+        if self.memory_asked_bytes is not None:
+            return self.memory_asked_bytes
+        return 0 if self.family == "none" else 128 << 20
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing was added to the machine."""
+        added = self.devices or self.objects or self.blockdevs or self.netdevs or self.cpus_max > 1
+        return self.nodefaults and not added and self.memory_asked_bytes is None
 
     @property
     def family(self) -> str:

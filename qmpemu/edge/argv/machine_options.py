@@ -103,7 +103,9 @@ def _cpu(parser: Parser, argument: str) -> None:
 
 @option("m")
 def _memory(parser: Parser, argument: str) -> None:
-    parser.config.memory_bytes = keyval.size("size", keyval.parse(argument, "size").get("size", "128"), "M")
+    parser.config.memory_asked_bytes = keyval.size(
+        "size", keyval.parse(argument, "size").get("size", "128"), "M"
+    )
 
 
 @option("smp")
@@ -162,8 +164,13 @@ def _members(argument: str, implied: str) -> dict[str, object]:
     return members
 
 
+@option("nodefaults")
+def _nodefaults(parser: Parser, _: str) -> None:
+    parser.config.nodefaults = True
+
+
 def _nothing(parser: Parser, _: str) -> None:
-    """Options that ask for what qmpemu does anyway: no graphics, no defaults, no user configuration files."""
+    """Options that ask for what qmpemu does anyway: no graphics, no user configuration files."""
 
 
-option("nodefaults", "no-user-config", "nographic", "display")(_nothing)
+option("no-user-config", "nographic", "display")(_nothing)
