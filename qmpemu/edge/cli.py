@@ -85,6 +85,26 @@ def guests() -> None:
         typer.echo(f"{name}{'   (default)' if name == registry.DEFAULT else ''}")
 
 
+@app.command()
+def coverage(
+    names: Annotated[
+        bool, typer.Option("--names", help="A line for each command instead of counts.")
+    ] = False,
+) -> None:
+    """Show what becomes of each QMP command: behaves, recorded, or not emulated."""
+    from rich.console import Console
+
+    from qmpemu.edge import coverage as table
+    from qmpemu.edge import shipped
+
+    found = list(table.rows(shipped.profile(None)))
+    if names:
+        for row in found:
+            typer.echo(f"{row.command:<45}{row.module:<17}{row.kind}")
+    else:
+        Console(highlight=False).print(table.table(found))
+
+
 @profile_app.command("list")
 def profile_list() -> None:
     """List the profiles that came with qmpemu."""

@@ -67,6 +67,24 @@ def test_profiles_are_listed(tmp_path: Path) -> None:
     )
 
 
+def test_coverage_knows_every_command_and_its_module(tmp_path: Path) -> None:
+    """One line for each of the 216 commands; none without a module; what says `not emulated` really refuses so."""
+    rows = [
+        line.split(maxsplit=2) for line in qmpemu("coverage", "--names", cwd=tmp_path).stdout.splitlines()
+    ]
+    assert len(rows) == 216
+    assert {module for _, module, _ in rows} >= {"control", "run-state", "machine", "block-core"}
+    assert [name for name, module, _ in rows if module == "other"] == []
+    kinds = {name: kind for name, _, kind in rows}
+    assert (kinds["quit"], kinds["query-machines"], kinds["migrate"]) == (
+        "behaves",
+        "recorded",
+        "not emulated",
+    )
+    shown = qmpemu("coverage", cwd=tmp_path).stdout
+    assert "216 commands" in shown
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
