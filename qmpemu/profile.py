@@ -2,7 +2,7 @@
 
     profile.json    provenance; banner; whether KVM was present        options.json    option -> takes an argument
     greeting.json   the bytes a client is greeted with                 cpu/<accel>/<model>.json
-    widths.json     what introspection hides of argument types
+    widths.json     what introspection hides of argument types         refusals.json   "not found" by command
     replies/<layer>/<command>.json, or <command>/<arguments>.json      {"return": ...} or {"error": ...} as on the wire
 
 Layers, the first that has the file wins: `<machine>-bare` (only where nothing was added to the machine), `common-kvm`
@@ -85,6 +85,18 @@ class Profile:
     def widths(self) -> dict[str, Any]:
         """What introspection hides of argument types (`qmp.schema.Schema`: hidden)."""
         return dict(loads(self._file("widths.json")))
+
+    def refuses(self, command: str) -> bool:
+        """Whether a refusal of the command was recorded."""
+        return command in loads(self._file("refusals.json"))
+
+    def refusal(self, command: str, arguments: dict[str, Any]) -> RecordedError | None:
+        """How the command is refused when what it names is not there; None where that was not recorded."""
+        recorded = loads(self._file("refusals.json")).get(command)
+        try:
+            return recorded and RecordedError(recorded["class"], recorded["desc"].format_map(arguments))
+        except KeyError:  # the text names a member that was not given: another form of the command
+            return None
 
     def reply(
         self, machine: str, accel: str, command: str, arguments: dict[str, Any] | None, *, bare: bool = False

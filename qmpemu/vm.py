@@ -175,6 +175,8 @@ class VM:
         reply = self.profile.reply(config.family, config.accel, name, arguments or None, bare=config.bare)
         if reply is None:
             self.schema.check(name, arguments)
+            reply = None if self.machine.knows_any_of(arguments) else self.profile.refusal(name, arguments)
+        if reply is None:
             self.facts.publish(CommandNotEmulated(command=name))
             raise not_emulated(name)
         if isinstance(reply, bytes):

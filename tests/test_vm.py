@@ -136,12 +136,27 @@ def test_a_machine_without_hardware_has_no_guest() -> None:
 def test_what_is_not_emulated_says_so() -> None:
     """A command of the version without emulation is refused by name and counted in the time line."""
     driven = Driven()
-    (reply,) = driven.say("blockdev-del", node_name="x")
+    (reply,) = driven.say("memsave", val=0, size=1, filename="x")
     assert reply["error"] == {
         "class": "GenericError",
-        "desc": "qmpemu does not emulate the command 'blockdev-del'",
+        "desc": "qmpemu does not emulate the command 'memsave'",
     }
-    assert driven.last("CommandNotEmulated").data() == {"command": "blockdev-del"}
+    assert driven.last("CommandNotEmulated").data() == {"command": "memsave"}
+
+
+def test_what_names_nothing_is_refused_as_qemu_does_and_what_names_something_is_not() -> None:
+    """A node, device or job that is not there: QEMU's own text. One that is there: not emulated, and said so."""
+    driven = Driven("-machine q35 -device virtio-rng-pci,id=rng0")
+    assert driven.say("device_del", id="x")[0]["error"] == {
+        "class": "DeviceNotFound",
+        "desc": "Device 'x' not found",
+    }
+    (reply,) = driven.say("device_del", id="rng0")
+    assert reply["error"]["desc"] == "qmpemu does not emulate the command 'device_del'"
+    (reply,) = driven.say("block-job-cancel", device="j")
+    assert reply["error"] == {"class": "DeviceNotActive", "desc": "Block job 'j' not found"}
+    (reply,) = driven.say("device-list-properties", typename="nope")
+    assert reply["error"]["desc"] == "Device 'nope' not found"
 
 
 def test_options_without_effect_are_said_too() -> None:

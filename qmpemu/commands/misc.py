@@ -51,6 +51,12 @@ def closefd(ctx: Context, *, fdname: str) -> object:
     return {}
 
 
+@command("rtc-reset-reinjection")
+def rtc_reset_reinjection(ctx: Context) -> object:
+    """Forget the ticks that the guest missed. The simulated clock never loses one, so there are none to forget."""
+    return {}
+
+
 @command("query-iothreads")
 def query_iothreads(ctx: Context) -> object:
     """-> one row per `-object iothread`, with a thread that really exists."""

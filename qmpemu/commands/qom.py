@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from json import loads
+
 from qmpemu.commands.registry import Context, command
 from qmpemu.machine.qom import NotFound, Object
-from qmpemu.qmp.errors import device_not_found
+from qmpemu.qmp.encode import Raw
+from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 
 
 def _find(ctx: Context, path: str) -> Object:
@@ -12,6 +15,34 @@ def _find(ctx: Context, path: str) -> Object:
         return ctx.machine.qom.find(path)
     except NotFound:
         raise device_not_found(path) from None
+
+
+@command("device-list-properties")
+def device_list_properties(ctx: Context, *, typename: str) -> object:
+    """-> the recorded properties of a device type."""
+    return _properties(ctx, "device-list-properties", typename, device_not_found(typename))
+
+
+@command("qom-list-properties")
+def qom_list_properties(ctx: Context, *, typename: str) -> object:
+    """-> the recorded properties of a type."""
+    missing = QmpError(f"Class '{typename}' not found", "DeviceNotFound")
+    return _properties(ctx, "qom-list-properties", typename, missing)
+
+
+def _properties(ctx: Context, name: str, typename: str, missing: QmpError) -> object:
+    """A recorded list; for a type without record: not there at all, or there and not recorded."""
+    config = ctx.machine.config
+    reply = ctx.profile.reply(config.family, config.accel, name, {"typename": typename})
+    if isinstance(reply, bytes):
+        return Raw(reply)
+    if reply is not None:
+        raise QmpError(reply.desc, reply.cls)
+    types = ctx.profile.reply(config.family, config.accel, "qom-list-types", None)
+    assert isinstance(types, bytes)
+    if any(row["name"] == typename for row in loads(types)):
+        raise not_emulated(name)
+    raise missing
 
 
 @command("qom-list")

@@ -41,6 +41,13 @@ def set_action(
     return {}
 
 
+@command("watchdog-set-action")
+def watchdog_set_action(ctx: Context, *, action: str) -> object:
+    """Change what a watchdog's expiry does, from now on."""
+    ctx.machine.board.actions.watchdog = action
+    return {}
+
+
 @event(board.PowerdownRequested, "POWERDOWN")
 def powerdown(fact: Fact) -> dict[str, object] | None:
     """The button was pressed; whether the guest cares is another matter."""

@@ -1,6 +1,7 @@
 """What becomes of each command of the recorded version: the table of `qmpemu coverage`.
 
     behaves        a handler acts on or reads this machine          recorded    answered from the profile
+    refuses        as the real one does: what it needs (a job, a server, a rocker) cannot be there
     not emulated   refused by name, never answered with `{}`
 
 Introspection does not tell a command's QAPI module, so the table's rows are written down here (QEMU 7.2, qapi/*.json).
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
 
     from qmpemu.profile import Profile
 
-BEHAVES, RECORDED, NOT_EMULATED = "behaves", "recorded", "not emulated"
-KINDS = (BEHAVES, RECORDED, NOT_EMULATED)
+BEHAVES, RECORDED, REFUSES, NOT_EMULATED = "behaves", "recorded", "refuses", "not emulated"
+KINDS = (BEHAVES, RECORDED, REFUSES, NOT_EMULATED)
+
+NEVER_THERE = (
+    "job-",
+    "block-job-",
+    "query-rocker",
+    "replay-",
+    "nbd-server-",
+    "block-export-del",
+    "migrate-",
+    "x-colo",
+)
+"""Beginnings of commands that need something which nothing in qmpemu can make."""
 
 MODULES = """
 control: qmp_capabilities query-version query-commands quit
@@ -116,7 +129,10 @@ def _counts(found: list[Row]) -> list[str]:
 def _kind(profile: Profile, command: str) -> str:
     if command in registry.COMMANDS or command == "qmp_capabilities":  # the latter belongs to the session
         return BEHAVES
-    return RECORDED if _is_recorded(profile, command) else NOT_EMULATED
+    if _is_recorded(profile, command):
+        return RECORDED
+    refused = profile.refuses(command) and command.startswith(NEVER_THERE)
+    return REFUSES if refused else NOT_EMULATED
 
 
 def _is_recorded(profile: Profile, command: str) -> bool:

@@ -25,6 +25,7 @@ from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
+from qmpemu.edge.record_refusals import refusals
 from qmpemu.edge.record_widths import Asker
 from qmpemu.profile import reply_file
 
@@ -172,6 +173,7 @@ class Recorder:
             await self._bare(client, "none", ("common",))
             schema: Any = await client.execute("query-qmp-schema")
             self._write("widths.json", await Asker(client, schema).run())
+            self._write("refusals.json", await refusals(client, schema))
         if not present:
             return False
         try:

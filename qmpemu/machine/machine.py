@@ -82,6 +82,16 @@ class Machine:
         if not self.config.start_paused:
             self.board.cont()
 
+    def knows_any_of(self, arguments: dict[str, object]) -> bool:
+        """Whether a string among a command's arguments names something of this machine, alone or within a path."""
+        config = self.config
+        known = {
+            str(each["id"]) for each in (*config.devices, *config.objects, *config.netdevs) if "id" in each
+        }
+        known.update(self.chardevs, self.blocks.nodes, (drive.qdev for drive in self.blocks.drives))
+        given = [value for value in arguments.values() if isinstance(value, str)]
+        return any(part in known for value in given for part in (value, *value.split("/")))
+
     def settle(self) -> None:
         """Serve what commands, registers and the guest have requested."""
         self.board.serve()
