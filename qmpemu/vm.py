@@ -8,6 +8,7 @@ Sans-IO: the caller owns the host clock, the time stamps and the bytes. `exit_st
 from __future__ import annotations
 
 from qmpemu.commands import registry
+from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.board import MachineShutDown
@@ -217,6 +218,10 @@ class VM:
         from qmpemu.guests.guest import Platform
 
         rng = Random(f"{self.config.seed}/{self.config.name}")
-        platform = Platform(acpi, boot, self.facts, rng, self.machine.ports)
+        seconds, _ = self.host.timestamp()
+        rtc_base_ns = (
+            seconds * NS_PER_S - boot.now_ns
+        )  # the battery-backed clock shows the host's time at boot
+        platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns)
         self.guest = guests.load(self.config.guest or guests.DEFAULT, self.config.settings, platform)
         return self.guest

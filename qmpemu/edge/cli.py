@@ -86,6 +86,28 @@ def guests() -> None:
 
 
 @app.command()
+def settings(
+    guest: Annotated[str, typer.Argument(help="The guest; the default one if left out.")] = "",
+) -> None:
+    """List a guest's settings: value, valid values, meaning, and the grade of its source (A primary to U unsourced)."""
+    from textwrap import fill
+
+    from qmpemu.guests import registry
+
+    try:
+        found = registry.describe(guest or registry.DEFAULT)
+    except registry.GuestError as error:
+        raise fail(error) from None
+    for name, value, valid, grade, meaning in found:
+        typer.echo(f"{name} = {value}")
+        typer.echo(
+            fill(
+                f"[{grade}] {meaning}. Valid: {valid}.", 100, initial_indent="    ", subsequent_indent="    "
+            )
+        )
+
+
+@app.command()
 def coverage(
     names: Annotated[
         bool, typer.Option("--names", help="A line for each command instead of counts.")

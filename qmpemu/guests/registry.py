@@ -49,6 +49,14 @@ def check(name: str, settings: Mapping[str, str]) -> None:
         presets.settings(name, settings)
 
 
+def describe(name: str) -> list[tuple[str, str, str, str, str]]:
+    """Each setting of a guest: name, its value there, valid values, grade of the source, meaning. Raises GuestError."""
+    check(name, {})
+    from qmpemu.guests.windows import presets
+
+    return presets.describe(name)
+
+
 def load(name: str, settings: Mapping[str, str], platform: Platform) -> Guest:
     """The guest `name` with its preset's settings changed by `settings`. Raises GuestError."""
     check(name, {})

@@ -60,6 +60,15 @@ def test_guests_are_listed(tmp_path: Path) -> None:
     assert "windows-11" in lines
 
 
+def test_settings_are_listed_with_their_grade(tmp_path: Path) -> None:
+    """Windows' own names, the guest's values, what is valid, and how well sourced it is."""
+    shown = qmpemu("settings", "windows-10", cwd=tmp_path).stdout
+    assert "PBUTTONACTION" in shown
+    assert "ShutdownWithoutLogon" in shown
+    done = qmpemu("settings", "windows-9", cwd=tmp_path)
+    assert (done.returncode, "guest 'windows-9' does not exist" in done.stderr) == (1, True)
+
+
 def test_profiles_are_listed(tmp_path: Path) -> None:
     """With the version they are of."""
     assert (

@@ -25,6 +25,7 @@ def _qmp_pretty(parser: Parser, where: str) -> None:
 @option("monitor")
 def _monitor(parser: Parser, where: str) -> None:
     if where != "none":
+        parser.config.not_emulated.append(parser.typed)
         _compat_monitor(parser, where, control=False, pretty=False)
 
 

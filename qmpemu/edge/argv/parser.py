@@ -133,6 +133,8 @@ class Parser:
             raise OptionError(f'{typed}: chardev "{label}" not found')
         pretty = keyval.switch("pretty", options.get("pretty", "off"))
         control = options.get("mode", "readline") == "control"
+        if not control:
+            self.config.not_emulated.append(typed)  # a human monitor of its own; human-monitor-command works
         self.process.monitors.append(Monitor(chardev, control=control, pretty=pretty, option=typed))
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
 from qmpemu.guests.windows.installation import Edition, fresh
-from qmpemu.guests.windows.settings import Settings, build
+from qmpemu.guests.windows.settings import Settings, build, meta, names, valid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +65,17 @@ PRESETS: dict[str, tuple[Edition, dict[str, object]]] = {
 def settings(name: str, given: Mapping[str, str]) -> Settings:
     """The preset's settings changed by a user's texts. Raises GuestError."""
     return build(name, PRESETS[name][1], dict(given))
+
+
+def describe(name: str) -> list[tuple[str, str, str, str, str]]:
+    """Each setting of the preset: name, value, valid values, grade, meaning."""
+    values = to_builtins(settings(name, {}))
+    rows = []
+    for setting in names():
+        about = meta(setting)[1]
+        grade = str((about.extra or {})["grade"])
+        rows.append((setting, str(values[setting]), valid(setting), grade, str(about.description)))
+    return rows
 
 
 def install(name: str, given: Mapping[str, str], platform: Platform) -> Windows:
