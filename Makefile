@@ -15,6 +15,7 @@ DEBIAN_PACKAGES := qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clie
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 
 # Debian's maintainer scripts start services unless this file says no (policy-rc.d's exit status 101).
 POLICY := /usr/sbin/policy-rc.d
@@ -46,6 +47,10 @@ test: .venv/test debian ## all tests, against the real QEMU and the real libvirt
 bench: .venv/test debian ## ours beside the real QEMU: start, memory, commands a second
 	@$(BIN)/python -m compileall -q qmpemu
 	@$(BIN)/python -m conformance.bench $(BENCH_ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/test ## a million mutated inputs for the QMP session (FUZZ_ARGS='--seed 7 --inputs 1000')
+	@$(BIN)/python tests/qmp/fuzz.py $(FUZZ_ARGS)
 
 .PHONY: lint
 lint: .venv/test ## ruff, mypy --strict and the import contract
