@@ -13,6 +13,7 @@ from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.board import MachineShutDown
 from qmpemu.machine.machine import Machine
+from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.encode import Raw, encode
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.session import Session
@@ -109,6 +110,12 @@ class VM:
         if fds:
             self.drop_fds()
             self._received_fds = fds
+
+    def client_left(self) -> None:
+        """A monitor's client is gone; with the last one go the descriptors that clients have passed."""
+        self.drop_fds()
+        if not any(session.open_ for session in self.monitors):
+            self.machine.fdsets.last_client_left(running=self.machine.board.runstate == RUNNING)
 
     def drop_fds(self) -> None:
         """Close what no command has taken."""

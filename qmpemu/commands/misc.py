@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands import hmp
 from qmpemu.commands.registry import Context, command
+from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
 
 
@@ -49,6 +50,40 @@ def closefd(ctx: Context, *, fdname: str) -> object:
         raise QmpError(f"File descriptor named '{fdname}' not found")
     ctx.machine.host.close_fd(ctx.machine.named_fds.pop(fdname))
     return {}
+
+
+@command("add-fd")
+def add_fd(ctx: Context, *, fdset_id: int | None = None, opaque: str | None = None) -> object:
+    """Put the descriptor that came with this message into a set. -> its number and the set's id."""
+    fd = ctx.take_fd()
+    if fd is None:
+        raise QmpError("No file descriptor supplied via SCM_RIGHTS")
+    if fdset_id is not None and fdset_id < 0:
+        ctx.machine.host.close_fd(fd)
+        raise QmpError("Parameter 'fdset-id' expects a non-negative value")
+    return {"fd": fd, "fdset-id": ctx.machine.fdsets.add(fd, fdset_id, opaque)}
+
+
+@command("remove-fd")
+def remove_fd(ctx: Context, *, fdset_id: int, fd: int | None = None) -> object:
+    """Remove a descriptor, or all of a set."""
+    running = ctx.machine.board.runstate == RUNNING
+    if not ctx.machine.fdsets.remove(fdset_id, fd, running=running):
+        which = f"fdset-id:{fdset_id}" + (f", fd:{fd}" if fd is not None else "")
+        raise QmpError(f"File descriptor named '{which}' not found")
+    return {}
+
+
+@command("query-fdsets")
+def query_fdsets(ctx: Context) -> object:
+    """-> every set, the highest id first, with its descriptors."""
+    rows = []
+    for fdset_id, passed in sorted(ctx.machine.fdsets.sets.items(), reverse=True):
+        named = [
+            {"fd": each.fd, **({"opaque": each.opaque} if each.opaque is not None else {})} for each in passed
+        ]
+        rows.append({"fds": named, "fdset-id": fdset_id})
+    return rows
 
 
 @command("rtc-reset-reinjection")

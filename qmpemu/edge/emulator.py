@@ -138,8 +138,8 @@ class MonitorFront:
 
     def disconnected(self) -> None:
         """Negotiation, half-read input and descriptors nobody took do not survive the client."""
-        self._emulator.vm.drop_fds()
         self._session.close()
+        self._emulator.vm.client_left()
 
     def drained(self) -> None:
         """The client has read: go on with the commands that waited."""

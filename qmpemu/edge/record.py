@@ -78,7 +78,7 @@ Not among them: virtio-gpu-gl-pci and virtio-vga-gl. Asked for these, QEMU 7.2 d
 IDLE = """
     query-pr-managers query-block-exports query-dump query-tpm query-spice query-vnc query-vnc-servers
     query-display-options query-xen-replication-status query-colo-status query-dirty-rate query-vcpu-dirty-limit
-    query-replay query-fdsets query-sev query-sev-launch-measure query-sgx query-acpi-ospm-status
+    query-replay query-sev query-sev-launch-measure query-sgx query-acpi-ospm-status
 """.split()
 """Queries about what nothing in qmpemu can switch on: the answer of an idle machine is the truth for any."""
 
@@ -90,7 +90,7 @@ UNLISTED_OPTIONS = ("M", "portrait", "no-fd-bootchk", "mon", "readconfig", "nous
 """Options that -help may leave out; what the binary does not have is not recorded."""
 
 STATEFUL = re.compile(
-    r"query-(status|name|uuid|version|kvm|chardev|yank|cpus-fast|iothreads|current-machine)$"
+    r"query-(status|name|uuid|version|kvm|chardev|yank|cpus-fast|iothreads|current-machine|fdsets)$"
 )
 """Queries that depend on how the process was started even on a bare machine."""
 

@@ -7,6 +7,7 @@ from qmpemu.core.clock import MachineClock
 from qmpemu.core.facts import Fact
 from qmpemu.machine.block import Blocks
 from qmpemu.machine.board import Board
+from qmpemu.machine.fdsets import FdSets
 from qmpemu.machine.processor import Processor
 from qmpemu.port import Port
 
@@ -50,6 +51,7 @@ class Machine:
         self._qom: Tree | None = None
         self.named_fds: dict[str, int] = {}
         """Descriptors that clients have named by getfd."""
+        self.fdsets = FdSets(host)
         self.migration_capabilities: set[str] = set()
         self.balloon_target_bytes = config.memory_bytes
         """What the balloon device asks of the guest; a guest without a balloon driver does not follow."""

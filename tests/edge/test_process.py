@@ -342,3 +342,41 @@ def test_human_monitor(emulator: Emulator) -> None:
     extraneous = 'stop|s: extraneous characters at the end of line\r\nTry "help s" for more information\r\n'
     assert hmp("s x") == [extraneous]
     assert hmp("q") == ["EVENT SHUTDOWN", ""]
+
+
+def test_descriptor_sets(emulator: Emulator, tmp_path: Path) -> None:
+    """add-fd, remove-fd, query-fdsets: ids, order and refusals; nothing goes while the machine stands still."""
+    client = emulator.start(*NONE, "-S").client()
+
+    def add(**arguments: object) -> dict[str, object]:
+        with (tmp_path / "file").open("w") as file:
+            sent = {name.replace("_", "-"): value for name, value in arguments.items()}
+            message = json.dumps({"execute": "add-fd", "arguments": sent}).encode()
+            socket.send_fds(client.sock, [message], [file.fileno()])
+        return client.read()
+
+    def sets() -> list[tuple[int, list[object]]]:
+        rows = client.ask("query-fdsets")["return"]
+        return [(row["fdset-id"], [each.get("opaque") for each in row["fds"]]) for row in rows]
+
+    assert client.ask("add-fd")["error"]["desc"] == "No file descriptor supplied via SCM_RIGHTS"
+    assert add(fdset_id=-1)["error"]["desc"] == "Parameter 'fdset-id' expects a non-negative value"
+    for arguments in ({}, {"opaque": "a"}, {"fdset_id": 1, "opaque": "b"}, {"fdset_id": 7}):
+        assert "return" in add(**arguments)
+    everything = [(7, [None]), (1, ["a", "b"]), (0, [None])]
+    assert sets() == everything
+    assert client.ask("remove-fd", fdset_id=9)["error"]["desc"] == (
+        "File descriptor named 'fdset-id:9' not found"
+    )
+    assert client.ask("remove-fd", fdset_id=1, fd=9999)["error"]["desc"] == (
+        "File descriptor named 'fdset-id:1, fd:9999' not found"
+    )
+    assert client.ask("remove-fd", fdset_id=7) == {"return": {}}
+    assert sets() == everything
+    client.put("cont")
+    assert client.story("return") == ["RESUME", "return"]
+    assert client.ask("remove-fd", fdset_id=7) == {"return": {}}
+    assert sets() == everything[1:]
+    client.close()
+    client = emulator.client()
+    assert sets() == []
