@@ -111,9 +111,8 @@ class Tokenizer:
     def _in_string(
         self, data: bytes, at: int, body: re.Pattern[bytes]
     ) -> tuple[int, bytes | LexicalError | None]:
-        end = _match_end(body, data, at)
-        self._token += data[at:end]
-        if end == len(data):
+        end, more = self._run(body, data, at)
+        if not more:
             return end, None
         byte = data[end]
         self._token.append(byte)
@@ -123,6 +122,12 @@ class Tokenizer:
             self._state = ESCAPE
             return end + 1, None
         return end + 1, self._error()
+
+    def _run(self, pattern: re.Pattern[bytes], data: bytes, at: int) -> tuple[int, bool]:
+        """Take in a run of bytes up to the limit; where it ends, and whether the token goes on with what follows."""
+        end = min(_match_end(pattern, data, at), at + TOKEN_BYTES_MAX + 1 - len(self._token))
+        self._token += data[at:end]
+        return end, end < len(data) and len(self._token) <= TOKEN_BYTES_MAX
 
     def _in_escape(self, data: bytes, at: int) -> tuple[int, bytes | LexicalError | None]:
         byte = data[at]
@@ -135,19 +140,16 @@ class Tokenizer:
     def _in_keyword(
         self, data: bytes, at: int, letters: re.Pattern[bytes]
     ) -> tuple[int, bytes | LexicalError | None]:
-        end = _match_end(letters, data, at)
-        self._token += data[at:end]
-        return end, None if end == len(data) else self._complete()
+        end, more = self._run(letters, data, at)
+        return end, self._complete() if more else None
 
     def _in_number(
         self, data: bytes, at: int, digits: re.Pattern[bytes]
     ) -> tuple[int, bytes | LexicalError | None]:
         if self._state in (DIGITS, FRACTION, POWER):
-            end = _match_end(digits, data, at)
-            self._token += data[at:end]
-            if end == len(data):
-                return end, None
-            at = end
+            at, more = self._run(digits, data, at)
+            if not more:
+                return at, None
         moves = NUMBER[self._state]
         kind = _KIND.get(data[at], "")
         if kind not in moves and self._state in COMPLETE:

@@ -150,3 +150,16 @@ def test_the_json_package_is_not_needed() -> None:
     assert run_bare(code) == (
         "[] [{'a': 1}, {}] [QmpError('JSON parse error, key is not a string in object')] False\n"
     )
+
+
+@pytest.mark.parametrize("chunk", [65536, 70001])
+def test_token_size_limit(chunk: int) -> None:
+    """A name of 64 MiB: the limit's error, one stray for the tail of the string, then the next command works (§4.8)."""
+    lexer = Lexer()
+    data = b'{"execute":"' + b"a" * (64 << 20) + b'"}\n{"execute":"query-name"}'
+    out = [value for at in range(0, len(data), chunk) for value in lexer.feed(data[at : at + chunk])]
+    assert [value.desc if isinstance(value, QmpError) else value for value in out] == [
+        "JSON token size limit exceeded",
+        "JSON parse error, stray '\"}\n'",
+        {"execute": "query-name"},
+    ]
