@@ -86,6 +86,23 @@ def guests() -> None:
 
 
 @app.command()
+def explain(
+    log: Annotated[Path, typer.Argument(help="The time line that QMPEMU_LOG wrote.")],
+    json: Annotated[
+        bool, typer.Option("--json", help="The verdict as one JSON object (docs/verdict.md).")
+    ] = False,
+) -> None:
+    """Say why a run ended as it did: each request's outcome, the setting behind it, what was lost."""
+    from qmpemu.edge import explanation
+
+    try:
+        entries = explanation.read(log)
+    except explanation.LogError as error:
+        raise fail(error) from None
+    explanation.show(entries, as_json=json)
+
+
+@app.command()
 def settings(
     guest: Annotated[str, typer.Argument(help="The guest; the default one if left out.")] = "",
 ) -> None:

@@ -19,13 +19,12 @@ from qemu.qmp import Message, QMPClient
 from rich.console import Console
 
 from qmpemu.edge import timeline
-from qmpemu.edge.timeline import Entry
+from qmpemu.verdict import Entry, story
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 EMULATOR = [sys.executable, "-m", "qmpemu.edge.process"]
-DECISIVE = ("SleepRequested", "ButtonIgnored", "ButtonLost", "ShutdownDiscarded", "ShutdownBlocked")
 GIVE_UP_S = 60.0
 PATIENCE_S = 2.0
 """How long the demo watches a guest that does nothing."""
@@ -104,10 +103,10 @@ def _print_story(console: Console, entries: list[Entry], off: bool) -> None:
     console.print("\n   time line (machine seconds; #number <- #cause)")
     for line in timeline.rows([entry for entry in entries if entry.seq >= press.seq]):
         console.print(line)
-    decisive = [entry for entry in entries if entry.name in DECISIVE]
+    decisive = [entry for entry in entries if entry.name in timeline.DECISIVE]
     if decisive:
         console.print("\n   why: the chain of causes")
-        for line in timeline.rows(timeline.story(entries, decisive[-1])):
+        for line in timeline.rows(story(entries, decisive[-1])):
             console.print(line)
 
 

@@ -16,6 +16,7 @@ from qmpemu.edge.emulator import Emulator
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.log import FactLog
 from qmpemu.edge.process import configure
+from qmpemu.verdict import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ async def _serve(words: list[str], environment: Mapping[str, str], as_json: bool
     log = FactLog(emulator.vm.facts, loop, sys.stdout) if as_json else None
     if log is None:
         console = Console(highlight=False, soft_wrap=True)
-        emulator.vm.facts.subscribe(lambda fact: console.print(timeline.row(timeline.Entry.of(fact))))
+        emulator.vm.facts.subscribe(lambda fact: console.print(timeline.row(Entry.of(fact))))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, emulator.terminate, number)
     emulator.open(lambda text: print(text, file=sys.stderr))

@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from qmpemu.core.facts import Fact
+    from qmpemu.verdict import Entry
 
 STYLES = {
     "CommandReceived": "bold cyan",
@@ -30,35 +30,8 @@ STYLES = {
 
 
 RUN_SHOWN_MAX = 3
-
-
-class Entry(NamedTuple):
-    """A fact, or a line of a QMPEMU_LOG file."""
-
-    name: str
-    seq: int
-    at_s: float
-    because: int | None
-    data: Mapping[str, object]
-
-    @classmethod
-    def of(cls, fact: Fact) -> Entry:
-        """The entry of a live fact."""
-        because = None if fact.because is None else fact.because.seq
-        return cls(fact.name, fact.seq, fact.at_ns / 1e9, because, fact.data())
-
-    @classmethod
-    def of_log(cls, line: Mapping[str, object]) -> Entry:
-        """The entry of a parsed log line."""
-        data = {k: v for k, v in line.items() if k not in ("event", "seq", "at_s", "because", "timestamp")}
-        because = line["because"]
-        return cls(
-            str(line["event"]),
-            int(str(line["seq"])),
-            float(str(line["at_s"])),
-            None if because is None else int(str(because)),
-            data,
-        )
+DECISIVE = ("SleepRequested", "ButtonIgnored", "ButtonLost", "ShutdownDiscarded", "ShutdownBlocked")
+"""Facts whose chain of causes is worth showing."""
 
 
 def row(entry: Entry) -> Text:
@@ -91,14 +64,3 @@ def rows(entries: list[Entry]) -> Iterator[Text]:
             yield row(same[0])
             yield Text(f"{'':26}... {len(same) - 2} more {name}", style="dim")
             yield row(same[-1])
-
-
-def story(entries: list[Entry], last: Entry) -> list[Entry]:
-    """The chain of causes that led to `last`, in order of time."""
-    by_seq = {entry.seq: entry for entry in entries}
-    chain: list[Entry] = []
-    step: Entry | None = last
-    while step is not None:
-        chain.append(step)
-        step = None if step.because is None else by_seq.get(step.because)
-    return chain[::-1]

@@ -76,6 +76,24 @@ def test_profiles_are_listed(tmp_path: Path) -> None:
     )
 
 
+def test_explain_reads_a_log(tmp_path: Path) -> None:
+    """The verdict of a foreground run's log; a file that is no log is one sentence that names the line."""
+    log = tmp_path / "log.jsonl"
+    rows = [
+        {"event": "CommandReceived", "seq": 0, "at_s": 1.0, "because": None, "command": "system_powerdown"},
+        {"event": "PowerdownRequested", "seq": 1, "at_s": 1.0, "because": 0},
+        {"event": "ButtonLost", "seq": 2, "at_s": 1.0, "because": 1, "pm1_en": 0},
+    ]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"event": "Half')
+    shown = qmpemu("explain", str(log), cwd=tmp_path).stdout
+    assert "outcome: lost" in shown
+    assert "decisive: PM1_EN.PWRBTN" in shown
+    assert json.loads(qmpemu("explain", str(log), "--json", cwd=tmp_path).stdout)["outcome"] == "lost"
+    log.write_text("nonsense\n")
+    done = qmpemu("explain", str(log), cwd=tmp_path)
+    assert (done.returncode, "line 1: no line of a time line" in done.stderr) == (1, True)
+
+
 def test_coverage_knows_every_command_and_its_module(tmp_path: Path) -> None:
     """One line for each of the 216 commands; none without a module; what says `not emulated` really refuses so."""
     rows = [
