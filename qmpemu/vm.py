@@ -72,7 +72,6 @@ class VM:
         self.machine = Machine(config, profile, host, clock, self.facts, self._load_guest)
         self.monitors: list[Session] = []
         self._received_fds: list[int] = []
-        self.guest: Guest | None = None
         self._schema: Schema | None = None
         self._over = False
         self._context = registry.Context(self.machine, profile, self._run, self._take_fd)
@@ -138,7 +137,7 @@ class VM:
         return self.schema.allows_oob(name)
 
     def execute(self, name: str, arguments: dict[str, object]) -> object:
-        """Run a command for a client; events it causes are sent before this returns. Raises QmpError."""
+        """Run a command for a client; events it causes are queued before this returns. Raises QmpError."""
         command = self._known.get(name)
         if arguments or (command is not None and command.takes_arguments):
             self.schema.check(name, arguments)
@@ -197,9 +196,7 @@ class VM:
     def _emit(self, fact: Fact) -> None:
         """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""
         shape = registry.EVENTS.get(type(fact))
-        if shape is None:
-            return
-        if self._over:
+        if shape is None or self._over:
             return
         self._over = isinstance(fact, MachineShutDown) and not fact.stays
         name, data_of = shape
@@ -226,9 +223,6 @@ class VM:
 
         rng = Random(f"{self.config.seed}/{self.config.name}")
         seconds, _ = self.host.timestamp()
-        rtc_base_ns = (
-            seconds * NS_PER_S - boot.now_ns
-        )  # the battery-backed clock shows the host's time at boot
+        rtc_base_ns = seconds * NS_PER_S - boot.now_ns  # so that Windows' clock shows the host's time
         platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns)
-        self.guest = guests.load(self.config.guest or guests.DEFAULT, self.config.settings, platform)
-        return self.guest
+        return guests.load(self.config.guest or guests.DEFAULT, self.config.settings, platform)
