@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 RETURN, CLOSE = b'{"return": ', b"}"
+PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+JSON_STARTS = '-0123456789"{'
+NAME_CHARS_MAX, DEPTH_MAX = 200, 4
+"""Arguments beyond these were never recorded; a client may send a name longer than a file system takes."""
+
 DEFAULT_CPU = {"kvm": "host", "tcg": "qemu64"}
 """The recorded model that stands for one that is not."""
 
@@ -63,8 +68,13 @@ class Profile:
 
     @property
     def kvm_present(self) -> bool:
-        """Whether the recorded QEMU saw KVM."""
+        """query-kvm's `present`: KVM was compiled in, which does not say that it works."""
         return bool(self._about["kvm_present"])
+
+    @property
+    def kvm_recorded(self) -> bool:
+        """Whether KVM worked where this was recorded, so that there is an answer under KVM at all."""
+        return bool(self._about["kvm_recorded"])
 
     def options(self) -> dict[str, bool]:
         """Every option of the command line, without dashes: whether it takes an argument."""
@@ -108,7 +118,8 @@ class Profile:
         layers = [f"{machine}-bare"] if bare else []
         layers += ["common-kvm"] if accel == "kvm" else []
         for layer in [*layers, machine, "common"]:
-            data = self._read(reply_file(layer, command, arguments))
+            name = reply_file(layer, command, arguments)
+            data = None if name is None else self._read(name)
             if data is not None:
                 data = data.rstrip()
                 if data.startswith(RETURN):
@@ -118,11 +129,16 @@ class Profile:
         return None
 
     def cpu(self, accel: str, model: str) -> dict[str, Any]:
-        """A processor object: `properties` (qom-list's rows) and `values`. An unrecorded model has the default's."""
+        """A processor object: `properties` (qom-list's rows), `values`, and the `cpu` and `accel` it was recorded of.
+
+        An unrecorded model has the default's; `cpu` says so.
+        """
         for name in (model, DEFAULT_CPU[accel], DEFAULT_CPU["tcg"]):
-            data = self._read(f"cpu/{accel}/{name}.json") or self._read(f"cpu/tcg/{name}.json")
-            if data is not None:
-                return dict(loads(data))
+            for layer in (accel, "tcg"):
+                file = cpu_file(layer, name)
+                data = None if file is None else self._read(file)
+                if data is not None:
+                    return dict(loads(data))
         raise AssertionError(f"the profile {self.name} has no processor")
 
     def _file(self, name: str) -> bytes:
@@ -131,16 +147,51 @@ class Profile:
         return data
 
 
-def reply_file(layer: str, command: str, arguments: dict[str, Any] | None) -> str:
-    """Where the reply to a command with these arguments stands: `a.b=value` for each leaf, sorted."""
+def cpu_file(accel: str, model: str) -> str | None:
+    """Where the processor object of a model stands; None for a name that no file can have."""
+    safe = _safe(model, ".")
+    return None if len(safe) > NAME_CHARS_MAX else f"cpu/{accel}/{safe}.json"
+
+
+def reply_file(layer: str, command: str, arguments: dict[str, Any] | None) -> str | None:
+    """Where the reply to a command with these arguments stands: `a.b=value` for each leaf, sorted.
+
+    Different arguments have different names; None for those that no file can have.
+    """
     if not arguments:
         return f"replies/{layer}/{command}.json"
-    leaves = ",".join(sorted(_leaves("", arguments)))
-    safe = "".join(c if c.isalnum() or c in "-_.,=" else "~" for c in leaves)
-    return f"replies/{layer}/{command}/{safe}.json"
+    leaves = _leaves(arguments)
+    name = None if leaves is None else ",".join(sorted(leaves))
+    return None if name is None or len(name) > NAME_CHARS_MAX else f"replies/{layer}/{command}/{name}.json"
 
 
-def _leaves(path: str, value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [leaf for name in value for leaf in _leaves(f"{path}.{name}" if path else name, value[name])]
-    return [f"{path}={value if isinstance(value, str) else dumps(value)}"]
+def _leaves(arguments: dict[str, Any]) -> list[str] | None:
+    """`a.b=value` for each leaf; None if a list is among them, or an object too deep: input's depth is the client's."""
+    leaves, level = [], [("", arguments)]
+    for _ in range(DEPTH_MAX):
+        below = []
+        for path, members in level:
+            for name, value in members.items():
+                here = path + _safe(name)
+                if isinstance(value, dict) and value:
+                    below.append((here + ".", value))
+                elif isinstance(value, list):
+                    return None
+                else:
+                    leaves.append(f"{here}={_scalar(value)}")
+        level = below
+    return None if level else leaves
+
+
+def _scalar(value: Any) -> str:
+    """A string plainly, unless it would read as another type: then, as those, in JSON."""
+    if isinstance(value, str) and value not in ("true", "false", "null") and value[:1] not in JSON_STARTS:
+        return _safe(value, ".")
+    return _safe(dumps(value), ".")
+
+
+def _safe(text: str, also: str = "") -> str:
+    """`text` with each byte that is not plain as %XX."""
+    data = text.encode("utf-8", "surrogatepass")
+    plain = PLAIN + also
+    return "".join(chr(byte) if chr(byte) in plain else f"%{byte:02X}" for byte in data)

@@ -179,7 +179,9 @@ class VM:
 
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
         config = self.config
-        reply = self.profile.reply(config.family, config.accel, name, arguments or None, bare=config.bare)
+        reply = self.profile.reply(
+            config.family, config.accel, name, arguments or None, bare=self._untouched()
+        )
         if reply is None:
             self.schema.check(name, arguments)
             reply = None if self.machine.knows_any_of(arguments) else self.profile.refusal(name, arguments)
@@ -189,6 +191,10 @@ class VM:
         if isinstance(reply, bytes):
             return Raw(reply)
         raise QmpError(reply.desc, reply.cls)
+
+    def _untouched(self) -> bool:
+        """Whether the machine is as it was recorded: nothing added, TCG, and no firmware has run on it yet."""
+        return self.config.bare and self.config.accel == "tcg" and self.machine.clock.now_ns == 0
 
     def _take_fd(self) -> int | None:
         return self._received_fds.pop(0) if self._received_fds else None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qmpemu.edge import shipped
 from qmpemu.edge.keyval import OptionError
-from qmpemu.profile import Profile, RecordedError, reply_file
+from qmpemu.profile import NAME_CHARS_MAX, Profile, RecordedError, cpu_file, reply_file
 
 
 @pytest.fixture
@@ -64,20 +67,56 @@ def test_what_was_not_recorded_is_none(profile: Profile) -> None:
     assert profile.reply("none", "tcg", "device-list-properties", {"typename": "nope"}) is None
 
 
+@pytest.mark.parametrize(
+    "typename",
+    ["a" * 300, "\u4e2d" * 300, "\u4e2d", "\ud800", "a\0b", "../../common/query-target", "x" * 10_000],
+)
+def test_no_argument_of_a_client_breaks_the_reading(profile: Profile, typename: str) -> None:
+    """Whatever a client names, too long or odd for a file system, is only not recorded."""
+    assert profile.reply("none", "tcg", "device-list-properties", {"typename": typename}) is None
+    assert profile.cpu("tcg", typename)["cpu"] == "qemu64"
+
+
+def test_depth_is_the_client_s_and_costs_nothing(profile: Profile) -> None:
+    """Arguments as deep as a message may be are not recorded, and no stack is spent on them."""
+    deep: object = 1
+    for _ in range(100_000):
+        deep = {"a": deep}
+    assert profile.reply("none", "tcg", "device-list-properties", {"typename": deep}) is None
+    assert profile.reply("none", "tcg", "device-list-properties", {"typename": [[]]}) is None
+
+
 def test_options_know_their_arity(profile: Profile) -> None:
     """Options are recorded with whether they take an argument."""
     options = profile.options()
-    wanted = {"S": False, "m": True, "M": True, "qmp": True, "daemonize": False, "hdb": True}
+    wanted = {
+        "S": False,
+        "m": True,
+        "M": True,
+        "qmp": True,
+        "daemonize": False,
+        "hdb": True,
+        "preconfig": False,
+        "qtest": True,
+    }
     assert {name: options[name] for name in wanted} == wanted
     assert len(options) > 100
 
 
 @pytest.mark.parametrize(
-    ("accel", "model"), [("tcg", "qemu64"), ("tcg", "max"), ("kvm", "host"), ("tcg", "unknown")]
+    ("accel", "model", "recorded"),
+    [
+        ("tcg", "qemu64", "qemu64"),
+        ("tcg", "max", "max"),
+        ("tcg", "unknown", "qemu64"),
+        ("kvm", "host", "host"),
+        ("kvm", "unknown", "host"),
+    ],
 )
-def test_a_processor_has_its_bool_properties(profile: Profile, accel: str, model: str) -> None:
-    """Every bool property of a recorded processor has a recorded value: libvirt reads them all."""
+def test_a_processor_has_its_bool_properties(profile: Profile, accel: str, model: str, recorded: str) -> None:
+    """Every bool property of a recorded processor has a value (libvirt reads them all); it tells what it is of."""
     cpu = profile.cpu(accel, model)
+    assert (cpu["accel"], cpu["cpu"].partition(",")[0]) == (accel, recorded)
     names = [row["name"] for row in cpu["properties"] if row["type"] == "bool"]
     assert len(names) > 390
     assert all(type(cpu["values"][name]) is bool for name in names)
@@ -88,12 +127,42 @@ def test_a_processor_has_its_bool_properties(profile: Profile, accel: str, model
     [
         (None, "replies/x/c.json"),
         ({"typename": "VGA"}, "replies/x/c/typename=VGA.json"),
-        ({"b": 1, "a": {"d": False, "c": "h/o"}}, "replies/x/c/a.c=h~o,a.d=false,b=1.json"),
+        ({"b": 1, "a": {"d": False, "c": "h/o"}}, "replies/x/c/a.c=h%2Fo,a.d=false,b=1.json"),
+        ({"a": "pc-q35-7.2", "b": "false"}, "replies/x/c/a=pc-q35-7.2,b=%22false%22.json"),
+        ({"a": "x" * 250}, None),
     ],
 )
-def test_file_names_tell_the_arguments(arguments: dict[str, object] | None, name: str) -> None:
+def test_file_names_tell_the_arguments(arguments: dict[str, object] | None, name: str | None) -> None:
     """A folder listing reads like a list of questions."""
     assert reply_file("x", "c", arguments) == name
+
+
+KEYS = st.text(alphabet='a.=,"{%/é', max_size=3)
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.floats(-2, 2),
+    st.text(alphabet='a1-"{}.=,%/é', max_size=4),
+)
+ARGUMENTS = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=2), min_size=1, max_size=3)
+
+
+@given(ARGUMENTS, ARGUMENTS)
+def test_different_arguments_never_share_a_file(one: dict[str, object], other: dict[str, object]) -> None:
+    """A reply is given only to the very arguments it was recorded for."""
+    same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (reply_file("x", "c", one) == reply_file("x", "c", other)) is same
+
+
+@given(st.text())
+def test_a_name_is_one_a_file_system_takes(text: str) -> None:
+    """One component, plain ASCII, no longer than a file name may be."""
+    for name in (reply_file("x", "c", {"a": text}), cpu_file("tcg", text)):
+        if name is not None:
+            assert name.count("/") == 3 - (name.startswith("cpu"))
+            assert name.isascii() and "\0" not in name
+            assert len(os.path.basename(name)) <= NAME_CHARS_MAX + len(".json")
 
 
 def test_an_unknown_profile_is_one_sentence() -> None:

@@ -76,7 +76,7 @@ def _machine_type(parser: Parser, name: str) -> str:
 
 def _choose_accel(parser: Parser, names: list[str]) -> None:
     for name in names:
-        if name == "tcg" or name == "qtest" or (name == "kvm" and parser.profile.kvm_present):
+        if name == "tcg" or name == "qtest" or (name == "kvm" and parser.profile.kvm_recorded):
             parser.config.accel = "kvm" if name == "kvm" else "tcg"
             return
     raise Unprefixed(f"invalid accelerator {names[-1]}")
