@@ -12,11 +12,20 @@ the PM base that the firmware programs; until it does, reads give all ones and w
 
 from __future__ import annotations
 
+from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.facts import Bus, Fact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
+
+    class Alarm(Protocol):
+        """What scheduling returns."""
+
+        def cancel(self) -> None:
+            """Do not call."""
+
 
 PM1_STS, PM1_EN, PM1_CNT = 0x00, 0x02, 0x04
 """Register offsets from the PM base; 16 bits each (ACPI 4.8.3)."""
@@ -28,33 +37,63 @@ SCI_EN, SLP_EN = 0x0001, 0x2000
 """Bits of PM1_CNT; SLP_EN reads back as 0 (ACPI 4.8.3.2)."""
 
 SLP_TYP_SHIFT, SLP_TYP_MASK = 10, 0x1C00
+TIMER_HZ, TIMER_MASK, TIMER_HALF = 3_579_545, 0xFFFFFF, 0x800000
+"""The PM timer's rate and its 24 bits; TMR is set whenever the highest of them toggles (ACPI 4.8.3.3)."""
 SCI_SOURCES = TMR | GBL | PWRBTN | RTC
 RESET_CONTROL_PORT, RESET_CONTROL_HARD = 0xCF9, 0x0F
 """The FADT's RESET_REG of QEMU's q35 and the value that resets."""
 
 
 class Chipset:
-    """What differs between chipsets: PM base, GPE0 block (status half, then enable half), SMI commands."""
+    """What differs between chipsets: the usual PM base, GPE0 (status half, then enable half), SMI commands.
 
-    __slots__ = ("acpi_disable", "acpi_enable", "gpe0", "gpe0_half", "name", "pm_base")
+    gpe0_follows: GPE0 moves with the PM base.
+    """
+
+    __slots__ = ("acpi_disable", "acpi_enable", "gpe0", "gpe0_follows", "gpe0_half", "name", "pm_base")
 
     def __init__(
-        self, name: str, *, pm_base: int, gpe0: int, gpe0_half: int, acpi_enable: int, acpi_disable: int
+        self,
+        name: str,
+        *,
+        pm_base: int,
+        gpe0: int,
+        gpe0_half: int,
+        gpe0_follows: bool,
+        acpi_enable: int,
+        acpi_disable: int,
     ) -> None:
         self.name = name
         self.pm_base = pm_base
         self.gpe0 = gpe0
         self.gpe0_half = gpe0_half
+        self.gpe0_follows = gpe0_follows
         self.acpi_enable = acpi_enable
         self.acpi_disable = acpi_disable
 
 
-ICH9 = Chipset("ICH9", pm_base=0x0600, gpe0=0x0620, gpe0_half=8, acpi_enable=0x02, acpi_disable=0x03)
-PIIX4 = Chipset("PIIX4", pm_base=0xB000, gpe0=0xAFE0, gpe0_half=2, acpi_enable=0xF1, acpi_disable=0xF0)
+ICH9 = Chipset(
+    "ICH9", pm_base=0x0600, gpe0=0x0620, gpe0_half=8, gpe0_follows=True, acpi_enable=0x02, acpi_disable=0x03
+)
+PIIX4 = Chipset(
+    "PIIX4", pm_base=0xB000, gpe0=0xAFE0, gpe0_half=2, gpe0_follows=False, acpi_enable=0xF1, acpi_disable=0xF0
+)
 
 S5_SLP_TYP, S3_SLP_TYP, S4_SLP_TYP = 0, 1, 2
 SLEEP_STATES = {S5_SLP_TYP: "S5", S3_SLP_TYP: "S3", S4_SLP_TYP: "S4"}
 """SLP_TYP code to sleep state, as QEMU's DSDT packages give them; another code is ignored."""
+
+
+class PmTime:
+    """The PM timer's time: now_ns() since the machine was first started; call_in(delay_ns, callback)."""
+
+    __slots__ = ("call_in", "now_ns")
+
+    def __init__(
+        self, now_ns: Callable[[], int], call_in: Callable[[int, Callable[[], object]], Alarm]
+    ) -> None:
+        self.now_ns = now_ns
+        self.call_in = call_in
 
 
 class ButtonLatched(Fact):
@@ -88,7 +127,10 @@ class FixedHardware:
     """The PM1 block, GPE0 and the SCI of one machine."""
 
     __slots__ = (
+        "_alarm",
         "_facts",
+        "_overflow_ticks",
+        "_time",
         "chipset",
         "gpe0_en",
         "gpe0_sts",
@@ -113,13 +155,38 @@ class FixedHardware:
         self.on_sleep: Callable[[str], None] = _ignore
         self.on_reset: Callable[[], None] = _ignore
         self.sci = False
+        self._time: PmTime | None = None
+        self._alarm: Alarm | None = None
         self.reset()
 
     def reset(self) -> None:
         """Machine reset: every register to 0, the PM base unprogrammed (facts/qmp-wire.md §9)."""
         self.pm_base = 0
         self.pm1_sts = self.pm1_en = self.pm1_cnt = self.gpe0_sts = self.gpe0_en = 0
+        self._overflow_ticks = 0
         self._update_sci()
+
+    def use_time(self, time: PmTime) -> None:
+        """Give the PM timer its time; without one it stands still and never sets TMR."""
+        self._time = time
+        self._update_sci()
+
+    @property
+    def gpe0_base(self) -> int:
+        """Where GPE0 is now: behind the PM base on the ICH9, 0 while that is unprogrammed; fixed on the PIIX4."""
+        if self.chipset.gpe0_follows:
+            return self.pm_base + self.chipset.gpe0 - self.chipset.pm_base if self.pm_base else 0
+        return self.chipset.gpe0
+
+    def timer_value(self) -> int:
+        """The 24 bits of the PM timer."""
+        return self._ticks() & TIMER_MASK
+
+    def status(self) -> int:
+        """PM1_STS with TMR as the timer has it by now."""
+        if self._time is not None and self._ticks() >= self._overflow_ticks:
+            self.pm1_sts |= TMR
+        return self.pm1_sts
 
     def press_power_button(self) -> None:
         """Latch the press if the guest has enabled the button; otherwise it is lost."""
@@ -156,8 +223,8 @@ class FixedHardware:
                 self.on_reset()
         elif self.pm_base and port - self.pm_base in (PM1_STS, PM1_EN, PM1_CNT):
             self._write_pm1(port - self.pm_base, value & 0xFFFF)
-        elif self.pm_base and 0 <= port - self.chipset.gpe0 < 2 * self.chipset.gpe0_half:
-            self._write_gpe0(port - self.chipset.gpe0, value & 0xFF)
+        elif self.gpe0_base and 0 <= port - self.gpe0_base < 2 * self.chipset.gpe0_half:
+            self._write_gpe0(port - self.gpe0_base, value & 0xFF)
 
     def raise_gpe(self, bit: int) -> None:
         """Set one GPE0 status bit, e.g. for hot plug."""
@@ -165,20 +232,20 @@ class FixedHardware:
         self._update_sci()
 
     def _read_byte(self, port: int) -> int:
-        if not self.pm_base:
-            return 0xFF
         offset = port - self.pm_base
-        if 0 <= offset < 6:
-            register = (self.pm1_sts, self.pm1_en, self.pm1_cnt)[offset // 2]
+        if self.pm_base and 0 <= offset < 6:
+            register = (self.status(), self.pm1_en, self.pm1_cnt)[offset // 2]
             return (register >> (8 * (offset % 2))) & 0xFF
-        offset = port - self.chipset.gpe0
-        if 0 <= offset < 2 * self.chipset.gpe0_half:
+        offset = port - self.gpe0_base
+        if self.gpe0_base and 0 <= offset < 2 * self.chipset.gpe0_half:
             register = self.gpe0_sts if offset < self.chipset.gpe0_half else self.gpe0_en
             return (register >> (8 * (offset % self.chipset.gpe0_half))) & 0xFF
         return 0xFF
 
     def _write_pm1(self, offset: int, value: int) -> None:
         if offset == PM1_STS:
+            if self.status() & value & TMR:
+                self._overflow_ticks = (self._ticks() + TIMER_HALF) & ~(TIMER_HALF - 1)
             self.pm1_sts &= ~value  # write 1 to clear
         elif offset == PM1_EN:
             self.pm1_en = value
@@ -209,11 +276,25 @@ class FixedHardware:
             self.on_sleep(state)
 
     def _update_sci(self) -> None:
-        level = bool(self.pm1_sts & self.pm1_en & SCI_SOURCES) or bool(self.gpe0_sts & self.gpe0_en)
+        status = self.status()
+        level = bool(status & self.pm1_en & SCI_SOURCES) or bool(self.gpe0_sts & self.gpe0_en & 0xFF)
+        self._watch_timer(bool(self.pm1_en & TMR) and not status & TMR)
         if level != self.sci:
             self.sci = level
-            self._facts.publish(SciChanged(level=level, pm1_sts=self.pm1_sts, pm1_en=self.pm1_en))
+            self._facts.publish(SciChanged(level=level, pm1_sts=status, pm1_en=self.pm1_en))
             self.on_sci(level)
+
+    def _ticks(self) -> int:
+        return self._time.now_ns() * TIMER_HZ // NS_PER_S if self._time is not None else 0
+
+    def _watch_timer(self, on: bool) -> None:
+        """Look again when the timer's highest bit toggles, while the guest wants to be told."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if on and self._time is not None:
+            due_ns = -(-self._overflow_ticks * NS_PER_S // TIMER_HZ)
+            self._alarm = self._time.call_in(max(0, due_ns - self._time.now_ns()), self._update_sci)
 
 
 def _ignore(*_: object) -> None:

@@ -3,6 +3,7 @@
     profile.json    provenance; banner; whether KVM was present        options.json    option -> takes an argument
     greeting.json   the bytes a client is greeted with                 cpu/<accel>/<model>.json
     widths.json     what introspection hides of argument types         refusals.json   "not found" by command
+    preconfig.json  the commands that --preconfig allows
     replies/<layer>/<command>.json, or <command>/<arguments>.json      {"return": ...} or {"error": ...} as on the wire
 
 Layers, the first that has the file wins: `<machine>-bare` (only where nothing was added to the machine), `common-kvm`
@@ -95,6 +96,10 @@ class Profile:
     def widths(self) -> dict[str, Any]:
         """What introspection hides of argument types (`qmp.schema.Schema`: hidden)."""
         return dict(loads(self._file("widths.json")))
+
+    def preconfig_commands(self) -> frozenset[str]:
+        """The commands that --preconfig allows before x-exit-preconfig."""
+        return frozenset(loads(self._file("preconfig.json")))
 
     def refuses(self, command: str) -> bool:
         """Whether a refusal of the command was recorded."""

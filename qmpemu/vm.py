@@ -17,9 +17,12 @@ from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.encode import Raw, encode
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.session import Session
+from qmpemu.qmp.throttle import Throttle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qmpemu.core.clock import Clock, Lifetime
     from qmpemu.guests.guest import Guest
     from qmpemu.machine.config import MachineConfig
@@ -65,10 +68,12 @@ class VM:
     def __init__(self, config: MachineConfig, profile: Profile, host: Host, clock: Clock) -> None:
         registry.load()
         self.config = config
+        self._clock = clock
         self.profile = profile
         self.host = host
         self.facts = Bus(lambda: clock.now_ns)
         self.facts.subscribe(self._emit)
+        self.throttle = Throttle(self._broadcast, self._after)
         self.machine = Machine(config, profile, host, clock, self.facts, self._load_guest)
         self.monitors: list[Session] = []
         self._received_fds: list[int] = []
@@ -138,6 +143,10 @@ class VM:
 
     def execute(self, name: str, arguments: dict[str, object]) -> object:
         """Run a command for a client; events it causes are queued before this returns. Raises QmpError."""
+        if self.machine.preconfig and name not in self.profile.preconfig_commands():
+            raise QmpError(
+                f"The command '{name}' is permitted only after machine initialization has completed"
+            )
         command = self._known.get(name)
         if arguments or (command is not None and command.takes_arguments):
             self.schema.check(name, arguments)
@@ -214,9 +223,16 @@ class VM:
         data = data_of(fact)
         if data is not None:
             event["data"] = data
-        encoded = encode(event)
+        self.throttle.emit(name, data, encode(event))
+
+    def _broadcast(self, event: bytes) -> None:
         for session in self.monitors:
-            session.send_event(encoded)
+            session.send_event(event)
+
+    def _after(self, delay_ns: int, call: Callable[[], object]) -> None:
+        """Run `call` later by the clock that limits events: the host's, under -accel qtest the virtual one."""
+        clock = self._clock if not self.config.qtest_accel else self.machine.virtual_clock
+        clock.call_at(clock.now_ns + delay_ns, call)
 
     def _load_guest(self, boot: Lifetime) -> Guest | None:
         acpi = self.machine.acpi

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command
 from qmpemu.machine.board import system_wakeup_supported
 from qmpemu.machine.qom import processor_name
-from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.errors import QmpError, not_emulated
 
 
 @command("query-name")
@@ -93,10 +93,18 @@ def query_hotpluggable_cpus(ctx: Context) -> object:
             "vcpus-count": 1,
             "type": f"{config.cpu}-x86_64-cpu",
         }
-        if index < config.cpus:
+        if index < config.cpus and not ctx.machine.preconfig:  # before that, slots but no processors
             row["qom-path"] = f"/machine/unattached/{processor_name(index)}"
         rows.append(row)
     return rows
+
+
+@command("set-numa-node")
+def set_numa_node(ctx: Context, *, type: str, **node: object) -> object:
+    """Divide processors and memory into nodes; only under --preconfig, where it is not emulated."""
+    if ctx.machine.preconfig:
+        raise not_emulated("set-numa-node")
+    raise QmpError("The command is permitted only before the machine has been created")
 
 
 @command("query-memory-size-summary")

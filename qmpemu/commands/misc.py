@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from qmpemu.commands import hmp
-from qmpemu.commands.registry import Context, command
+from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.rtc import RtcSet
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
 
@@ -19,6 +20,13 @@ def stop(ctx: Context) -> object:
 def cont(ctx: Context) -> object:
     """Let the machine run."""
     ctx.machine.board.cont()
+    return {}
+
+
+@command("x-exit-preconfig")
+def x_exit_preconfig(ctx: Context) -> object:
+    """Start the machine that --preconfig has held back."""
+    ctx.machine.exit_preconfig()
     return {}
 
 
@@ -107,3 +115,9 @@ def query_iothreads(ctx: Context) -> object:
         for options in ctx.machine.config.objects
         if options["qom-type"] == "iothread"
     ]
+
+
+@event(RtcSet, "RTC_CHANGE")
+def rtc_change(fact: RtcSet) -> dict[str, object]:
+    """offset: seconds from the host's time to the guest's clock, which QEMU 7.2 keeps in 32 bits."""
+    return {"offset": (fact.offset_s + 2**31) % 2**32 - 2**31, "qom-path": fact.qom_path}

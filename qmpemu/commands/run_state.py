@@ -66,6 +66,18 @@ def reset(fact: board.MachineReset) -> dict[str, object]:
     return {"guest": fact.guest, "reason": fact.reason}
 
 
+@event(board.GuestPanicked, "GUEST_PANICKED")
+def guest_panicked(fact: board.GuestPanicked) -> dict[str, object]:
+    """action: poweroff, pause or run."""
+    return {"action": fact.action}
+
+
+@event(board.GuestCrashLoaded, "GUEST_CRASHLOADED")
+def guest_crash_loaded(fact: Fact) -> dict[str, object]:
+    """QEMU runs on, whatever -action says."""
+    return {"action": "run"}
+
+
 @event(board.MachineStopped, "STOP")
 @event(board.MachineResumed, "RESUME")
 @event(board.MachineSuspended, "SUSPEND")

@@ -73,6 +73,7 @@ class Emulator:
                     stream.wait_for_client()
         for monitor in self.options.monitors:
             self._add_monitor(monitor)
+        self._add_qtest(self.vm.config)
         for label, stream in self.streams.items():
             if stream.front is None:
                 stream.front = PortFront(self, self.vm.machine.chardevs[label])
@@ -104,6 +105,14 @@ class Emulator:
         for stream in self.streams.values():
             stream.finish()
             stream.close()
+
+    def _add_qtest(self, config: MachineConfig) -> None:
+        stream = self.streams.get(config.qtest or "")
+        if config.qtest is not None and stream is not None:
+            from qmpemu.edge.qtest import QtestFront
+
+            self.vm.machine.chardevs[config.qtest].frontend_open = True
+            stream.front = QtestFront(self, stream, config.qtest_log)
 
     def _add_monitor(self, monitor: Monitor) -> None:
         stream = self.streams.get(monitor.chardev.label)

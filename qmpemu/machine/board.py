@@ -12,10 +12,13 @@ from functools import partial
 
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
+from qmpemu.machine.actions import Actions
 from qmpemu.machine.runstate import PRELAUNCH, RUN_STATES, RUNNING, SHUTDOWN, SUSPENDED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qmpemu.acpi import FixedHardware
     from qmpemu.core.clock import MachineClock
     from qmpemu.machine.processor import Processor
@@ -60,26 +63,18 @@ class MachineWoken(Fact):
     """The guest left S3."""
 
 
+class GuestPanicked(Fact):
+    """The guest's kernel died and said so. action: what follows (QMP GuestPanicAction: poweroff, pause, run)."""
+
+    action: str
+
+
+class GuestCrashLoaded(Fact):
+    """The guest's kernel died and a crash kernel took over; the machine runs on."""
+
+
 class NmiInjected(Fact):
     """A non-maskable interrupt was sent to the first processor."""
-
-
-ACTION_VALUES = {
-    "reboot": ("reset", "shutdown"),
-    "shutdown": ("poweroff", "pause"),
-    "panic": ("poweroff", "pause", "exit-failure", "none"),
-    "watchdog": ("reset", "poweroff", "shutdown", "pause", "debug", "none", "inject-nmi"),
-}
-"""The values of each `-action` key (QAPI RebootAction, ShutdownAction, PanicAction, WatchdogAction)."""
-
-
-class Actions:
-    """What the machine does on reboot, shutdown, panic and watchdog expiry; changed by `set-action` at any time."""
-
-    __slots__ = ("panic", "reboot", "shutdown", "watchdog")
-
-    def __init__(self) -> None:
-        self.reboot, self.shutdown, self.panic, self.watchdog = "reset", "poweroff", "poweroff", "reset"
 
 
 class Request:
@@ -107,6 +102,8 @@ class Board:
         "actions",
         "clock",
         "exit_status",
+        "from_outside",
+        "on_reset",
         "processor",
         "runstate",
     )
@@ -124,6 +121,10 @@ class Board:
         self.runstate = PRELAUNCH
         self.exit_status: int | None = None
         """The process's exit status once the machine has ended for good; None while it lives."""
+        self.from_outside = False
+        """Whether a register is being written by a test (qtest) and not by the machine's processor."""
+        self.on_reset: Callable[[], None] = _nothing_else
+        """What else a reset clears."""
         if acpi is not None:
             acpi.on_sci = processor.sci_changed
             acpi.on_sleep = self._sleep
@@ -173,6 +174,8 @@ class Board:
                 self._facts.run(request.cause, partial(serve, self, request))
 
     def _serve_suspend(self, request: Request) -> None:
+        if self.runstate != RUNNING:  # only a test can write SLP_EN then; QEMU 7.2 aborts
+            return
         self._move("suspend")
         self.clock.stop()
         self._facts.chain(MachineSuspended())
@@ -189,11 +192,12 @@ class Board:
             self._halt("shutdown")
         else:
             self.clock.stop()
-            self.exit_status = 0
+            self.exit_status = int(reason == "guest-panic" and self.actions.panic == "exit-failure")
 
     def _serve_reset(self, request: Request) -> None:
         if self.acpi is not None:
             self.acpi.reset()
+        self.on_reset()
         self.processor.reset()
         self._facts.chain(MachineReset(guest=request.guest, reason=request.reason))
         self._move("reset")
@@ -206,7 +210,9 @@ class Board:
         self._move("wakeup")
         if self.acpi is not None:
             self.acpi.reset()  # x86 wakes by a machine reset that keeps memory: PM1 is cleared first
-            self.acpi.program_pm_base()
+            self.on_reset()
+            if self.processor.runs_software:
+                self.acpi.program_pm_base()
             self.acpi.wake()
         self._facts.chain(MachineWoken())
         self.clock.start()
@@ -249,6 +255,27 @@ class Board:
         self._facts.chain(NmiInjected())
         self.processor.nmi()
 
+    def guest_panicked(self) -> None:
+        """The guest told of its kernel's death through pvpanic (measured table: facts/qmp-wire.md §8).
+
+        A processor that writes the port only asks for the stop, and the shutdown comes first: no STOP is heard.
+        """
+        actions = self.actions
+        if actions.panic == "none":
+            self._facts.chain(GuestPanicked(action="run"))
+        elif actions.panic == "pause" or (actions.panic == "shutdown" and actions.shutdown == "pause"):
+            self._facts.chain(GuestPanicked(action="pause"))
+            self._halt("panic")
+        else:
+            self._facts.chain(GuestPanicked(action="poweroff"))
+            if self.from_outside:
+                self._halt("panic")
+            self.request_shutdown(guest=True, reason="guest-panic")
+
+    def guest_crash_loaded(self) -> None:
+        """The guest told of a crash kernel through pvpanic."""
+        self._facts.chain(GuestCrashLoaded())
+
     def _halt(self, given: str) -> None:
         was_running = self.runstate == RUNNING
         self._move(given)
@@ -264,6 +291,10 @@ class Board:
             self._request("suspend", guest=True)
         else:
             self.request_shutdown(guest=True, reason="guest-shutdown" if state == "S5" else "suspend-disk")
+
+
+def _nothing_else() -> None:
+    """A machine whose registers are all in `acpi`."""
 
 
 def system_wakeup_supported(acpi: FixedHardware | None) -> bool:

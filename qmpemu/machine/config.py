@@ -27,6 +27,16 @@ class MachineConfig:
         """-nodefaults: no device is there that was not asked for."""
         self.memory_asked_bytes: int | None = None
         self.start_paused = False
+        self.preconfig = False
+        """--preconfig: nothing starts before x-exit-preconfig."""
+        self.qtest_accel = False
+        """-accel qtest: nothing runs on the processor, and only qtest moves the virtual clock."""
+        self.qtest: str | None = None
+        """-qtest: the label of its character device."""
+        self.qtest_log: str | None = None
+        """-qtest-log: the file, or None for standard error."""
+        self.rtc_virtual = False
+        """-rtc clock=vm: the battery-backed clock follows the virtual clock."""
         self.s3_disabled = False
         self.s4_disabled = False
         self.actions: dict[str, str] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from qmpemu import acpi
-from qmpemu.core.clock import MachineClock
+from qmpemu.core.clock import Clock, MachineClock
 from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
 from qmpemu.machine.block import Blocks
 from qmpemu.machine.board import Board
 from qmpemu.machine.fdsets import FdSets
@@ -15,14 +16,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qmpemu.core.clock import Clock, Lifetime
+    from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
+    from qmpemu.machine.ioports import IoPorts
     from qmpemu.machine.processor import Software
     from qmpemu.machine.qom import Tree
     from qmpemu.profile import Profile
+
+
+SCI_IRQ, RTC_IRQ = 9, 8
 
 
 class PortOpened(Fact):
@@ -55,12 +60,24 @@ class Machine:
         self.migration_capabilities: set[str] = set()
         self.balloon_target_bytes = config.memory_bytes
         """What the balloon device asks of the guest; a guest without a balloon driver does not follow."""
-        self.clock = MachineClock(clock, facts, self.settle)
+        self.steps_clock = config.qtest_accel
+        """Whether the virtual clock stands still but for `step_clock`."""
+        self.virtual_clock = Clock() if config.qtest_accel else clock
+        """The clock below the machine's time."""
+        self._host_clock = clock
+        self.clock = MachineClock(self.virtual_clock, facts, self.settle)
+        self.preconfig = config.preconfig
+        """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
+        self.on_irq: Callable[[int, bool], None] = _nobody
+        """An input of the interrupt controller changed: its number and level."""
         self.acpi = None if config.family == "none" else self._fixed_hardware()
-        self.processor = Processor(self.clock, load)
+        self.processor = Processor(self.clock, None if config.qtest_accel else load)
         self.board = Board(facts, self.clock, self.acpi, self.processor)
         for key, value in config.actions.items():
             setattr(self.board.actions, key, value)
+        self._io_ports: IoPorts | None = None
+        if self.acpi is not None:
+            self._wire(self.acpi)
         self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
         self.ports: dict[str, Port] = {}
         self.blocks = Blocks(host)
@@ -81,8 +98,47 @@ class Machine:
 
     def power_up(self) -> None:
         """What QEMU does once everything is set up: run, unless -S keeps it in prelaunch."""
-        if not self.config.start_paused:
+        if not self.config.start_paused and not self.preconfig:
             self.board.cont()
+
+    def exit_preconfig(self) -> None:
+        """Start what --preconfig has held back. Raises Refused where nothing was."""
+        if not self.preconfig:
+            raise Refused("The command is permitted only before machine initialization")
+        self.preconfig = False
+        self.power_up()
+
+    @property
+    def io_ports(self) -> IoPorts | None:
+        """The I/O space, for qtest and a guest's pvpanic driver; None on `-machine none`. Built at first need."""
+        if self._io_ports is None and self.acpi is not None:
+            from qmpemu.machine.wiring import io_ports
+
+            self._io_ports = io_ports(self, self.acpi)
+        return self._io_ports
+
+    # --- the virtual clock under -accel qtest -------------------------------------------------------------------
+
+    def virtual_ns(self) -> int:
+        """The virtual clock: under -accel qtest what the test has made it, else the machine's time."""
+        return self.virtual_clock.now_ns if self.steps_clock else self.clock.now_ns
+
+    def next_due_ns(self) -> int | None:
+        """When the next timer of the virtual clock is due; only under -accel qtest."""
+        return self.virtual_clock.next_due_ns()
+
+    def step_clock(self, when_ns: int) -> int:
+        """Move the virtual clock on to `when_ns`, running what is due; never back. -> where it is now."""
+        self.virtual_clock.run_until(when_ns)
+        return self.virtual_clock.now_ns
+
+    def host_ns(self) -> int:
+        """The host's clock, which never stands still."""
+        return self._host_clock.now_ns
+
+    def call_in_host_time(self, delay_ns: int, call: Callable[[], object]) -> Timer:
+        """Run `call` after `delay_ns` of the host's clock."""
+        return self._host_clock.call_at(self._host_clock.now_ns + delay_ns, call)
 
     def knows_any_of(self, arguments: dict[str, object]) -> bool:
         """Whether a string among a command's arguments names something of this machine, alone or within a path."""
@@ -103,6 +159,21 @@ class Machine:
         return acpi.FixedHardware(
             chipset, self.facts, s3_disabled=self.config.s3_disabled, s4_disabled=self.config.s4_disabled
         )
+
+    def _wire(self, registers: acpi.FixedHardware) -> None:
+        """The SCI goes to the processor and to whoever listens to the interrupt controller; time to the PM timer."""
+
+        def sci_changed(level: bool) -> None:
+            self.processor.sci_changed(level)
+            self.on_irq(SCI_IRQ, level)
+
+        registers.on_sci = sci_changed
+        registers.use_time(acpi.PmTime(self.virtual_ns, self.clock.call_in))
+        self.board.on_reset = self._reset_ports
+
+    def _reset_ports(self) -> None:
+        if self._io_ports is not None:
+            self._io_ports.reset()
 
     def _plug_chardev(self, device: dict[str, object]) -> None:
         """Join a device and its character device: a port is open when the guest says so, a serial line always."""
@@ -126,3 +197,7 @@ class Machine:
             port.on_guest_data = lambda data: chardev.write(data)
             chardev.receive = port.host_write
             chardev.on_connected = port.host_open
+
+
+def _nobody(number: int, level: bool) -> None:
+    """Nobody listens to the interrupt controller."""

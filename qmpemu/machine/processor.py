@@ -53,7 +53,8 @@ class Processor:
 
     __slots__ = ("_boot", "_clock", "_line", "_load", "_pending", "_power_good", "_software", "_unserviced")
 
-    def __init__(self, clock: MachineClock, load: Callable[[Lifetime], Software | None]) -> None:
+    def __init__(self, clock: MachineClock, load: Callable[[Lifetime], Software | None] | None) -> None:
+        """load: None for a processor on which nothing ever runs."""
         self._clock = clock
         self._load = load
         self._software: Software | None = None
@@ -63,10 +64,15 @@ class Processor:
         self._line = False
         self._unserviced = 0
 
+    @property
+    def runs_software(self) -> bool:
+        """Whether anything ever runs here."""
+        return self._load is not None
+
     def start(self) -> None:
         """The machine runs: after a reset or at first start, the power-good delay begins."""
         self._clock.start()
-        if self._software is None and self._power_good is None:
+        if self._load is not None and self._software is None and self._power_good is None:
             self._power_good = self._clock.call_in(POWER_GOOD_NS, self._power_on)
 
     def reset(self) -> None:
@@ -95,10 +101,11 @@ class Processor:
         self._line = level
         if not level:
             self._unserviced = 0
-        elif self._pending is None:
+        elif self._load is not None and self._pending is None:
             self._pending = self._clock.call_in(INTERRUPT_LATENCY_NS, self._deliver)
 
     def _power_on(self) -> None:
+        assert self._load is not None, "only a processor with software is started"
         self._power_good = None
         self._boot = Lifetime(self._clock)
         self._software = self._load(self._boot)

@@ -4,6 +4,7 @@
         ^                 │  └────stop────^                │
         └────reset────────┼── paused, suspended, shutdown  └──shutdown (-no-shutdown)──> shutdown
 
+Only a running machine is stopped by what stops it: `shutdown` (under -no-shutdown) and `panic` move no other.
 A command that is legal but changes nothing (`stop` while paused) is a move to the same state.
 """
 
@@ -17,7 +18,13 @@ SHUTDOWN, PANICKED = "shutdown", "guest-panicked"
 RUN_STATES = Table(
     "the machine",
     {
-        PRELAUNCH: {"cont": RUNNING, "stop": PRELAUNCH, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+        PRELAUNCH: {
+            "cont": RUNNING,
+            "stop": PRELAUNCH,
+            "reset": PRELAUNCH,
+            "shutdown": PRELAUNCH,
+            "panic": PRELAUNCH,
+        },
         RUNNING: {
             "cont": RUNNING,
             "stop": PAUSED,
@@ -26,15 +33,28 @@ RUN_STATES = Table(
             "shutdown": SHUTDOWN,
             "panic": PANICKED,
         },
-        PAUSED: {"cont": RUNNING, "stop": PAUSED, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+        PAUSED: {
+            "cont": RUNNING,
+            "stop": PAUSED,
+            "reset": PRELAUNCH,
+            "shutdown": PAUSED,
+            "panic": PAUSED,
+        },
         SUSPENDED: {
             "cont": SUSPENDED,
             "stop": SUSPENDED,
             "reset": PRELAUNCH,
             "wakeup": RUNNING,
-            "shutdown": SHUTDOWN,
+            "shutdown": SUSPENDED,
+            "panic": SUSPENDED,
         },
-        SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
-        PANICKED: {"cont": RUNNING, "stop": PANICKED, "reset": PRELAUNCH, "shutdown": SHUTDOWN},
+        SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN, "panic": SHUTDOWN},
+        PANICKED: {
+            "cont": RUNNING,
+            "stop": PANICKED,
+            "reset": PRELAUNCH,
+            "shutdown": PANICKED,
+            "panic": PANICKED,
+        },
     },
 )

@@ -100,6 +100,19 @@ def test_reset_with_no_reboot_and_no_shutdown(emulator: Emulator) -> None:
     assert client.story("return") == ["SHUTDOWN host-qmp-system-reset", "return"]
 
 
+def test_a_shutdown_that_stays_moves_only_a_running_machine(emulator: Emulator) -> None:
+    """-no-shutdown in prelaunch and paused: SHUTDOWN without STOP, the state stays, and cont works."""
+    client = emulator.start(*NONE, "-S", "-no-reboot", "-no-shutdown").client()
+    for state in ("prelaunch", "paused"):
+        client.put("system_reset")
+        assert client.story("return") == ["SHUTDOWN host-qmp-system-reset", "return"]
+        assert client.ask("query-status")["return"]["status"] == state
+        client.put("cont")
+        assert client.story("return") == ["RESUME", "return"]
+        client.put("stop")
+        assert client.story("return") == ["STOP", "return"]
+
+
 def test_set_action_takes_effect_at_once(emulator: Emulator) -> None:
     """set-action reboot=shutdown is -no-reboot from then on."""
     client = emulator.start(*NONE).client()

@@ -2,13 +2,14 @@
 
     parser            the pass itself; what it gathers        process_options   -daemonize, -pidfile, -msg, -version
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
+    qtest_options     -qtest, -qtest-log, --preconfig, -rtc
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """
 
 from __future__ import annotations
 
-from qmpemu.edge.argv import chardev_options, machine_options, process_options
+from qmpemu.edge.argv import chardev_options, machine_options, process_options, qtest_options
 from qmpemu.edge.argv.parser import Monitor, Parser, ProcessOptions, Unprefixed
 from qmpemu.edge.keyval import OptionError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
 
-OPTION_FILES = (chardev_options, machine_options, process_options)
+OPTION_FILES = (chardev_options, machine_options, process_options, qtest_options)
 """Imported so that they register their options."""
 
 

@@ -7,7 +7,7 @@ from json import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
-from qmpemu.machine.board import ACTION_VALUES
+from qmpemu.machine.actions import ACTION_VALUES
 
 
 @option("S")
@@ -78,6 +78,7 @@ def _choose_accel(parser: Parser, names: list[str]) -> None:
     for name in names:
         if name == "tcg" or name == "qtest" or (name == "kvm" and parser.profile.kvm_recorded):
             parser.config.accel = "kvm" if name == "kvm" else "tcg"
+            parser.config.qtest_accel = name == "qtest"
             return
     raise Unprefixed(f"invalid accelerator {names[-1]}")
 

@@ -17,6 +17,7 @@ from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
+from qmpemu.edge.record.preconfig import allowed
 from qmpemu.edge.record.questions import (
     CPU_LESS,
     CPU_MODELS,
@@ -88,8 +89,10 @@ class Recorder:
         if not self.banner.startswith("QEMU emulator version"):
             raise RecordError(f"{self.binary} does not call itself a QEMU emulator")
         self._progress(self.banner)
-        self._write("options.json", await self._options())
+        options = await self._options()
+        self._write("options.json", options)
         kvm_recorded = await self._common()
+        await self._preconfig("preconfig" in options)
         for machine in ("q35", "pc"):
             await self._machine(machine)
         for accel in ("tcg", "kvm") if kvm_recorded else ("tcg",):
@@ -141,6 +144,15 @@ class Recorder:
             self._progress(f"nothing is recorded under KVM: {error}")
             return False
         return True
+
+    async def _preconfig(self, known: bool) -> None:
+        """What may be asked before the machine is there; without the option nothing ever is."""
+        names: list[str] = []
+        if known:
+            async with self._emulator("none", "tcg", "--preconfig") as (client, _):
+                schema: Any = await client.execute("query-qmp-schema")
+                names = await allowed(client, schema)
+        self._write("preconfig.json", names)
 
     async def _machine(self, machine: str) -> None:
         async with self._emulator(machine, "tcg") as (client, _):
