@@ -222,3 +222,11 @@ def test_an_nmi_is_a_crash_screen() -> None:
     driven.run(1)
     assert driven.last("Bugchecked").data()["code"] == 0x80
     assert "RESET" in driven.run(3600)
+
+
+def test_a_balloon_target_is_told_and_a_guest_without_driver_keeps_its_memory() -> None:
+    """The request is a fact of the time line, cut to the machine's memory; query-balloon stays, as on QEMU."""
+    driven = Driven("-machine q35 -m 512 -device virtio-balloon-pci,id=balloon0")
+    assert driven.say("balloon", value=1 << 40) == [{"return": {}}]
+    assert driven.last("BalloonTargetSet").data() == {"target_bytes": 512 << 20}
+    assert driven.say("query-balloon")[0]["return"] == {"actual": 512 << 20}

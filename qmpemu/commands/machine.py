@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
 from qmpemu.machine.board import system_wakeup_supported
+from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.qom import processor_name
 from qmpemu.qmp.errors import QmpError, not_emulated
 
@@ -125,7 +126,7 @@ def balloon(ctx: Context, *, value: int) -> object:
     _balloon(ctx)
     if value <= 0:
         raise QmpError("Parameter 'target' expects a size")
-    ctx.machine.balloon_target_bytes = min(value, ctx.machine.config.memory_bytes)
+    ctx.machine.facts.publish(BalloonTargetSet(target_bytes=min(value, ctx.machine.config.memory_bytes)))
     return {}
 
 

@@ -37,6 +37,12 @@ class PortOpened(Fact):
     open: bool
 
 
+class BalloonTargetSet(Fact):
+    """The host asked the guest, through the balloon device, to live with this much memory."""
+
+    target_bytes: int
+
+
 class Machine:
     """The hardware of one VM. `load` gives the software that boots on it; `-machine none` boots nothing."""
 
@@ -58,8 +64,6 @@ class Machine:
         """Descriptors that clients have named by getfd."""
         self.fdsets = FdSets(host)
         self.migration_capabilities: set[str] = set()
-        self.balloon_target_bytes = config.memory_bytes
-        """What the balloon device asks of the guest; a guest without a balloon driver does not follow."""
         self.steps_clock = config.qtest_accel
         """Whether the virtual clock stands still but for `step_clock`."""
         self.virtual_clock = Clock() if config.qtest_accel else clock
