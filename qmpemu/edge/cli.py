@@ -144,6 +144,46 @@ def coverage(
         Console(highlight=False).print(table.table(found))
 
 
+@app.command()
+def conform(
+    binary: Annotated[str, typer.Option(help="A QEMU, or what stands in for it, to start for each case.")] = "",
+    connect: Annotated[str, typer.Option(help="The UNIX socket of a QMP server that runs.")] = "",
+    recorded: Annotated[str, typer.Option(help="A recording, by its name, instead of a server.")] = "",
+    case: Annotated[
+        list[str] | None, typer.Option("--case", help="Only cases of this name, e.g. 'order/*'; may be repeated.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Cases at a time.")] = os.cpu_count() or 1,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML there.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write an HTML page there.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Cases, recordings and ledger of your own, instead of those that came along.")
+    ] = None,
+    record: Annotated[
+        str, typer.Option(help="Record the --binary, a real QEMU, under this name instead of judging it.")
+    ] = "",
+) -> None:
+    """Judge a QMP server by the conformance suite; the exit status is 1 when something differs."""
+    from qmpemu.edge.conform import command, suite
+
+    if sum(map(bool, (binary, connect, recorded))) != 1:
+        raise fail("give one of --binary, --connect and --recorded")
+    request = command.Request(
+        binary=binary or None,
+        socket=connect or None,
+        recorded=recorded or None,
+        only=case or [],
+        folder=folder or suite.data_folder(),
+        jobs=jobs,
+        junit=junit,
+        html=html,
+        record=record or None,
+    )
+    try:
+        raise typer.Exit(command.run(request))
+    except command.ConformError as error:
+        raise fail(error) from None
+
+
 @profile_app.command("list")
 def profile_list() -> None:
     """List the profiles that came with qmpemu."""
