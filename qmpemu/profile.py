@@ -114,13 +114,21 @@ class Profile:
             return None
 
     def reply(
-        self, machine: str, accel: str, command: str, arguments: dict[str, Any] | None, *, bare: bool = False
+        self,
+        machine: str,
+        accel: str,
+        command: str,
+        arguments: dict[str, Any] | None,
+        *,
+        bare: bool = False,
+        fresh: bool = False,
     ) -> bytes | RecordedError | None:
         """The recorded return value as JSON, the recorded error, or None where nothing was recorded.
 
-        bare: nothing was added to the machine, so its recorded state is the truth.
+        bare: nothing was added to the machine, so its recorded state is the truth. fresh: no module was loaded yet.
         """
-        layers = [f"{machine}-bare"] if bare else []
+        layers = ["fresh"] if fresh else []
+        layers += [f"{machine}-bare"] if bare else []
         layers += ["common-kvm"] if accel == "kvm" else []
         for layer in [*layers, machine, "common"]:
             name = reply_file(layer, command, arguments)
@@ -132,6 +140,10 @@ class Profile:
                 error = loads(data)["error"]
                 return RecordedError(error["class"], error["desc"])
         return None
+
+    def tree(self, machine: str) -> dict[str, Any]:
+        """The objects of a bare machine by path: `rows` (name and type), `values`, `errors` of what cannot be read."""
+        return dict(loads(self._file(f"tree/{machine}.json")))
 
     def cpu(self, accel: str, model: str) -> dict[str, Any]:
         """A processor object: `properties` (qom-list's rows), `values`, and the `cpu` and `accel` it was recorded of.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
 from qmpemu.machine.board import system_wakeup_supported
+from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.qom import processor_name
 from qmpemu.qmp.errors import QmpError, not_emulated
@@ -112,6 +113,38 @@ def set_numa_node(ctx: Context, *, type: str, **node: object) -> object:
 def query_memory_size_summary(ctx: Context) -> object:
     """-> memory in bytes; nothing is plugged at run time."""
     return {"base-memory": ctx.machine.config.memory_bytes, "plugged-memory": 0}
+
+
+@command("query-memdev")
+def query_memdev(ctx: Context) -> object:
+    """-> one row per memory back end of the command line; the machine's own RAM is one where none was asked for."""
+    config = ctx.machine.config
+    asked = [each for each in config.objects if str(each["qom-type"]).startswith("memory-backend-")]
+    rows = {str(each["id"]): _memdev(each) for each in asked}
+    if not asked and config.memory_bytes:
+        rows[MAIN_MEMORY] = _memdev({"id": MAIN_MEMORY, "size": config.memory_bytes})
+    return [rows[name] for name in listed(rows)]
+
+
+MAIN_MEMORY = "pc.ram"
+
+
+def _memdev(options: dict[str, object]) -> dict[str, object]:
+    """A back end as query-memdev shows it (the order of members is that of the wire)."""
+    given = {
+        name: options[name]
+        for name in ("merge", "dump", "prealloc", "share", "reserve", "policy")
+        if name in options
+    }
+    row = {
+        "id": options["id"],
+        "size": options.get("size", 0),
+        "merge": True,
+        "dump": True,
+        "prealloc": False,
+        "share": False,
+    }
+    return {**row, "reserve": True, "host-nodes": options.get("host-nodes", []), "policy": "default", **given}
 
 
 @command("query-balloon")

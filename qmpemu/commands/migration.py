@@ -5,6 +5,8 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.commands.registry import Context, command
+from qmpemu.machine.runstate import INMIGRATE
+from qmpemu.qmp.errors import QmpError, not_emulated
 
 
 @command("query-migrate-capabilities")
@@ -27,6 +29,14 @@ def migrate_set_capabilities(ctx: Context, *, capabilities: list[dict[str, objec
 def query_migrate(ctx: Context) -> object:
     """-> {}: no migration has been started."""
     return {}
+
+
+@command("migrate")
+def migrate(ctx: Context, *, uri: str, **options: object) -> object:
+    """Move the machine elsewhere; refused while it waits to come from elsewhere itself."""
+    if ctx.machine.board.runstate == INMIGRATE:
+        raise QmpError("Guest is waiting for an incoming migration")
+    raise not_emulated("migrate")
 
 
 def _names(ctx: Context) -> list[str]:

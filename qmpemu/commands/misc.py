@@ -33,6 +33,9 @@ def x_exit_preconfig(ctx: Context) -> object:
 @command("human-monitor-command")
 def human_monitor_command(ctx: Context, *, command_line: str, cpu_index: int | None = None) -> object:
     """Run one line of the human monitor; its output is the reply, errors included."""
+    config = ctx.machine.config
+    if cpu_index is not None and not 0 <= cpu_index < (config.cpus if config.family != "none" else 0):
+        raise QmpError("Parameter 'cpu-index' expects a CPU number")
     return hmp.run(ctx, command_line)
 
 

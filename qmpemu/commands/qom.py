@@ -5,16 +5,18 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.commands.registry import Context, command
-from qmpemu.machine.qom import NotFound, Object
+from qmpemu.machine.qom import Ambiguous, NotFound, Object
 from qmpemu.qmp.encode import Raw
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 
 
-def _find(ctx: Context, path: str) -> Object:
+def _find(ctx: Context, path: str) -> tuple[str, Object]:
     try:
         return ctx.machine.qom.find(path)
     except NotFound:
         raise device_not_found(path) from None
+    except Ambiguous:
+        raise QmpError(f"Path '{path}' is ambiguous") from None
 
 
 @command("device-list-properties")
@@ -48,17 +50,25 @@ def _properties(ctx: Context, name: str, typename: str, missing: QmpError) -> ob
 @command("qom-list")
 def qom_list(ctx: Context, *, path: str) -> object:
     """-> name and type of each property and child of the object at `path`."""
-    return _find(ctx, path).listing()
+    return _find(ctx, path)[1].listing()
 
 
 @command("qom-get")
 def qom_get(ctx: Context, *, path: str, property: str) -> object:
     """-> the property's value."""
-    return _find(ctx, path).get(property)
+    full_path, found = _find(ctx, path)
+    ports = ctx.machine.io_ports
+    if found.properties.get(property) == "struct tm" and ports is not None:
+        return ports.rtc.calendar()
+    return found.get(property, full_path)
 
 
 @command("qom-set")
 def qom_set(ctx: Context, *, path: str, property: str, value: object) -> object:
     """Set a property of a live object."""
-    _find(ctx, path).set(property, value, path.rpartition("/")[2])
+    _, found = _find(ctx, path)
+    if not found.is_device:
+        found.get(property, path)
+        raise not_emulated("qom-set")
+    found.set(property, value, path.rpartition("/")[2])
     return {}

@@ -146,17 +146,21 @@ def coverage(
 
 @app.command()
 def conform(
-    binary: Annotated[str, typer.Option(help="A QEMU, or what stands in for it, to start for each case.")] = "",
+    binary: Annotated[
+        str, typer.Option(help="A QEMU, or what stands in for it, to start for each case.")
+    ] = "",
     connect: Annotated[str, typer.Option(help="The UNIX socket of a QMP server that runs.")] = "",
     recorded: Annotated[str, typer.Option(help="A recording, by its name, instead of a server.")] = "",
     case: Annotated[
-        list[str] | None, typer.Option("--case", help="Only cases of this name, e.g. 'order/*'; may be repeated.")
+        list[str] | None,
+        typer.Option("--case", help="Only cases of this name, e.g. 'order/*'; may be repeated."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Cases at a time.")] = os.cpu_count() or 1,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML there.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write an HTML page there.")] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Cases, recordings and ledger of your own, instead of those that came along.")
+        Path | None,
+        typer.Option(help="Cases, recordings and ledger of your own, instead of those that came along."),
     ] = None,
     record: Annotated[
         str, typer.Option(help="Record the --binary, a real QEMU, under this name instead of judging it.")

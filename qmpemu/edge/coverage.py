@@ -36,6 +36,9 @@ NEVER_THERE = (
 )
 """Beginnings of commands that need something which nothing in qmpemu can make."""
 
+ONLY_REFUSED = frozenset({"migrate", "set-numa-node"})
+"""Commands whose handler knows when the real one refuses them, and can do no more."""
+
 MODULES = """
 control: qmp_capabilities query-version query-commands quit
 introspect: query-qmp-schema
@@ -127,6 +130,8 @@ def _counts(found: list[Row]) -> list[str]:
 
 
 def _kind(profile: Profile, command: str) -> str:
+    if command in ONLY_REFUSED:
+        return NOT_EMULATED
     if command in registry.COMMANDS or command == "qmp_capabilities":  # the latter belongs to the session
         return BEHAVES
     if _is_recorded(profile, command):

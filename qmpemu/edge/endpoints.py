@@ -27,6 +27,8 @@ def open_stream(loop: Loop, chardev: Chardev) -> Stream | None:
     stream = opener(loop, chardev) if opener is not None else None
     if stream is not None:
         chardev.describe = stream.describe
+        if isinstance(stream, SocketStream):
+            chardev.yank = stream.yank
         chardev.write = stream.send
     return stream
 

@@ -171,6 +171,11 @@ class SocketStream(Stream):
             self._listener.setblocking(False)
             self.loop.add_reader(self._listener.fileno(), self._accept)
 
+    def yank(self) -> None:
+        """Tear the client's connection down, whatever is still to be sent; it is noticed at the next read."""
+        if self._peer is not None:
+            self._peer.shutdown(socket.SHUT_RDWR)
+
     def wait_for_client(self) -> None:
         """Block until the first client is there (`wait=on`)."""
         if self._listener is not None and self._peer is None:

@@ -22,6 +22,7 @@ class Chardev:
         "options",
         "receive",
         "write",
+        "yank",
     )
 
     def __init__(self, label: str, backend: str, options: dict[str, str]) -> None:
@@ -36,6 +37,8 @@ class Chardev:
         """Send bytes out of the back end; wired by the edge."""
         self.receive: Callable[[bytes], None] = _nowhere
         """Bytes that came in at the back end; wired by the front end."""
+        self.yank: Callable[[], object] = lambda: None
+        """Tear down the connection of the back end; wired by the edge."""
         self.on_connected: Callable[[bool], None] = _nowhere
         """A client came to or left the back end; wired by the front end."""
 

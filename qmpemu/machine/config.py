@@ -26,7 +26,11 @@ class MachineConfig:
         self.nodefaults = False
         """-nodefaults: no device is there that was not asked for."""
         self.memory_asked_bytes: int | None = None
+        self.main_memory: str | None = None
+        """-machine memory-backend=: the object that is the machine's RAM."""
         self.start_paused = False
+        self.incoming: str | None = None
+        """-incoming: where a migration comes from; until it has come the machine waits."""
         self.preconfig = False
         """--preconfig: nothing starts before x-exit-preconfig."""
         self.qtest_accel = False

@@ -62,15 +62,15 @@ class IoPorts:
         "_panic",
         "_pci",
         "_reset_control",
-        "_rtc",
         "_smi_enable",
+        "rtc",
     )
 
     def __init__(
         self, acpi: hardware.FixedHardware, rtc: Rtc, panic: PanicDevice | None, on_reset: Callable[[], None]
     ) -> None:
         self._acpi = acpi
-        self._rtc = rtc
+        self.rtc = rtc
         self._panic = panic
         self._pci = PciConfig(acpi)
         self._on_reset = on_reset
@@ -138,7 +138,7 @@ class IoPorts:
 
     def _make_fixed(self) -> list[Region]:
         regions = [
-            Region(0x70, 2, 1, self._rtc.read, self._rtc.write),
+            Region(0x70, 2, 1, self.rtc.read, self.rtc.write),
             Region(KEYBOARD_PORT, 1, 1, lambda *_: KEYBOARD_STATUS_IDLE, self._write_keyboard),
             Region(APM_PORT, 2, 1, lambda offset, _: self._apm[offset], self._write_apm),
             Region(0xCF9, 1, 1, lambda *_: self._reset_control, self._write_reset_control),

@@ -10,6 +10,7 @@ from qmpemu.machine.block import Blocks
 from qmpemu.machine.board import Board
 from qmpemu.machine.fdsets import FdSets
 from qmpemu.machine.processor import Processor
+from qmpemu.machine.runstate import INMIGRATE
 from qmpemu.port import Port
 
 TYPE_CHECKING = False
@@ -79,6 +80,8 @@ class Machine:
         self.board = Board(facts, self.clock, self.acpi, self.processor)
         for key, value in config.actions.items():
             setattr(self.board.actions, key, value)
+        if config.incoming is not None:
+            self.board.runstate = INMIGRATE
         self._io_ports: IoPorts | None = None
         if self.acpi is not None:
             self._wire(self.acpi)
@@ -97,7 +100,7 @@ class Machine:
         if self._qom is None:
             from qmpemu.machine.qom import Tree
 
-            self._qom = Tree(self.config, self._profile)
+            self._qom = Tree(self.config, self._profile, self.chardevs)
         return self._qom
 
     def power_up(self) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.ghash import listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
@@ -23,34 +27,54 @@ class NotFound(Exception):
     """No object at a path. The text is the path."""
 
 
+class Ambiguous(Exception):
+    """Several objects at a path that is not from the root. The text is the path."""
+
+
 class Object:
     """One object: type name, properties (name -> type), values, children (name -> object)."""
 
-    __slots__ = ("children", "properties", "type_name", "values", "writable")
+    __slots__ = ("children", "order", "properties", "type_name", "unreadable", "values", "writable")
 
     def __init__(self, type_name: str) -> None:
         self.type_name = type_name
         self.properties: dict[str, str] = {"type": "string"}
         self.values: dict[str, object] = {"type": type_name}
         self.children: dict[str, Object] = {}
+        self.order: list[str] | None = None
+        """A recorded order of properties and children; without one it is that of the hash table."""
+        self.unreadable: dict[str, str] = {}
+        """The recorded texts of properties that cannot be read."""
         self.writable: frozenset[str] = frozenset()
         """Properties that may be set while the machine runs."""
 
+    @property
+    def is_device(self) -> bool:
+        """Whether it is a device of the command line: others may take a new value, which nothing here acts upon."""
+        return "realized" in self.properties and self.order is None
+
     def listing(self) -> list[dict[str, str]]:
         """The object as qom-list shows it."""
-        rows = list(self.properties.items())
-        rows += [(name, f"child<{child.type_name}>") for name, child in self.children.items()]
-        return [{"name": name, "type": kind} for name, kind in rows]
+        kinds = dict(self.properties)
+        kinds.update((name, f"child<{child.type_name}>") for name, child in self.children.items())
+        known = self.order or [*self.properties, *listed(self.children)]
+        names = [name for name in known if name in kinds]
+        names += [name for name in kinds if name not in names]
+        return [{"name": name, "type": kinds[name]} for name in names]
 
-    def get(self, name: str) -> object:
-        """A property's value. Raises Refused."""
+    def get(self, name: str, path: str) -> object:
+        """A property's value; a child's is its path. Raises Refused."""
+        if name in self.children:
+            return f"{path.rstrip('/')}/{name}"
+        if name in self.unreadable:
+            raise Refused(self.unreadable[name])
         if name not in self.values:
             raise Refused(f"Property '{self.type_name}.{name}' not found")
         return self.values[name]
 
     def set(self, name: str, value: object, device_id: str) -> None:
         """Set a property. Raises Refused."""
-        self.get(name)
+        self.get(name, "")
         if name not in self.writable:
             raise Refused(
                 f"Attempt to set property '{name}' on device '{device_id}' (type '{self.type_name}') "
@@ -78,30 +102,75 @@ BALLOON_STATS = (
 
 
 class Tree:
-    """The tree of one machine, built at first need."""
+    """The tree of one machine, built at first need: the recorded one of a bare machine, and what was added to it.
+
+    With more processors than one the recorded devices have other numbers; only the processors are shown then.
+    """
 
     __slots__ = ("_config", "_profile", "root")
 
-    def __init__(self, config: MachineConfig, profile: Profile) -> None:
+    def __init__(self, config: MachineConfig, profile: Profile, chardevs: Iterable[str]) -> None:
         self._config = config
         self._profile = profile
-        self.root = Object("container")
-        machine = self.root.children["machine"] = Object(f"{config.machine}-machine")
-        self.root.children["objects"] = self._user_objects()
-        self.root.children["chardevs"] = Object("container")
-        machine.children["peripheral"] = self._devices()
-        machine.children["peripheral-anon"] = Object("container")
-        machine.children["unattached"] = self._processors()
+        self.root = self._recorded() if config.cpus == 1 else Object("container")
+        machine = self._child(self.root, "machine", f"{config.machine}-machine")
+        machine.values["type"] = machine.type_name = f"{config.machine}-machine"
+        if config.main_memory is not None:
+            self.root.children.pop("objects", None)  # the default back end is not made then
+        machine.values["memory"] = {"size": config.memory_bytes}
+        objects = self._user_objects()
+        if objects.children:
+            self._child(self.root, "objects").children.update(objects.children)
+        self._child(self.root, "chardevs").children.update((name, Object("chardev")) for name in chardevs)
+        self._child(machine, "peripheral").children.update(self._devices().children)
+        self._child(machine, "peripheral-anon")
+        self._child(machine, "unattached").children.update(self._processors().children)
 
-    def find(self, path: str) -> Object:
-        """The object at an absolute path. Raises NotFound."""
-        found: Object | None = self.root if path.startswith("/") else None
-        for part in path.split("/"):
-            if part and found is not None:
-                found = found.children.get(part)
-        if found is None:
+    def find(self, path: str) -> tuple[str, Object]:
+        """The object at a path, and its path from the root. Raises NotFound, Ambiguous."""
+        parts = [part for part in path.split("/") if part]
+        if path.startswith("/"):
+            found = _below(self.root, parts)
+            if found is None:
+                raise NotFound(path)
+            return "/" + "/".join(parts), found
+        matches = list(self._partial(self.root, "", parts))
+        if len(matches) > 1:
+            raise Ambiguous(path)
+        if not matches:
             raise NotFound(path)
-        return found
+        return matches[0]
+
+    def _partial(self, start: Object, path: str, parts: list[str]) -> Iterator[tuple[str, Object]]:
+        """Every place from which `parts` lead somewhere."""
+        found = _below(start, parts)
+        if found is not None:
+            yield path + "".join(f"/{part}" for part in parts), found
+        for name, child in start.children.items():
+            yield from self._partial(child, f"{path}/{name}", parts)
+
+    def _child(self, parent: Object, name: str, type_name: str = "container") -> Object:
+        return parent.children.setdefault(name, Object(type_name))
+
+    def _recorded(self) -> Object:
+        """The bare machine's tree."""
+        recorded = self._profile.tree(self._config.family)
+        made: dict[str, Object] = {}
+        for path, about in recorded.items():
+            made[path] = self._recorded_object(about)
+        for path, each in made.items():
+            parent, _, name = path.rpartition("/")
+            if name:
+                made[parent or "/"].children[name] = each
+        return made["/"]
+
+    def _recorded_object(self, about: dict[str, Any]) -> Object:
+        made = Object(str(about["values"]["type"]))
+        made.order = None if made.type_name == "container" else [name for name, _ in about["rows"]]
+        made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
+        made.values = about["values"]
+        made.unreadable = about["errors"]
+        return made
 
     def _devices(self) -> Object:
         container = Object("container")
@@ -168,6 +237,13 @@ class Tree:
         if isinstance(expanded, bytes):  # the model's own features, where they were recorded (host, max)
             made.values.update(loads(expanded)["model"].get("props", {}))
         return made
+
+
+def _below(start: Object, parts: list[str]) -> Object | None:
+    found: Object | None = start
+    for part in parts:
+        found = found.children.get(part) if found is not None else None
+    return found
 
 
 def processor_name(index: int) -> str:

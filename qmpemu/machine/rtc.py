@@ -107,6 +107,14 @@ class Rtc:
         self._store_memory_size(low_bytes, high_bytes)
         self._seen_s = self._now_s()
 
+    def calendar(self) -> dict[str, object]:
+        """The present as C's struct tm has it: months from 0, years from 1900."""
+        from qmpemu.machine.calendar import split
+
+        year, month, day, _, hour, minute, second = split(self._now_s())
+        time = {"tm_hour": hour, "tm_min": minute, "tm_sec": second}
+        return {"tm_year": year - 1900, "tm_mon": month - 1, "tm_mday": day, **time}
+
     def read(self, offset: int, size: int) -> int:
         """Offset 0: the index, which does not read back; 1: the selected register."""
         if offset == 0:

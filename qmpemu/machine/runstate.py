@@ -5,6 +5,7 @@
         └────reset────────┼── paused, suspended, shutdown  └──shutdown (-no-shutdown)──> shutdown
 
 Only a running machine is stopped by what stops it: `shutdown` (under -no-shutdown) and `panic` move no other.
+A machine that waits for a migration (`inmigrate`, -incoming) leaves that state by none of these moves.
 A command that is legal but changes nothing (`stop` while paused) is a move to the same state.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 from qmpemu.core.table import Table
 
 PRELAUNCH, RUNNING, PAUSED, SUSPENDED = "prelaunch", "running", "paused", "suspended"
-SHUTDOWN, PANICKED = "shutdown", "guest-panicked"
+SHUTDOWN, PANICKED, INMIGRATE = "shutdown", "guest-panicked", "inmigrate"
 
 RUN_STATES = Table(
     "the machine",
@@ -47,6 +48,13 @@ RUN_STATES = Table(
             "wakeup": RUNNING,
             "shutdown": SUSPENDED,
             "panic": SUSPENDED,
+        },
+        INMIGRATE: {
+            "cont": INMIGRATE,
+            "stop": INMIGRATE,
+            "reset": INMIGRATE,
+            "shutdown": INMIGRATE,
+            "panic": INMIGRATE,
         },
         SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN, "panic": SHUTDOWN},
         PANICKED: {

@@ -129,9 +129,10 @@ def _rows(value: dict[str, object] | list[object] | tuple[object, ...]) -> Itera
 
 
 def _decoded(value: Raw) -> object:
-    from qmpemu.qmp.lexer import Lexer
+    """What was encoded once, its members turned round: within a hash bucket the newest is printed first."""
+    from json import loads
 
-    return next(iter(Lexer().feed(value + b" ")))
+    return loads(value, object_pairs_hook=lambda members: dict(reversed(members)))
 
 
 def _escaped(character: str) -> str:

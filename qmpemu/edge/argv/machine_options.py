@@ -59,6 +59,7 @@ def _machine(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument, "type")
     if "type" in options:
         parser.config.machine = _machine_type(parser, options["type"])
+    parser.config.main_memory = options.get("memory-backend", parser.config.main_memory)
     if "accel" in options:
         _choose_accel(parser, options["accel"].split(":"))
 
@@ -119,7 +120,11 @@ def _smp(parser: Parser, argument: str) -> None:
         raise Unprefixed(f"Parameter 'smp.{wrong}' expects integer") from None
     cores, threads = numbers.get("cores", 1), numbers.get("threads", 1)
     most = numbers.get("maxcpus", numbers.get("cpus", numbers.get("sockets", 1) * cores * threads))
+    if "sockets" not in numbers and "cores" not in numbers and _prefers_cores(parser.config.machine):
+        cores = max(1, most // threads)
     sockets = numbers.get("sockets", max(1, most // (cores * threads)))
+    if "cores" not in numbers and "sockets" in numbers:
+        cores = max(1, most // (sockets * threads))
     cpus = numbers.get("cpus", most)
     if sockets * cores * threads != most or cpus > most:
         raise Unprefixed(
@@ -127,6 +132,20 @@ def _smp(parser: Parser, argument: str) -> None:
             f"sockets ({sockets}) * cores ({cores}) * threads ({threads}) == maxcpus ({most}) < smp_cpus ({cpus})"
         )
     parser.config.cpus, parser.config.cpus_max, parser.config.topology = cpus, most, (sockets, cores, threads)
+
+
+def _prefers_cores(machine: str) -> bool:
+    """Whether unnamed levels become cores; machine types before 6.2 make them sockets."""
+    version = machine.rpartition("-")[2].split(".")
+    try:
+        return (int(version[0]), int(version[1])) >= (6, 2)
+    except (ValueError, IndexError):
+        return True
+
+
+@option("incoming")
+def _incoming(parser: Parser, uri: str) -> None:
+    parser.config.incoming = uri
 
 
 @option("global")
@@ -145,7 +164,19 @@ def _device(parser: Parser, argument: str) -> None:
 
 @option("object")
 def _object(parser: Parser, argument: str) -> None:
-    parser.config.objects.append(_members(argument, "qom-type"))
+    members = _members(argument, "qom-type")
+    if str(members["qom-type"]).startswith("memory-backend-"):
+        _type_backend(members)
+    parser.config.objects.append(members)
+
+
+def _type_backend(members: dict[str, object]) -> None:
+    """The plain form has texts only: make a memory back end's size and switches what they mean."""
+    for name, value in members.items():
+        if name == "size" and isinstance(value, str):
+            members[name] = keyval.size(name, value, "B")
+        elif name in ("merge", "dump", "prealloc", "share", "reserve") and isinstance(value, str):
+            members[name] = keyval.switch(name, value)
 
 
 @option("blockdev")

@@ -183,7 +183,9 @@ def _unquoted(quoted: str) -> bytes:
 
 def quoted(data: bytes) -> str:
     """`payload` the other way round."""
-    inner = repr(b'"' + data)[3:-1].replace("\\'", "'")  # the quote in front makes repr use single ones around
+    inner = repr(b'"' + data)[3:-1].replace(
+        "\\'", "'"
+    )  # the quote in front makes repr use single ones around
     return '"' + inner.replace('"', '\\"') + '"'
 
 

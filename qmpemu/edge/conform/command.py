@@ -19,7 +19,6 @@ from qmpemu.edge.conform.ledger import Ledger, LedgerError
 from qmpemu.edge.conform.recording import Recording, RecordingError
 from qmpemu.edge.conform.target import TargetError
 
-
 RECORDED_AT_A_TIME = 8
 """Recording mostly waits for silence."""
 
@@ -73,14 +72,20 @@ def _run(request: Request, cases: list[Case]) -> report.Report:
         source = Recording(recordings / request.recorded)
         ledger = _ledger(request, source.about.version)
         results = list(suite.run_recording(cases, source, ledger))
-        return report.Report(f"the recording {request.recorded}", "its claims", results, [], time.monotonic() - began)
+        return report.Report(
+            f"the recording {request.recorded}", "its claims", results, [], time.monotonic() - began
+        )
     target = suite.Target(request.binary, request.socket)
     who = target.identify()
     against = recording.find(recordings, *who)
     ledger = _ledger(request, who.version)
     results = _with_progress(target, cases, against, ledger, request.jobs)
     complaints = ledger.complaints(whole=not request.only and request.binary is not None and _is_ours(target))
-    name = f"the recording of {against.about.banner}" if against else "the cases' claims (this version is not recorded)"
+    name = (
+        f"the recording of {against.about.banner}"
+        if against
+        else "the cases' claims (this version is not recorded)"
+    )
     return report.Report(target.name, name, results, complaints, time.monotonic() - began)
 
 

@@ -1,9 +1,9 @@
 """What became of a case: its claims and the recording's bytes against what was heard, differences through the ledger.
 
-    agrees      every claim holds; where the version was recorded, every byte is the recorded one
-    tolerated   differences, all of them in the ledger
-    differs     a difference that is in no ledger
-    not asked   a case that needs a process of its own, on a server that runs already
+agrees      every claim holds; where the version was recorded, every byte is the recorded one
+tolerated   differences, all of them in the ledger
+differs     a difference that is in no ledger
+not asked   a case that needs a process of its own, on a server that runs already
 """
 
 from __future__ import annotations

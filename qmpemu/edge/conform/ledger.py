@@ -36,11 +36,15 @@ class Entry:
         if missing := MEMBERS - given.keys():
             raise LedgerError(f"ledger, entry {number}: it lacks {', '.join(sorted(missing))}")
         if extra := given.keys() - MEMBERS:
-            raise LedgerError(f"ledger, entry {number}: '{min(extra)}' is none of {', '.join(sorted(MEMBERS))}")
+            raise LedgerError(
+                f"ledger, entry {number}: '{min(extra)}' is none of {', '.join(sorted(MEMBERS))}"
+            )
         try:
             self._real, self._ours = re.compile(given["real"]), re.compile(given["ours"])
         except re.error as error:
-            raise LedgerError(f"ledger, entry {number}: {error.pattern!r} is no expression: {error}") from None
+            raise LedgerError(
+                f"ledger, entry {number}: {error.pattern!r} is no expression: {error}"
+            ) from None
         self.number = number
         self.reason: str = given["reason"]
         self.versions: list[str] = given["versions"]
@@ -71,7 +75,9 @@ class Ledger:
             raise LedgerError(f"{path} cannot be read: {error}") from None
         entries = [Entry(number, each) for number, each in enumerate(given.get("tolerated", []), 1)]
         if len(entries) > ENTRIES_MAX:
-            raise LedgerError(f"{path} tolerates {len(entries)} differences; more than {ENTRIES_MAX} are too many")
+            raise LedgerError(
+                f"{path} tolerates {len(entries)} differences; more than {ENTRIES_MAX} are too many"
+            )
         return cls([entry for entry in entries if version in entry.versions], today)
 
     def tolerates(self, real: str, ours: str) -> bool:

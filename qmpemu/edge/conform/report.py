@@ -55,7 +55,9 @@ def show(report: Report, console: Console) -> None:
     for complaint in report.complaints:
         console.print(plain(complaint), style="red")
     console.print(_table(report))
-    counts = ", ".join(f"{report.count(outcome)} {_word(outcome)}" for outcome in OUTCOMES if report.count(outcome))
+    counts = ", ".join(
+        f"{report.count(outcome)} {_word(outcome)}" for outcome in OUTCOMES if report.count(outcome)
+    )
     console.print(
         f"{plain(report.target)} against {plain(report.against)}: {counts}, in {report.seconds:.1f} s",
         style="bold green" if report.passed else "bold red",
@@ -130,7 +132,11 @@ def _xml(text: str) -> str:
 def _text(result: Result) -> str:
     lines = [result.note] if result.note else []
     for each in result.differences:
-        lines += [f"line {each.line}, by the {each.by}:", f"  expected  {each.expected}", f"  got       {each.got}"]
+        lines += [
+            f"line {each.line}, by the {each.by}:",
+            f"  expected  {each.expected}",
+            f"  got       {each.got}",
+        ]
     return "\n".join(lines)
 
 

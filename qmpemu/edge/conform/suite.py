@@ -80,7 +80,9 @@ class Target:
             raise TargetError(f"{self.name} does not greet as a QMP server: {line[:200]!r}") from None
 
 
-ASKED = Case("identity/greeting", "who it is", ANY_MACHINE, 1, False, False, False, False, (Step("a", "<-", "..."),))
+ASKED = Case(
+    "identity/greeting", "who it is", ANY_MACHINE, 1, False, False, False, False, (Step("a", "<-", "..."),)
+)
 
 
 def run(
@@ -134,4 +136,3 @@ def run_recording(cases: Sequence[Case], source: Recording, ledger: Ledger) -> I
 def default_jobs() -> int:
     """As many cases at a time as there are processors."""
     return os.cpu_count() or 1
-

@@ -110,17 +110,16 @@ class Process:
     def __init__(self, binary: str, case: Case) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="qmpemu-conform-")
         self.folder = self._scratch.name
-        self._said = Path(self.folder, "stderr").open("wb")  # a file: nobody would empty a pipe
         try:
-            self._process = subprocess.Popen(
-                self._argv(binary, case),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._said,
-            )
+            with Path(self.folder, "stderr").open("wb") as said:  # a file: nobody would empty a pipe
+                self._process = subprocess.Popen(
+                    self._argv(binary, case),
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                )
         except OSError as error:
-            self._said.close()
             self._scratch.cleanup()
             raise TargetError(f"{binary} cannot be run: {error.strerror}") from None
 
@@ -175,7 +174,6 @@ class Process:
     ) -> None:
         self._process.kill()
         self._process.wait()
-        self._said.close()
         self._scratch.cleanup()
 
 

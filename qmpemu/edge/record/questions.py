@@ -25,6 +25,9 @@ STATIC = (
 )
 """Commands without arguments whose answer belongs to the version (libvirt's capability probe asks them)."""
 
+BEFORE_MODULES = ("query-command-line-options", "query-chardev-backends")
+"""What answers otherwise before qom-list-types has loaded QEMU's modules; no other query loads them."""
+
 DEVICES = """
     AC97 ES1370 ICH9-LPC PIIX4_PM VGA ahci am53c974 bochs-display dc390 e1000 e1000e floppy hda-duplex hda-micro
     hda-output i6300esb i82559er i82801b11-bridge ib700 ich9-ahci ich9-intel-hda ich9-usb-ehci1 ich9-usb-uhci1

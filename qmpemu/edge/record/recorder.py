@@ -19,6 +19,7 @@ from qemu.qmp.error import QMPError
 from qmpemu import __version__
 from qmpemu.edge.record.preconfig import allowed
 from qmpemu.edge.record.questions import (
+    BEFORE_MODULES,
     CPU_LESS,
     CPU_MODELS,
     DEVICES,
@@ -29,6 +30,7 @@ from qmpemu.edge.record.questions import (
     UNLISTED_OPTIONS,
 )
 from qmpemu.edge.record.refusals import refusals
+from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.widths import Asker
 from qmpemu.profile import cpu_file, reply_file
 
@@ -127,6 +129,9 @@ class Recorder:
             version: Any = await client.execute("query-version")
             self._about = self._provenance(version, present)
             (self.folder / "greeting.json").write_bytes(greeting + b"\n")
+            for command in BEFORE_MODULES:
+                await self._reply(client, "fresh", (), command, None)
+            self._write("tree/none.json", await tree(client))
             await self._static(client, "common", ())
             await self._probes(client, "common", (), ["max"])
             await self._idle(client, "common", ())
@@ -156,6 +161,7 @@ class Recorder:
 
     async def _machine(self, machine: str) -> None:
         async with self._emulator(machine, "tcg") as (client, _):
+            self._write(f"tree/{machine}.json", await tree(client))
             await self._static(client, machine, ("common",))
             await self._idle(client, machine, ("common",))
             await self._bare(client, f"{machine}-bare", (machine, "common"))

@@ -1,0 +1,42 @@
+"""Records a bare machine's object tree: every object's properties and children, and the values that can be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qemu.qmp import ExecuteError
+
+if TYPE_CHECKING:
+    from qemu.qmp import QMPClient
+
+HOST_SIDE = "/chardevs"
+"""Character devices are the recorder's own."""
+TIME_OF_DAY = "struct tm"
+"""The clock's time differs from run to run."""
+
+
+async def tree(client: QMPClient) -> dict[str, Any]:
+    """Path -> `rows` (qom-list's, in order), `values`, and `errors` for what cannot be read."""
+    found: dict[str, Any] = {}
+    paths = ["/"]
+    for path in paths:
+        rows: Any = await client.execute("qom-list", {"path": path})
+        values: dict[str, Any] = {}
+        errors: dict[str, str] = {}
+        for row in rows:
+            name, child = row["name"], f"{path.rstrip('/')}/{row['name']}"
+            if child == HOST_SIDE or row["type"] == TIME_OF_DAY:
+                continue
+            if row["type"].startswith("child<"):
+                paths.append(child)
+                continue
+            try:
+                values[name] = await client.execute("qom-get", {"path": path, "property": name})
+            except ExecuteError as error:
+                errors[name] = str(error)
+        found[path] = {
+            "rows": [[row["name"], row["type"]] for row in rows],
+            "values": values,
+            "errors": errors,
+        }
+    return found
