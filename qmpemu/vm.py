@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from qmpemu.qmp.schema import Schema
 
 
+LOADS_MODULES = "qom-list-types"
+"""The one query behind which others answer otherwise: it makes QEMU load its modules."""
+
+
 class CommandReceived(Fact):
     """A client sent a command that acts (pure queries leave no fact)."""
 
@@ -79,6 +83,7 @@ class VM:
         self._received_fds: list[int] = []
         self._schema: Schema | None = None
         self._over = False
+        self._fresh = True
         self._context = registry.Context(self.machine, profile, self._run, self._take_fd)
         self._known = registry.COMMANDS
         self._names = profile.commands()
@@ -189,8 +194,9 @@ class VM:
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
         config = self.config
         reply = self.profile.reply(
-            config.family, config.accel, name, arguments or None, bare=self._untouched()
+            config.family, config.accel, name, arguments or None, bare=self._untouched(), fresh=self._fresh
         )
+        self._fresh = self._fresh and name != LOADS_MODULES
         if reply is None:
             self.schema.check(name, arguments)
             reply = None if self.machine.knows_any_of(arguments) else self.profile.refusal(name, arguments)
