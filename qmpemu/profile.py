@@ -101,6 +101,16 @@ class Profile:
         """The commands that --preconfig allows before x-exit-preconfig."""
         return frozenset(loads(self._file("preconfig.json")))
 
+    def device_types(self) -> dict[str, bool]:
+        """Every type that is a device: whether it is abstract."""
+        reply = self.reply("none", "tcg", "qom-list-types", {"implements": "device", "abstract": True})
+        assert isinstance(reply, bytes)
+        return {row["name"]: row.get("abstract", False) for row in loads(reply)}
+
+    def monitor_commands(self) -> dict[str, list[str]]:
+        """The human monitor's `verbs` and `info` topics, aliases joined by `|`."""
+        return dict(loads(self._file("hmp.json")))
+
     def refuses(self, command: str) -> bool:
         """Whether a refusal of the command was recorded."""
         return command in loads(self._file("refusals.json"))
@@ -141,9 +151,9 @@ class Profile:
                 return RecordedError(error["class"], error["desc"])
         return None
 
-    def tree(self, machine: str) -> dict[str, Any]:
+    def tree(self, machine: str, *, preconfig: bool = False) -> dict[str, Any]:
         """The objects of a bare machine by path: `rows` (name and type), `values`, `errors` of what cannot be read."""
-        return dict(loads(self._file(f"tree/{machine}.json")))
+        return dict(loads(self._file(f"tree/{machine}{'-preconfig' if preconfig else ''}.json")))
 
     def cpu(self, accel: str, model: str) -> dict[str, Any]:
         """A processor object: `properties` (qom-list's rows), `values`, and the `cpu` and `accel` it was recorded of.

@@ -112,11 +112,34 @@ def _soft(entries: Sequence[Entry], request: Entry) -> Finding:
     """What became of a soft request: the last decisive fact among those it led to."""
     led_to = {request.seq}
     found: Finding | None = None
+    culprit: Entry | None = None
+    infected = {str(each.data["target"]): each for each in entries if each.name == "FaultAttached"}
+    infected = {target: each for target, each in infected.items() if each.data["cause"] == "C7"}
     for entry in entries:
         if entry.because in led_to:
             led_to.add(entry.seq)
             found = _meaning(entry) or found
+            if entry.name == "FaultActed":
+                culprit = entry
+            elif entry.name == "ShutdownBlocked":
+                culprit = infected.get(str(entry.data["application"]))
+    if found is not None and found.outcome == "lost":
+        culprit = _lost_to(entries, request)
+    if found is not None and culprit is not None and found.outcome != "completed":
+        return found._replace(cause=culprit.data["cause"], setting=None, decisive=culprit.data["fault"])
     return found or _without_trace(entries, request)
+
+
+def _lost_to(entries: Sequence[Entry], request: Entry) -> Entry | None:
+    """What damaged a Windows that runs, and yet loses a press in the register."""
+    phase, attached = "", None
+    for entry in entries[: entries.index(request)]:
+        phase = str(entry.data["phase"]) if entry.name == "PhaseEntered" else phase
+        if entry.name == "MachineReset":
+            attached = None
+        elif entry.name == "FaultAttached" and entry.data["cause"] == "C7":
+            attached = entry
+    return attached if phase == "running" else None
 
 
 def _meaning(entry: Entry) -> Finding | None:
@@ -131,6 +154,8 @@ def _meaning(entry: Entry) -> Finding | None:
             )
         case "DisplayLit":
             return Finding("woke_display", setting="VIDEOIDLE", decisive="display")
+        case "FaultActed" if data["effect"] == "swallowed the press":
+            return Finding("ignored")
         case "ShutdownDiscarded":
             return Finding("discarded", "C3", str(data["setting"]), "power policy")
         case "ShutdownBlocked":
@@ -143,6 +168,8 @@ def _meaning(entry: Entry) -> Finding | None:
             return Finding("hibernated" if data["state"] == "S4" else "slept", setting="PBUTTONACTION")
         case "SleepRequested" if data["state"] == "S5":
             return Finding("completed")
+        case "DriverStalled":
+            return Finding("stalled", decisive=str(data["driver"]))
         case "Bugchecked":
             return Finding("crashed", decisive=str(data["bugcheck"]))
     return None

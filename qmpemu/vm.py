@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from qmpemu.qmp.schema import Schema
 
 
+SHOWS_FIRMWARE = frozenset({"x-query-roms", "x-query-ramblock"})
+"""Queries whose recorded reply tells of the machine's own firmware."""
+
+FREE_FORM = frozenset({"device_add"})
+"""Commands that take arguments of any type: what they need of them they say themselves."""
+
 LOADS_MODULES = "qom-list-types"
 """The one query behind which others answer otherwise: it makes QEMU load its modules."""
 
@@ -153,7 +159,7 @@ class VM:
                 f"The command '{name}' is permitted only after machine initialization has completed"
             )
         command = self._known.get(name)
-        if arguments or (command is not None and command.takes_arguments):
+        if (arguments or (command is not None and command.takes_arguments)) and name not in FREE_FORM:
             self.schema.check(name, arguments)
         if command is not None and command.quiet:
             return self._call(command, arguments)
@@ -194,7 +200,7 @@ class VM:
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
         config = self.config
         reply = self.profile.reply(
-            config.family, config.accel, name, arguments or None, bare=self._untouched(), fresh=self._fresh
+            config.family, config.accel, name, arguments or None, bare=self._untouched(name), fresh=self._fresh
         )
         self._fresh = self._fresh and name != LOADS_MODULES
         if reply is None:
@@ -207,8 +213,10 @@ class VM:
             return Raw(reply)
         raise QmpError(reply.desc, reply.cls)
 
-    def _untouched(self) -> bool:
+    def _untouched(self, name: str) -> bool:
         """Whether the machine is as it was recorded: nothing added, TCG, and no firmware has run on it yet."""
+        if name in SHOWS_FIRMWARE and self.config.firmware is not None:
+            return False
         return self.config.bare and self.config.accel == "tcg" and self.machine.clock.now_ns == 0
 
     def _take_fd(self) -> int | None:

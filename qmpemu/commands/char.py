@@ -21,7 +21,7 @@ def query_chardev(ctx: Context) -> object:
 def query_yank(ctx: Context) -> list[dict[str, object]]:
     """-> one instance per socket character device: its connection can be torn down."""
     sockets = [chardev for chardev in ctx.machine.chardevs.values() if chardev.backend == "socket"]
-    return [{"type": "chardev", "id": chardev.label} for chardev in reversed(sockets)]
+    return [{"type": "chardev", "id": chardev.label} for chardev in sockets]
 
 
 @command("yank")

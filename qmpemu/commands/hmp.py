@@ -38,13 +38,14 @@ def run(ctx: Context, line: str) -> str:
     words = line.split()
     if not words:
         return ""
-    if words[0] == "info":
+    verb, slash, _ = words[0].partition("/")  # what follows a slash is a format, as in `x/4x`
+    if verb == "info" and not slash:
         return _info(ctx, words[1:])
-    names = VERBS.get(words[0])
+    names = VERBS.get(verb)
     if names is None:
-        return f"unknown command: '{words[0]}'\r\n"
-    if words[1:]:
-        return _extraneous(names, words[0])
+        return _unknown(ctx, "verbs", verb, verb)
+    if words[1:] or slash:
+        return _extraneous(names, verb)
     name = names.partition("|")[0]
     try:
         ctx.commands(QMP_NAMES.get(name, name), {})
@@ -58,8 +59,15 @@ def _info(ctx: Context, words: list[str]) -> str:
         return "".join(f"info {name}\r\n" for name in INFO)
     show = INFO.get(words[0])
     if show is None:
-        return f"unknown command: 'info {words[0]}'\r\n"
+        return _unknown(ctx, "info", words[0], f"info {words[0]}")
     return show(ctx) if not words[1:] else _extraneous(words[0], f"info {words[0]}")
+
+
+def _unknown(ctx: Context, kind: str, name: str, typed: str) -> str:
+    known = (alias for names in ctx.profile.monitor_commands()[kind] for alias in names.split("|"))
+    if name != "info" and name in known:
+        return f"qmpemu does not emulate the command '{typed}'\r\n"
+    return f"unknown command: '{typed}'\r\n"
 
 
 def _extraneous(names: str, typed: str) -> str:

@@ -131,20 +131,10 @@ MAIN_MEMORY = "pc.ram"
 
 def _memdev(options: dict[str, object]) -> dict[str, object]:
     """A back end as query-memdev shows it (the order of members is that of the wire)."""
-    given = {
-        name: options[name]
-        for name in ("merge", "dump", "prealloc", "share", "reserve", "policy")
-        if name in options
-    }
-    row = {
-        "id": options["id"],
-        "size": options.get("size", 0),
-        "merge": True,
-        "dump": True,
-        "prealloc": False,
-        "share": False,
-    }
-    return {**row, "reserve": True, "host-nodes": options.get("host-nodes", []), "policy": "default", **given}
+    row: dict[str, object] = {"id": options["id"], "size": 0, "merge": True, "dump": True, "prealloc": False}
+    row.update({"share": False, "reserve": True, "host-nodes": [], "policy": "default"})
+    row.update({name: value for name, value in options.items() if name in row})
+    return row
 
 
 @command("query-balloon")

@@ -19,10 +19,35 @@ def query_migrate_capabilities(ctx: Context) -> object:
 @command("migrate-set-capabilities")
 def migrate_set_capabilities(ctx: Context, *, capabilities: list[dict[str, object]]) -> object:
     """Switch capabilities on or off."""
-    on = ctx.machine.migration_capabilities
+    wanted = set(ctx.machine.migration_capabilities)
     for each in capabilities:
-        (on.add if each["state"] else on.discard)(str(each["capability"]))
+        (wanted.add if each["state"] else wanted.discard)(str(each["capability"]))
+    _check_capabilities(wanted)
+    ctx.machine.migration_capabilities = wanted
     return {}
+
+
+NOT_IN_BACKGROUND = """
+    postcopy-ram dirty-bitmaps postcopy-blocktime late-block-activate return-path multifd pause-before-switchover
+    auto-converge release-ram rdma-pin-all compress xbzrle x-colo validate-uuid zero-copy-send
+""".split()
+"""Capabilities that a background snapshot excludes, in the order in which QEMU names them."""
+
+
+def _check_capabilities(wanted: set[str]) -> None:
+    """Refuse what does not go together (measured for each pair)."""
+    if {"postcopy-ram", "x-ignore-shared"} <= wanted:
+        raise QmpError("Postcopy is not compatible with ignore-shared")
+    if "background-snapshot" in wanted:
+        for name in NOT_IN_BACKGROUND:
+            if name in wanted:
+                raise QmpError(f"Background-snapshot is not compatible with {name}")
+    if "zero-copy-send" in wanted and ("multifd" not in wanted or wanted & {"compress", "xbzrle"}):
+        raise QmpError("Zero copy only available for non-compressed non-TLS multifd migration")
+    if "postcopy-preempt" in wanted and "postcopy-ram" not in wanted:
+        raise QmpError("Postcopy preempt requires postcopy-ram")
+    if {"multifd", "compress"} <= wanted:
+        raise QmpError("Multifd is not compatible with compress")
 
 
 @command("query-migrate")

@@ -13,15 +13,15 @@ from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 def _find(ctx: Context, path: str) -> tuple[str, Object]:
     try:
         return ctx.machine.qom.find(path)
-    except NotFound:
+    except (NotFound, Ambiguous):
         raise device_not_found(path) from None
-    except Ambiguous:
-        raise QmpError(f"Path '{path}' is ambiguous") from None
 
 
 @command("device-list-properties")
 def device_list_properties(ctx: Context, *, typename: str) -> object:
     """-> the recorded properties of a device type."""
+    if ctx.profile.device_types().get(typename) is not False and _is_type(ctx, typename):
+        raise QmpError("Parameter 'typename' expects a non-abstract device type")
     return _properties(ctx, "device-list-properties", typename, device_not_found(typename))
 
 
@@ -40,17 +40,26 @@ def _properties(ctx: Context, name: str, typename: str, missing: QmpError) -> ob
         return Raw(reply)
     if reply is not None:
         raise QmpError(reply.desc, reply.cls)
-    types = ctx.profile.reply(config.family, config.accel, "qom-list-types", None)
-    assert isinstance(types, bytes)
-    if any(row["name"] == typename for row in loads(types)):
+    if _is_type(ctx, typename):
         raise not_emulated(name)
     raise missing
+
+
+def _is_type(ctx: Context, typename: str) -> bool:
+    types = ctx.profile.reply("none", "tcg", "qom-list-types", None)
+    assert isinstance(types, bytes)
+    return typename in ctx.profile.device_types() or any(row["name"] == typename for row in loads(types))
 
 
 @command("qom-list")
 def qom_list(ctx: Context, *, path: str) -> object:
     """-> name and type of each property and child of the object at `path`."""
-    return _find(ctx, path)[1].listing()
+    try:
+        return ctx.machine.qom.find(path)[1].listing()
+    except NotFound:
+        raise device_not_found(path) from None
+    except Ambiguous:  # of the commands that take a path only this one tells
+        raise QmpError(f"Path '{path}' is ambiguous") from None
 
 
 @command("qom-get")

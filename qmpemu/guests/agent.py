@@ -33,6 +33,9 @@ if TYPE_CHECKING:
         def shutdown(self, mode: str) -> str:
             """Begin a forced shutdown ("powerdown", "halt", "reboot"); the error text, empty when accepted."""
 
+        def suspend(self, state: str) -> str:
+            """Begin to sleep ("S3", "S4"), unasked; the error text, empty when accepted."""
+
         def host_name(self) -> str:
             """The computer's name."""
 
@@ -140,6 +143,24 @@ def guest_shutdown(host: Host, mode: str = "powerdown") -> object:
     error = host.shutdown(mode)
     if error:
         raise QmpError(f"guest-shutdown failed: {error}")
+    return NOTHING
+
+
+@command("guest-suspend-disk", answers=False)
+def guest_suspend_disk(host: Host) -> object:
+    """Hibernate; no answer when Windows accepts it."""
+    return _suspended(host.suspend("S4"))
+
+
+@command("guest-suspend-ram", answers=False)
+def guest_suspend_ram(host: Host) -> object:
+    """Sleep; no answer when Windows accepts it."""
+    return _suspended(host.suspend("S3"))
+
+
+def _suspended(error: str) -> object:
+    if error:
+        raise QmpError(error)
     return NOTHING
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from qmpemu.guests.guest import Guest, Platform
+    from qmpemu.guests.windows.participants import Participant
 
 DEFAULT = "windows-server-2022-cloud"
 
@@ -57,12 +58,21 @@ def describe(name: str) -> list[tuple[str, str, str, str, str]]:
     return presets.describe(name)
 
 
-def load(name: str, settings: Mapping[str, str], platform: Platform) -> Guest:
-    """The guest `name` with its preset's settings changed by `settings`. Raises GuestError."""
+def faults() -> list[tuple[str, str, str, str, str]]:
+    """Each failure mode: name, cause of the mission, what it can be aimed at, what it does, what remedies it."""
+    from qmpemu.guests.windows.faults import registry as windows_faults
+
+    return windows_faults.rows()
+
+
+def load(
+    name: str, settings: Mapping[str, str], platform: Platform, participants: Iterable[Participant] = ()
+) -> Guest:
+    """The guest `name`, its preset changed by `settings` and joined by `participants`. Raises GuestError."""
     check(name, {})
     from qmpemu.guests.windows import presets
 
-    return presets.install(name, settings, platform)
+    return presets.install(name, settings, platform, participants)
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:

@@ -28,6 +28,8 @@ class MachineConfig:
         self.memory_asked_bytes: int | None = None
         self.main_memory: str | None = None
         """-machine memory-backend=: the object that is the machine's RAM."""
+        self.firmware: str | None = None
+        """-bios: a firmware file other than the machine's own."""
         self.start_paused = False
         self.incoming: str | None = None
         """-incoming: where a migration comes from; until it has come the machine waits."""

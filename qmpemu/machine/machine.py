@@ -100,7 +100,7 @@ class Machine:
         if self._qom is None:
             from qmpemu.machine.qom import Tree
 
-            self._qom = Tree(self.config, self._profile, self.chardevs)
+            self._qom = Tree(self.config, self._profile, self.chardevs, preconfig=self.preconfig)
         return self._qom
 
     def power_up(self) -> None:
@@ -113,6 +113,7 @@ class Machine:
         if not self.preconfig:
             raise Refused("The command is permitted only before machine initialization")
         self.preconfig = False
+        self._qom = None
         self.power_up()
 
     @property

@@ -109,10 +109,12 @@ class Tree:
 
     __slots__ = ("_config", "_profile", "root")
 
-    def __init__(self, config: MachineConfig, profile: Profile, chardevs: Iterable[str]) -> None:
+    def __init__(
+        self, config: MachineConfig, profile: Profile, chardevs: Iterable[str], *, preconfig: bool
+    ) -> None:
         self._config = config
         self._profile = profile
-        self.root = self._recorded() if config.cpus == 1 else Object("container")
+        self.root = self._recorded(preconfig) if config.cpus == 1 else Object("container")
         machine = self._child(self.root, "machine", f"{config.machine}-machine")
         machine.values["type"] = machine.type_name = f"{config.machine}-machine"
         if config.main_memory is not None:
@@ -122,6 +124,8 @@ class Tree:
         if objects.children:
             self._child(self.root, "objects").children.update(objects.children)
         self._child(self.root, "chardevs").children.update((name, Object("chardev")) for name in chardevs)
+        if preconfig:  # devices and processors are made when it ends
+            return
         self._child(machine, "peripheral").children.update(self._devices().children)
         self._child(machine, "peripheral-anon")
         self._child(machine, "unattached").children.update(self._processors().children)
@@ -152,9 +156,9 @@ class Tree:
     def _child(self, parent: Object, name: str, type_name: str = "container") -> Object:
         return parent.children.setdefault(name, Object(type_name))
 
-    def _recorded(self) -> Object:
+    def _recorded(self, preconfig: bool) -> Object:
         """The bare machine's tree."""
-        recorded = self._profile.tree(self._config.family)
+        recorded = self._profile.tree(self._config.family, preconfig=preconfig)
         made: dict[str, Object] = {}
         for path, about in recorded.items():
             made[path] = self._recorded_object(about)

@@ -12,7 +12,7 @@ from qmpemu.guests import registry
 from qmpemu.guests.guest import Guest, Platform
 from qmpemu.guests.windows import presets
 from qmpemu.guests.windows.installation import Installation, fresh
-from qmpemu.guests.windows.participants import Application, Service
+from qmpemu.guests.windows.participants import Application, Participant, Service
 from qmpemu.guests.windows.windows import Windows
 from qmpemu.machine.board import Board
 from qmpemu.machine.processor import Processor
@@ -23,7 +23,7 @@ CLIENT = "windows-11"
 
 
 class Rig:
-    """A machine with a guest. applications and services replace those of the preset."""
+    """A machine with a guest. applications and services replace those of the preset; participants join them."""
 
     def __init__(
         self,
@@ -32,6 +32,8 @@ class Rig:
         *,
         applications: tuple[Application, ...] | None = None,
         services: tuple[Service, ...] | None = None,
+        participants: tuple[Participant, ...] = (),
+        infections: tuple[str, ...] = (),
         chipset: Chipset = ICH9,
         s3_disabled: bool = False,
         s4_disabled: bool = False,
@@ -39,6 +41,7 @@ class Rig:
     ) -> None:
         self.name, self.settings, self.seed = name, dict(settings or {}), seed
         self.applications, self.services = applications, services
+        self.participants, self.infections = participants, infections
         self.host = Clock()
         self.facts = Bus(lambda: self.host.now_ns)
         self.clock = MachineClock(self.host, self.facts, lambda: self.board.serve())
@@ -120,8 +123,8 @@ class Rig:
         platform = Platform(
             self.acpi, boot, self.facts, Random(f"{self.seed}/{len(self.guests)}"), {AGENT_PORT: self.port}
         )
-        if self.applications is None and self.services is None:
-            guest = registry.load(self.name, self.settings, platform)
+        if self.applications is None and self.services is None and not self.infections:
+            guest = registry.load(self.name, self.settings, platform, self.participants)
         else:
             guest = Windows(platform, presets.settings(self.name, self.settings), self._installation())
         self.guests.append(guest)
@@ -134,4 +137,5 @@ class Rig:
             applications=installed.applications if self.applications is None else self.applications,
             services=installed.services if self.services is None else self.services,
             drivers=installed.drivers,
-        )
+            infections=self.infections,
+        ).joined(self.participants)

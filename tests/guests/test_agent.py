@@ -52,13 +52,14 @@ def test_sync(rig: Rig) -> None:
 
 
 def test_info_lists_what_exists(rig: Rig) -> None:
-    """Every listed command is known, each not listed is not found, and guest-shutdown has no success reply."""
+    """Every listed command is known, each not listed is not found, and those that end or suspend have no reply."""
     info = ask(rig, "guest-info")["return"]
     assert isinstance(info, dict)
     listed = {row["name"]: row["success-response"] for row in info["supported_commands"]}
-    assert listed["guest-shutdown"] is False
+    silent = {"guest-shutdown", "guest-suspend-disk", "guest-suspend-ram"}
+    assert {name for name, answers in listed.items() if not answers} == silent
     assert "guest-fsfreeze-freeze" not in listed
-    for name in set(listed) - {"guest-shutdown", "guest-sync", "guest-sync-delimited"}:
+    for name in set(listed) - silent - {"guest-sync", "guest-sync-delimited"}:
         assert "return" in ask(rig, name)
     assert ask(rig, "guest-fsfreeze-freeze")["error"] == {
         "class": "CommandNotFound",
@@ -158,6 +159,47 @@ def test_a_second_shutdown_is_refused() -> None:
     rig.press(1)
     reply = json.loads(rig.send(b'{"execute": "guest-shutdown"}\n'))
     assert reply["error"]["desc"] == "guest-shutdown failed: A system shutdown is in progress."
+
+
+def test_suspending_is_silent() -> None:
+    """guest-suspend-ram and -disk answer nothing and put the machine to sleep, whatever programs say."""
+    asleep, hibernated = (Rig(CLIENT, {"QEMU-GA": "running"}).boot() for _ in range(2))
+    assert asleep.send(b'{"execute": "guest-suspend-ram"}\n', 60) == b""
+    assert asleep.board.runstate == "suspended"
+    assert asleep.send(b'{"execute": "guest-ping"}\n', 60) == b""
+    assert hibernated.send(b'{"execute": "guest-suspend-disk"}\n', 60) == b""
+    assert hibernated.all("MachineSuspendedToDisk") and hibernated.board.exit_status == 0
+
+
+@pytest.mark.parametrize("kind", ["ram", "disk"])
+def test_suspending_needs_the_firmware(kind: str) -> None:
+    """Where the firmware describes no such state, the agent says so."""
+    rig = Rig(s3_disabled=True, s4_disabled=True).boot()
+    assert ask(rig, f"guest-suspend-{kind}")["error"] == {
+        "class": "GenericError",
+        "desc": f"suspend-to-{kind} not supported by OS",
+    }
+
+
+def test_a_hung_agent_holds_its_port() -> None:
+    """A hung agent, from the start or by a fault, does not answer on its open port, and the button still works."""
+    from qmpemu.guests.windows.faults import registry
+
+    born, made = Rig(CLOUD_SERVER, {"QEMU-GA": "hung"}).boot(), Rig(CLOUD_SERVER).boot()
+    registry.attach(made.windows, "hang_service", "QEMU-GA")
+    for rig in (born, made):
+        assert rig.port.guest_open
+        assert rig.send(b'{"execute": "guest-ping"}\n', 60) == b""
+        assert rig.press().board.exit_status == 0
+
+
+def test_a_failed_agent_closes_its_port() -> None:
+    """An agent whose service ended with an error leaves a closed port."""
+    from qmpemu.guests.windows.faults import registry
+
+    rig = Rig(CLOUD_SERVER).boot()
+    registry.attach(rig.windows, "service_error", "QEMU-GA")
+    assert not rig.port.guest_open
 
 
 def test_a_paused_guest_answers_later(rig: Rig) -> None:

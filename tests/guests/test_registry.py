@@ -55,7 +55,7 @@ def test_every_preset_is_valid(name: str) -> None:
         (
             "windows-11-cloud",
             {"AutoEndTasks": "1", "QEMU-GA": "on"},
-            "setting QEMU-GA of guest 'windows-11-cloud' cannot be 'on': valid is running, stopped, absent",
+            "setting QEMU-GA of guest 'windows-11-cloud' cannot be 'on': valid is running, hung, stopped, absent",
         ),
         (
             "windows-10",

@@ -6,12 +6,15 @@ import pytest
 
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.guests.windows.participants import (
+    CONSOLE_CLOSE,
     END_SESSION,
     HANG,
     NO,
     PRESHUTDOWN,
     QUERY_END_SESSION,
     SHUTDOWN,
+    START,
+    SUSPEND,
     Application,
     Response,
     Service,
@@ -129,6 +132,43 @@ def test_a_windowless_program_cannot_refuse() -> None:
     assert rig.one("ApplicationEnded").data()["how"] == "killed (no window)"
 
 
+def test_c4_shutdown_noretry() -> None:
+    """A program that set SHUTDOWN_NORETRY is ended where another would be asked about."""
+    rig = apps(Application(name="job", noretry=True, responses={QUERY_END_SESSION: HANG})).press()
+    assert rig.board.exit_status == 0
+    assert rig.one("ApplicationEnded").data()["how"] == "killed (SHUTDOWN_NORETRY)"
+
+
+@pytest.mark.parametrize(
+    ("response", "costs_ms", "how"),
+    [
+        (Response(after_ms=700), 700, "by itself"),
+        (NO, 0, "killed (console program)"),
+        (HANG, 5000, "killed (console program)"),
+        (Response(after_ms=60_000), 5000, "killed (console program)"),
+    ],
+)
+def test_a_console_program_cannot_refuse(response: Response, costs_ms: int, how: str) -> None:
+    """It gets CTRL_CLOSE_EVENT and HungAppTimeout to act on it, and is never asked about."""
+    base = off_after_ms(apps().press())
+    rig = apps(Application(name="cmd.exe", console=True, responses={CONSOLE_CLOSE: response})).press()
+    assert off_after_ms(rig) - base == costs_ms
+    assert rig.one("ApplicationEnded").data()["how"] == how
+    assert rig.all("ApplicationAnswered") == []
+
+
+def test_an_application_that_refuses_late() -> None:
+    """One that answers only after its time-out, and then says no, is asked about again, without a limit."""
+    rig = apps(Application(name="x", responses={QUERY_END_SESSION: Response("no", 20_000)})).press(24 * 3600)
+    assert [fact.data()["why"] for fact in rig.all("ShutdownBlocked")] == ["not responding", "it refused"]
+
+
+def test_a_saving_application_says_what_it_saved() -> None:
+    """An application that saves by itself at WM_ENDSESSION loses nothing, and the history shows it."""
+    rig = apps(Application(name="a", documents=("x",), saves_at_end=True)).press()
+    assert rig.one("DocumentsSaved").data() == {"application": "a", "documents": ("x",), "by": "a"}
+
+
 def test_a_forced_shutdown_asks_nobody() -> None:
     """EWX_FORCE sends no query, kills what hangs, and loses unsaved documents."""
     stuck = Application(name="stuck", responses={QUERY_END_SESSION: NO, END_SESSION: HANG})
@@ -148,13 +188,13 @@ def test_a_function_decides() -> None:
 
     def respond(point: str) -> Response | None:
         asked.append(point)
-        return NO if point == QUERY_END_SESSION and len(asked) == 1 else None
+        return NO if asked == [START, QUERY_END_SESSION] else None
 
     rig = apps(Application(name="moody", respond=respond)).press(100)
     assert rig.all("ShutdownBlocked")
     rig.windows.sessions.answer_blocked(CANCEL)
     assert rig.run(1).press(100).board.exit_status == 0
-    assert asked == [QUERY_END_SESSION, QUERY_END_SESSION, END_SESSION]
+    assert asked == [START, QUERY_END_SESSION, QUERY_END_SESSION, END_SESSION]
 
 
 # --- services -------------------------------------------------------------------------------------------------
@@ -202,6 +242,22 @@ def test_a_service_delays_by_exactly_its_time_out(response: Response) -> None:
         "setting": "WaitToKillServiceTimeout",
         "waited_ms": 12_000,
     }
+
+
+def test_a_core_service_that_hangs_costs_its_time_out() -> None:
+    """Core services get WaitToKillServiceTimeout too, and no more."""
+    base = off_after_ms(serving().press())
+    rig = serving(Service(name="SamSs", core=True, responses={SHUTDOWN: HANG})).press()
+    assert off_after_ms(rig) - base == 5000
+
+
+def test_an_application_that_hangs_at_sleep_costs_two_seconds() -> None:
+    """PBT_APMSUSPEND: each application gets 2 s, whether it is slow or hangs."""
+    slept_ns = []
+    for response in (Response(), HANG, Response(after_ms=60_000)):
+        rig = apps(Application(name="x", responses={SUSPEND: response}), PBUTTONACTION="1").press()
+        slept_ns.append(rig.one("MachineSuspended").at_ns - rig.one("SleepStarted").at_ns)
+    assert [(ns - slept_ns[0]) / NS_PER_MS for ns in slept_ns] == [0, 2000, 2000]
 
 
 def test_services_stop_together() -> None:

@@ -44,6 +44,11 @@ def _name(parser: Parser, argument: str) -> None:
     parser.config.name = options.get("guest", parser.config.name)
 
 
+@option("bios")
+def _bios(parser: Parser, path: str) -> None:
+    parser.config.firmware = path
+
+
 @option("uuid")
 def _uuid(parser: Parser, text: str) -> None:
     digits = text.replace("-", "")

@@ -17,11 +17,13 @@ from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
+from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
 from qmpemu.edge.record.questions import (
     BEFORE_MODULES,
     CPU_LESS,
     CPU_MODELS,
+    DEVICE_TYPES,
     DEVICES,
     IDLE,
     OBJECT_TYPES,
@@ -133,11 +135,14 @@ class Recorder:
                 await self._reply(client, "fresh", (), command, None)
             self._write("tree/none.json", await tree(client))
             await self._static(client, "common", ())
+            for arguments in DEVICE_TYPES:
+                await self._reply(client, "common", (), "qom-list-types", arguments)
             await self._probes(client, "common", (), ["max"])
             await self._idle(client, "common", ())
             await self._bare(client, "none", ("common",))
             schema: Any = await client.execute("query-qmp-schema")
             self._write("widths.json", await Asker(client, schema).run())
+            self._write("hmp.json", await monitor_commands(client))
             self._write("refusals.json", await refusals(client, schema))
         if not present:
             return False
@@ -157,6 +162,9 @@ class Recorder:
             async with self._emulator("none", "tcg", "--preconfig") as (client, _):
                 schema: Any = await client.execute("query-qmp-schema")
                 names = await allowed(client, schema)
+            for machine in ("none", "q35", "pc"):
+                async with self._emulator(machine, "tcg", "--preconfig") as (client, _):
+                    self._write(f"tree/{machine}-preconfig.json", await tree(client))
         self._write("preconfig.json", names)
 
     async def _machine(self, machine: str) -> None:

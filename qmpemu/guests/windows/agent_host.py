@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from qmpemu.guests.agent import Agent
 from qmpemu.guests.windows.participants import SHUTDOWN, START, Response, Service
-from qmpemu.guests.windows.shutdown import AGENT, ERROR_SHUTDOWN_IN_PROGRESS, HALT, POWER_OFF, REBOOT
+from qmpemu.guests.windows.shutdown import AGENT, HALT, POWER_OFF, REBOOT
+from qmpemu.guests.windows.winerror import TEXTS
 
 if TYPE_CHECKING:
     from qmpemu.guests.windows.windows import Windows
 
+SUSPEND_TARGETS = {"S3": "ram", "S4": "disk"}
 GOALS = {"powerdown": POWER_OFF, "halt": HALT, "reboot": REBOOT}
-MESSAGES = {ERROR_SHUTDOWN_IN_PROGRESS: "A system shutdown is in progress."}
-"""Texts of Windows error codes."""
 
 
 class AgentHost:
@@ -26,7 +26,16 @@ class AgentHost:
 
     def shutdown(self, mode: str) -> str:
         """ExitWindowsEx with EWX_FORCE; the error text, empty when accepted (facts: windows-acpi 11)."""
-        return MESSAGES.get(self._windows.request_shutdown(AGENT, GOALS[mode], force=True), "")
+        return TEXTS.get(self._windows.request_shutdown(AGENT, GOALS[mode], force=True), "")
+
+    def suspend(self, state: str) -> str:
+        """SetSuspendState, in a thread of its own: what Windows does with it, the agent never learns (facts 11)."""
+        windows = self._windows
+        if not windows.ospm.offers(state):
+            return f"suspend-to-{SUSPEND_TARGETS[state]} not supported by OS"
+        if windows.system.allows("sleep"):
+            windows.system.activities.start(windows.power.sleep(state))
+        return ""
 
     def host_name(self) -> str:
         """The computer name."""
@@ -61,12 +70,14 @@ class AgentHost:
         }
 
 
-def service(agent: Agent) -> Service:
-    """The service QEMU-GA: its one function starts and stops the agent."""
+def service(agent: Agent, *, hung: bool) -> Service:
+    """The agent's service: its one function starts and stops the agent. hung: it never answers anything."""
 
     def respond(point: str) -> Response | None:
         if point == START:
             agent.start()
+            if hung:
+                agent.freeze()
         elif point == SHUTDOWN:
             agent.stop()
         return None

@@ -25,8 +25,10 @@ SOURCES = {
     107: "Kernel-Power",
     109: "Kernel-Power",
     1074: "User32",
+    1075: "User32",
     6005: "EventLog",
     6006: "EventLog",
+    7034: "Service Control Manager",
     7043: "Service Control Manager",
 }
 """Who writes which event (facts: windows-acpi 7 and 8)."""

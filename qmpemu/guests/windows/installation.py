@@ -5,9 +5,9 @@ Names are Windows' own; how long each takes to stop is a plain assumption (U), s
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from qmpemu.guests.windows.participants import (
     END_SESSION,
@@ -16,9 +16,15 @@ from qmpemu.guests.windows.participants import (
     SHUTDOWN,
     Application,
     Driver,
+    Participant,
     Response,
     Service,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+P = TypeVar("P", bound=Participant)
 
 
 class Edition(Struct, frozen=True):
@@ -31,12 +37,29 @@ class Edition(Struct, frozen=True):
 
 
 class Installation(Struct, frozen=True, kw_only=True):
-    """One installed Windows: everything that takes part in its shutdown."""
+    """One installed Windows: everything that takes part in its shutdown. infections: what damages it (`faults`)."""
 
     edition: Edition
     applications: tuple[Application, ...] = ()
     services: tuple[Service, ...] = ()
     drivers: tuple[Driver, ...] = ()
+    infections: tuple[str, ...] = ()
+
+    def joined(self, participants: Iterable[Participant]) -> Installation:
+        """The same with more that takes part; one of a name that is there replaces it."""
+        added = tuple(participants)
+        return structs.replace(
+            self,
+            applications=_joined(self.applications, [p for p in added if isinstance(p, Application)]),
+            services=_joined(self.services, [p for p in added if isinstance(p, Service)]),
+            drivers=_joined(self.drivers, [p for p in added if isinstance(p, Driver)]),
+        )
+
+
+def _joined(before: tuple[P, ...], added: list[P]) -> tuple[P, ...]:
+    news = {participant.name.casefold(): participant for participant in added}
+    kept = [news.pop(participant.name.casefold(), participant) for participant in before]
+    return (*kept, *news.values())
 
 
 CORE = (

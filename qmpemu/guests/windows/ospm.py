@@ -22,23 +22,32 @@ SLEEP_TYPES = {"S3": acpi.S3_SLP_TYP, "S4": acpi.S4_SLP_TYP, "S5": acpi.S5_SLP_T
 class Ospm:
     """Register access of one booted Windows."""
 
-    __slots__ = ("_acpi",)
+    __slots__ = ("_acpi", "_enabled_events", "_on")
 
     def __init__(self, hardware: FixedHardware) -> None:
         self._acpi = hardware
+        self._enabled_events = acpi.PWRBTN | acpi.GBL
+        self._on = False
 
     def enable(self) -> None:
         """Take the fixed hardware over: ACPI mode, old events discarded, power button on."""
         self._acpi.write(SMI_CMD, self._acpi.chipset.acpi_enable)
         self._write(acpi.PM1_STS, 0xFFFF)
-        self._write(acpi.PM1_EN, acpi.PWRBTN | acpi.GBL)
+        self._on = True
+        self._write(acpi.PM1_EN, self._enabled_events)
 
     def enable_after_wake(self) -> None:
         """The same after S3: PWRBTN is enabled and then cleared, so the fake press of a wake-up is none (facts 4)."""
         self._acpi.write(SMI_CMD, self._acpi.chipset.acpi_enable)
         self._write(acpi.PM1_STS, acpi.WAK)
-        self._write(acpi.PM1_EN, acpi.PWRBTN | acpi.GBL)
+        self._write(acpi.PM1_EN, self._enabled_events)
         self._write(acpi.PM1_STS, acpi.PWRBTN)
+
+    def disable_button(self) -> None:
+        """Never set PWRBTN_EN again (C7: malware)."""
+        self._enabled_events = acpi.GBL
+        if self._on:
+            self._write(acpi.PM1_EN, self._enabled_events)
 
     def acknowledge(self) -> bool:
         """Clear the enabled events that are set; True if the power button was among them."""

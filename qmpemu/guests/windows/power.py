@@ -81,7 +81,9 @@ class PowerPolicy:
         system.facts.chain(SleepStarted(state=state))
         windows.log.write(42, "The system is entering sleep.", {"TargetState": state})
         for application in windows.sessions.applications():
-            wait_ms = min(application.response(SUSPEND).after_ms, SUSPEND_MAX_MS)
+            response = application.response(SUSPEND)
+            hangs = response.answer == "hang"
+            wait_ms = SUSPEND_MAX_MS if hangs else min(response.after_ms, SUSPEND_MAX_MS)
             if wait_ms:
                 yield wait_ms * NS_PER_MS
         yield from windows.volume.flush(dismount=False)
@@ -104,6 +106,7 @@ class PowerPolicy:
             1, "The system has returned from a low power state.", {"WakeSource": "power button"}
         )
         windows.display.touch("wake")
+        windows.shutdown.awake.open()
 
     def _apply(self, value: int) -> None:
         windows, facts = self._windows, self._windows.system.facts

@@ -14,9 +14,10 @@ from qmpemu.guests.windows.installation import Edition, fresh
 from qmpemu.guests.windows.settings import Settings, build, meta, names, valid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from qmpemu.guests.guest import Platform
+    from qmpemu.guests.windows.participants import Participant
     from qmpemu.guests.windows.windows import Windows
 
 SERVER: dict[str, object] = {}
@@ -38,6 +39,7 @@ CLOUD: dict[str, object] = {
     "AutoEndTasks": 1,  # A: its meaning; C4
     "ShutdownWithoutLogon": 1,  # A: its meaning; C3
     "VIDEOIDLE": 0,  # A: 0 is never; C6
+    "VIDEOCONLOCK": 0,  # A: the same for a locked console
     "QEMU-GA": "running",  # C: the agent is part of such images
 }
 
@@ -78,8 +80,10 @@ def describe(name: str) -> list[tuple[str, str, str, str, str]]:
     return rows
 
 
-def install(name: str, given: Mapping[str, str], platform: Platform) -> Windows:
-    """The preset `name` on a platform, ready for power_on. Raises GuestError."""
+def install(
+    name: str, given: Mapping[str, str], platform: Platform, participants: Iterable[Participant] = ()
+) -> Windows:
+    """The preset `name` on a platform, ready for power_on. participants: who takes part too. Raises GuestError."""
     from qmpemu.guests.windows.windows import Windows
 
-    return Windows(platform, settings(name, given), fresh(PRESETS[name][0]))
+    return Windows(platform, settings(name, given), fresh(PRESETS[name][0]).joined(participants))

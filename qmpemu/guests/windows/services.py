@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
-from qmpemu.guests.windows.participants import PRESHUTDOWN, SHUTDOWN, START
+from qmpemu.guests.windows.participants import PRESHUTDOWN, SHUTDOWN, START, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from qmpemu.guests.activity import Steps
     from qmpemu.guests.windows.eventlog import EventLog
-    from qmpemu.guests.windows.participants import Service
     from qmpemu.guests.windows.system import System
 
 EVENT_LOG = "EventLog"
@@ -65,6 +64,12 @@ class ServiceTimedOut(Fact):
     waited_ms: int
 
 
+class ServiceFailed(Fact):
+    """A service ended with an error while nobody had told it to stop."""
+
+    service: str
+
+
 class CoreServicesStopped(Fact):
     """The core services have stopped, the event log among them."""
 
@@ -74,7 +79,7 @@ class CoreServicesStopped(Fact):
 class ServiceManager:
     """The service control manager of one booted Windows."""
 
-    __slots__ = ("_installed", "_log", "_system", "running", "stopping")
+    __slots__ = ("_installed", "_log", "_stopping", "_system", "failed", "running")
 
     def __init__(self, system: System, log: EventLog, installed: Iterable[Service]) -> None:
         self._system = system
@@ -82,8 +87,14 @@ class ServiceManager:
         self._installed = tuple(installed)
         self.running: dict[str, Service] = {}
         """Running services by name, in database order."""
-        self.stopping: tuple[str, ...] = ()
+        self.failed: list[str] = []
+        """Services that ended with an error since Windows started."""
+        self._stopping: dict[str, Service] = {}
+
+    @property
+    def stopping(self) -> tuple[str, ...]:
         """Services that were told to stop and have not."""
+        return tuple(self._stopping)
 
     def start_core(self) -> None:
         """Start the core services; the event log begins."""
@@ -95,6 +106,25 @@ class ServiceManager:
         self._start(service for service in self._installed if not service.core)
         self.running = {service.name: service for service in self._installed}
         self._system.facts.chain(ServicesStarted(services=len(self.running)))
+
+    def service(self, name: str) -> Service:
+        """The running service `name`, in any spelling; one that is not installed is, and is started."""
+        key = name.casefold()
+        for service in self.running.values():
+            if service.name.casefold() == key:
+                return service
+        service = Service(name=name)
+        self._start([service])
+        return service
+
+    def fail(self, name: str) -> None:
+        """A service ends with an error: Windows notes it, and the shutdown event tracker may ask about it."""
+        service = self.service(name)
+        del self.running[service.name]
+        self.failed.append(service.name)
+        self._system.facts.chain(ServiceFailed(service=service.name))
+        text = f"The {service.name} service terminated unexpectedly.  It has done this 1 time(s)."
+        self._log.write(7034, text, {"param1": service.name, "param2": 1})
 
     def stop_all(self) -> Steps[None]:
         """Stop everything, in Windows' three phases."""
@@ -150,7 +180,7 @@ class ServiceManager:
             late = response.answer == "hang" or response.after_ms > limit_ms
             ends.append((limit_ms if late else response.after_ms, late, service))
         ends.sort(key=lambda end: end[0])  # stable: database order among equals
-        self.stopping = tuple(service.name for service in services)
+        self._stopping = {service.name: service for service in services}
         passed_ms = 0
         for after_ms, late, service in ends:
             if after_ms > passed_ms:
@@ -162,7 +192,7 @@ class ServiceManager:
         name, facts = service.name, self._system.facts
         if not late:
             del self.running[name]
-            self.stopping = tuple(other for other in self.stopping if other != name)
+            self._stopping.pop(name)
             facts.chain(ServiceStopped(service=name, took_ms=after_ms))
             return
         facts.chain(ServiceTimedOut(service=name, control=control, setting=setting, waited_ms=after_ms))
@@ -172,9 +202,11 @@ class ServiceManager:
 
     def _stop_core(self) -> Steps[None]:
         core = [service for service in self.running.values() if service.core]
-        wait_ms = max((service.response(SHUTDOWN).after_ms for service in core), default=0)
+        limit_ms = self._system.settings.WaitToKillServiceTimeout
+        responses = [service.response(SHUTDOWN) for service in core]
+        wait_ms = max((limit_ms if r.answer == "hang" else r.after_ms for r in responses), default=0)
         if wait_ms:
-            yield min(wait_ms, self._system.settings.WaitToKillServiceTimeout) * NS_PER_MS
+            yield min(wait_ms, limit_ms) * NS_PER_MS
         for service in core:
             del self.running[service.name]
         if any(service.name == EVENT_LOG for service in core):

@@ -72,6 +72,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         ),
     ] = 600
 
+    VIDEOCONLOCK: Annotated[
+        int,
+        _count(
+            "The same while the console is locked, in seconds (8EC4B3A5-...): 60, which Microsoft calls by design",
+            "A",
+            86_400,
+        ),
+    ] = 60
+
     # --- applications
     HungAppTimeout: Annotated[
         int, _count("How long an application may take to answer WM_QUERYENDSESSION, in ms", "A", HOUR_MS)
@@ -143,11 +152,23 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     ] = 1
     crash_dump_ms: Annotated[int, _count("How long writing the memory dump takes", "U", HOUR_MS)] = 10_000
 
+    power_irp_watchdog_ms: Annotated[
+        int,
+        _count(
+            "How long a driver may keep the power IRP that switches the machine off; then bugcheck 0x9F. Microsoft "
+            "says usually 10 minutes",
+            "B",
+            HOUR_MS,
+            1,
+        ),
+    ] = 600_000
+
     # --- guest agent
     QEMU_GA: Annotated[
-        Literal["running", "stopped", "absent"],
+        Literal["running", "hung", "stopped", "absent"],
         Meta(
-            description="The QEMU guest agent service: absent in a stock Windows, it comes with virtio-win",
+            description="The QEMU guest agent service: absent in a stock Windows, it comes with virtio-win; a hung "
+            "one holds its port open and does not answer",
             extra={"grade": "C"},
         ),
     ] = "absent"

@@ -3,6 +3,7 @@
 request ──> discarded (nobody logged on, ShutdownWithoutLogon=0)          button only, facts 5
         ──> no effect (another shutdown is in progress)                   facts 6
         ──> waits for the log-on screen while Windows still starts        WINLOGON carries it out, facts 6
+        ──> waits for the wake-up while Windows falls asleep or wakes
         ──> sessions ──> services ──> drivers, volume ──> PM1_CNT: power off | halt: stay | reboot: reset
 """
 
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
 from qmpemu.guests.activity import Gate
-from qmpemu.guests.windows.participants import IRP_SHUTDOWN
+from qmpemu.guests.windows.participants import IRP_SET_POWER, IRP_SHUTDOWN
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
     from qmpemu.guests.windows.participants import Driver
     from qmpemu.guests.windows.windows import Windows
 
-BUTTON, AGENT = "power button", "guest agent"
+BUTTON, AGENT, SHUTDOWN_EXE = "power button", "guest agent", "shutdown.exe"
 """Doors: who asked."""
 
 POWER_OFF, REBOOT, HALT = "power off", "restart", "halt"
@@ -28,8 +29,8 @@ POWER_OFF, REBOOT, HALT = "power off", "restart", "halt"
 
 ERROR_SUCCESS, ERROR_SHUTDOWN_IN_PROGRESS = 0, 1115
 
-PROCESSES = {BUTTON: "winlogon.exe", AGENT: "qemu-ga.exe"}
-REASON_CODES = {BUTTON: 0x000500FF, AGENT: 0x80000000}
+PROCESSES = {BUTTON: "winlogon.exe", AGENT: "qemu-ga.exe", SHUTDOWN_EXE: "shutdown.exe"}
+REASON_CODES = {BUTTON: 0x000500FF, AGENT: 0x80000000, SHUTDOWN_EXE: 0}
 """Event 1074's reason code. Agent: SHTDN_REASON_FLAG_PLANNED (A); button: recalled, no source (U)."""
 
 
@@ -78,47 +79,86 @@ class DriversNotified(Fact):
     drivers: int
 
 
+class DriverStalled(Fact):
+    """A driver does not give an IRP back."""
+
+    driver: str
+    irp: str
+
+
 class SafeToTurnOff(Fact):
     """Windows has halted and waits for its power to be cut."""
 
 
 class Shutdown:
-    """At most one shutdown at a time. booted: opens when a request can be carried out."""
+    """At most one shutdown at a time. booted, awake: open when a request can be carried out (again)."""
 
-    __slots__ = ("_drivers", "_windows", "booted", "in_progress")
+    __slots__ = ("_windows", "awake", "booted", "drivers", "in_progress")
 
     def __init__(self, windows: Windows, drivers: tuple[Driver, ...]) -> None:
         self._windows = windows
-        self._drivers = drivers
+        self.drivers = drivers
         self.in_progress = False
         self.booted = Gate()
+        self.awake = Gate()
 
-    def request(self, door: str, goal: str, *, force: bool) -> int:
-        """Ask for the end of Windows; the Windows error code, 0 when accepted (which does not mean done)."""
+    def request(
+        self,
+        door: str,
+        goal: str,
+        *,
+        force: bool,
+        reason: int | None = None,
+        comment: str = "",
+        announced: bool = False,
+    ) -> int:
+        """Ask for the end of Windows; the Windows error code, 0 when accepted (which does not mean done).
+
+        reason, comment: for event 1074, unless it was `announced` before.
+        """
         facts = self._windows.system.facts
         facts.chain(ShutdownRequested(door=door, goal=goal, forced=force))
         if self.in_progress:
             facts.publish(RequestWithoutEffect(why="another shutdown is in progress"))
             return ERROR_SHUTDOWN_IN_PROGRESS
         self.in_progress = True
-        self._windows.system.activities.start(self._carry_out(door, goal, force))
+        self._windows.system.activities.start(
+            self._carry_out(door, goal, force, None if announced else (reason, comment))
+        )
         return ERROR_SUCCESS
 
-    def _carry_out(self, door: str, goal: str, force: bool) -> Steps[None]:
+    def announce(self, door: str, goal: str, reason: int | None, comment: str) -> None:
+        """Write down who wants the end of Windows, and why: event 1074."""
+        computer = self._windows.system.computer
+        code = REASON_CODES[door] if reason is None else reason
+        text = f"The process {PROCESSES[door]} has initiated the {goal} of computer {computer}"
+        data: dict[str, str | int] = {"ReasonCode": code, "ShutdownType": goal}
+        self._windows.log.write(1074, text, {**data, "Comment": comment} if comment else data)
+
+    def _carry_out(
+        self, door: str, goal: str, force: bool, to_announce: tuple[int | None, str] | None
+    ) -> Steps[None]:
         system, windows = self._windows.system, self._windows
         if not self.booted.is_open:
             system.facts.chain(ShutdownDeferred(until="log-on screen"))
             yield self.booted
+        while not system.allows("shut down"):  # on the way into S3 or S4, or back
+            system.facts.chain(ShutdownDeferred(until="wake-up"))
+            self.awake = Gate()
+            yield self.awake
         if door == BUTTON and self._discards():
             self.in_progress = False
             return
         system.move("shut down")
         system.facts.chain(ShutdownStarted(door=door, goal=goal))
-        self._log_initiation(door, goal)
+        if to_announce is not None:
+            self.announce(door, goal, *to_announce)
         overrule = (
             "EWX_FORCE" if force else "SHUTDOWN=1" if door == BUTTON and system.settings.SHUTDOWN else ""
         )
-        ended = yield from windows.sessions.end_all(force=force, overrule=overrule)
+        ended = yield from system.hooks.let_shutdown()
+        if ended:
+            ended = yield from windows.sessions.end_all(force=force, overrule=overrule)
         if not ended:
             system.move("cancel")
             system.facts.chain(ShutdownCancelled())
@@ -136,24 +176,38 @@ class Shutdown:
         )
         return True
 
-    def _log_initiation(self, door: str, goal: str) -> None:
-        computer, code = self._windows.system.computer, REASON_CODES[door]
-        text = f"The process {PROCESSES[door]} has initiated the {goal} of computer {computer}"
-        self._windows.log.write(1074, text, {"ReasonCode": code, "ShutdownType": goal})
+    def _notify(self, irp: str, watchdog_ms: int | None) -> Steps[None]:
+        """Send each driver an IRP and wait for all of them; only the power IRP has a watchdog (facts 7: 0x9F)."""
+        wait_ms = 0
+        for driver in self.drivers:
+            response = driver.response(irp)
+            late = watchdog_ms is not None and response.after_ms >= watchdog_ms
+            if response.answer == "hang" or late:
+                yield from self._stall(driver.name, irp, watchdog_ms)
+            wait_ms += response.after_ms
+        if wait_ms:
+            yield wait_ms * NS_PER_MS
+
+    def _stall(self, driver: str, irp: str, watchdog_ms: int | None) -> Steps[None]:
+        """A driver keeps an IRP: Windows waits for ever, or until the watchdog's bugcheck."""
+        self._windows.system.facts.chain(DriverStalled(driver=driver, irp=irp))
+        if watchdog_ms is not None:
+            yield watchdog_ms * NS_PER_MS
+            self._windows.bugcheck(0x9F, "DRIVER_POWER_STATE_FAILURE")
+        yield Gate()
 
     def _end_kernel(self, door: str, goal: str) -> Steps[None]:
         """The kernel's part: drivers, volume, the last events, the register that ends it."""
         system, windows = self._windows.system, self._windows
-        wait_ms = sum(driver.response(IRP_SHUTDOWN).after_ms for driver in self._drivers)
-        if wait_ms:
-            yield wait_ms * NS_PER_MS
-        system.facts.chain(DriversNotified(drivers=len(self._drivers)))
+        yield from self._notify(IRP_SHUTDOWN, None)
+        system.facts.chain(DriversNotified(drivers=len(self.drivers)))
         yield from windows.volume.flush(dismount=True)
         reason = "Power Button" if door == BUTTON else "Kernel API"
         windows.log.write(
             109, "The kernel power manager has initiated a shutdown transition.", {"Reason": reason}
         )
         windows.log.write(13, "The operating system is shutting down.")
+        yield from self._notify(IRP_SET_POWER, system.settings.power_irp_watchdog_ms)
         if goal == HALT:
             system.move("halt")
             system.facts.chain(SafeToTurnOff())

@@ -13,6 +13,8 @@ from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Table
 from qmpemu.guests.activity import Activities
+from qmpemu.guests.windows.hooks import Hooks
+from qmpemu.guests.windows.prompts import Prompts
 
 if TYPE_CHECKING:
     from qmpemu.guests.guest import Platform
@@ -63,7 +65,7 @@ class PhaseEntered(Fact):
 class System:
     """Shared by all parts of one booted Windows."""
 
-    __slots__ = ("activities", "computer", "facts", "phase", "platform", "settings")
+    __slots__ = ("activities", "computer", "facts", "hooks", "phase", "platform", "prompts", "settings")
 
     def __init__(self, platform: Platform, settings: Settings) -> None:
         self.platform = platform
@@ -72,6 +74,8 @@ class System:
         self.activities = Activities(platform.clock, platform.facts)
         self.computer = settings.ComputerName
         self.phase = OFF
+        self.hooks = Hooks()
+        self.prompts = Prompts()
 
     @property
     def now_ns(self) -> int:

@@ -14,7 +14,9 @@ from qmpemu.core.facts import Fact
 from qmpemu.guests.windows import system as life
 from qmpemu.guests.windows.display import Display
 from qmpemu.guests.windows.eventlog import EventLog
+from qmpemu.guests.windows.initiated import Initiated
 from qmpemu.guests.windows.ospm import Ospm
+from qmpemu.guests.windows.participants import guarded
 from qmpemu.guests.windows.power import PowerPolicy
 from qmpemu.guests.windows.services import ServiceManager
 from qmpemu.guests.windows.session import SessionManager
@@ -83,13 +85,17 @@ class Windows:
         self.log = EventLog(self.system)
         self.volume = Volume(self.system, "C:")
         self.display = Display(self.system)
-        self.sessions = SessionManager(self.system, installation.applications)
+        self.sessions = SessionManager(self.system, guarded(installation.applications, platform.facts))
         self.agent: Agent | None = None
+        self.infections: list[str] = []
         self.services = ServiceManager(
-            self.system, self.log, (*installation.services, *self._agent_service())
+            self.system,
+            self.log,
+            guarded((*installation.services, *self._agent_service()), platform.facts),
         )
         self.power = PowerPolicy(self)
-        self.shutdown = Shutdown(self, installation.drivers)
+        self.shutdown = Shutdown(self, guarded(installation.drivers, platform.facts))
+        self.initiated = Initiated(self)
 
     # --- what the hardware does to it -------------------------------------------------------------------------
 
@@ -99,7 +105,9 @@ class Windows:
 
     def interrupt(self) -> None:
         """The SCI line is high: acknowledge, and let the power policy decide about a button press."""
-        if self.system.phase not in life.DEAF and self.ospm.acknowledge():
+        if self.system.phase in life.DEAF or not self.ospm.acknowledge():
+            return
+        if not self.system.hooks.swallows_button():
             self.power.press()
 
     def nmi(self) -> None:
@@ -107,13 +115,15 @@ class Windows:
         if not self.system.allows("bugcheck"):
             self.system.facts.publish(NmiIgnored(phase=self.system.phase))
             return
+        self.bugcheck(NMI_HARDWARE_FAILURE, "NMI_HARDWARE_FAILURE")
+
+    def bugcheck(self, code: int, name: str) -> None:
+        """Stop with a crash screen; nothing that runs goes on."""
         phase = self.system.phase
         self.system.activities.end_all()
         if self.agent is not None:
             self.agent.freeze()
-        self.system.facts.chain(
-            Bugchecked(code=NMI_HARDWARE_FAILURE, bugcheck="NMI_HARDWARE_FAILURE", phase=phase)
-        )
+        self.system.facts.chain(Bugchecked(code=code, bugcheck=name, phase=phase))
         self.system.move("bugcheck")
         self.system.activities.start(self._crash())
 
@@ -139,9 +149,27 @@ class Windows:
 
     # --- what programs inside it do ---------------------------------------------------------------------------
 
-    def request_shutdown(self, door: str, goal: str, *, force: bool = False) -> int:
-        """The one door (`shutdown`): the Windows error code, 0 when accepted."""
-        return self.shutdown.request(door, goal, force=force)
+    def request_shutdown(
+        self,
+        door: str,
+        goal: str,
+        *,
+        force: bool = False,
+        reason: int | None = None,
+        comment: str = "",
+        announced: bool = False,
+    ) -> int:
+        """The one door (`shutdown.Shutdown.request`): the Windows error code, 0 when accepted."""
+        return self.shutdown.request(
+            door, goal, force=force, reason=reason, comment=comment, announced=announced
+        )
+
+    def infect(self, kind: str) -> None:
+        """Something damages this Windows from now on (C7, `faults`). Raises GuestError."""
+        from qmpemu.guests.windows.faults import registry as faults
+
+        faults.attach(self, kind)
+        self.infections.append(kind)
 
     # --- how it lives -----------------------------------------------------------------------------------------
 
@@ -155,6 +183,7 @@ class Windows:
         system.move("kernel loaded")
         self.volume.mount()
         yield system.boot_ns(settings.boot_kernel_ms)
+        self._wake_infections()
         self.ospm.enable()
         system.move("OSPM on")
         self.services.start_core()
@@ -168,6 +197,11 @@ class Windows:
         system.facts.chain(BootCompleted(logged_on=", ".join(self.sessions.users()) or "nobody"))
         self.shutdown.booted.open()
 
+    def _wake_infections(self) -> None:
+        """What damages this Windows comes up with its kernel, before OSPM has the power button (C7)."""
+        for kind in self.installation.infections:
+            self.infect(kind)
+
     def _crash(self) -> Steps[None]:
         settings = self.system.settings
         yield settings.crash_dump_ms * NS_PER_MS
@@ -178,10 +212,11 @@ class Windows:
     def _agent_service(self) -> tuple[Service, ...]:
         """The guest agent, where it is installed, set to run, and the machine has its port."""
         port = self.system.platform.ports.get(AGENT_PORT)
-        if port is None or self.system.settings.QEMU_GA != "running":
+        state = self.system.settings.QEMU_GA
+        if port is None or state not in ("running", "hung"):
             return ()
         from qmpemu.guests.agent import Agent
         from qmpemu.guests.windows import agent_host
 
         self.agent = Agent(port, agent_host.AgentHost(self), self.system.activities)
-        return (agent_host.service(self.agent),)
+        return (agent_host.service(self.agent, hung=state == "hung"),)

@@ -1,0 +1,351 @@
+"""The generated part: random sessions on two binaries side by side, compared byte for byte after each step.
+
+    strategy (from the schema) ──step──> real ──lines──┐
+                               └─step──> ours ──lines──┴──> equal, after `references`?
+
+Hypothesis draws a machine and then steps: commands with right and wrong arguments, pipelined batches, mutated bytes,
+out-of-band commands among others, clients that come and go, descriptors, register accesses. A session that differs is
+shrunk and written down as a case. A command that the second binary declares not to emulate is only sent with
+arguments that must be refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qmpemu.edge.conform.arguments import Arguments, mutated
+from qmpemu.edge.conform.case import ACT, END, LINE, ODD_LINE, RAW, SENT, Case, Step, quoted
+from qmpemu.edge.conform.references import References
+from qmpemu.edge.conform.target import Process, Silence, Wire, open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.edge.conform.ledger import Ledger
+
+STEPS_MAX = 14
+BATCH_MAX, OUT_OF_BAND_BATCH_MAX = 8, 5
+"""With out-of-band enabled QEMU 7.2 aborts where one read completes more messages than its queue of 8 has room for."""
+MACHINES = ("-machine none -S", "-machine none", "-machine q35 -S", "-machine pc -S", "-machine q35", "-machine none --preconfig")
+ACTIONS = ("", "-no-shutdown", "-no-reboot", "-action panic=none")
+DECLARED = '"desc": "qmpemu does not emulate the command'
+
+
+class Different(AssertionError):
+    """The two binaries said different things."""
+
+
+class Tally:
+    """What a run has done so far."""
+
+    def __init__(self) -> None:
+        self.sessions = self.steps = self.lines = self.declared = self.tolerated = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sessions} sessions, {self.steps} steps, {self.lines} lines compared, {self.declared} replies "
+            f"declared not emulated, {self.tolerated} differences tolerated by the ledger"
+        )
+
+
+class Side:
+    """One of the two binaries in one session."""
+
+    def __init__(self, binary: str, case: Case) -> None:
+        self.process = Process(binary, case)
+        self.wires: dict[str, Wire] = {}
+        self.references = References(self.process.folder)
+
+    def line(self, client: str) -> Step:
+        """The next line of a client."""
+        try:
+            data = self.wires[client].read()
+        except Silence:
+            return Step(client, LINE, "(nothing)")
+        if not data:
+            return Step(client, END, "")
+        ending = b"\n" if client == "q" else b"\r\n"
+        if not data.endswith(ending) or not data.isascii():
+            return Step(client, ODD_LINE, quoted(data))
+        return Step(client, LINE, self.references.replace(data[: -len(ending)].decode("ascii")))
+
+    def lines(self, client: str, last: str) -> list[Step]:
+        """All lines up to the one that holds `last`, or the end of file."""
+        found: list[Step] = []
+        while True:
+            step = self.line(client)
+            found.append(step)
+            if step.kind == END or step.text == "(nothing)" or last in step.text:
+                return found
+
+    def close(self) -> None:
+        """Part from it and end it."""
+        for wire in self.wires.values():
+            wire.close()
+        self.process.__exit__(None, None, None)
+
+
+class Plan(NamedTuple):
+    """What sessions are made of. not_emulated: commands that are only sent with arguments that must be refused."""
+
+    schema: list[dict[str, Any]]
+    not_emulated: frozenset[str]
+    real: str
+    ours: str
+    ledger: Ledger
+
+
+class Session:
+    """Two processes, their clients, and the transcript of what was said."""
+
+    def __init__(self, plan: Plan, argv: str, tally: Tally) -> None:
+        self.plan = plan
+        self.tally = tally
+        self.argv = argv
+        halted = "none" not in argv
+        case = Case("generated/session", "", argv, 2, True, False, halted, halted, ())
+        self.halted = halted
+        self.sides = [Side(plan.real, case), Side(plan.ours, case)]
+        self.transcript: list[Step] = []
+        self.clients: list[str] = []
+        self.out_of_band: set[str] = set()
+        self.over = False
+        self._stack = contextlib.ExitStack()
+        self._number = 0
+        for side in self.sides:
+            self._stack.callback(side.close)
+        tally.sessions += 1
+
+    def close(self) -> None:
+        """End both."""
+        self._stack.close()
+
+    # --- steps --------------------------------------------------------------------------------------------------
+
+    def connect(self, client: str, monitor: int, *, oob: bool | None) -> None:
+        """A client comes; oob: None does not negotiate."""
+        self._note(ACT, "a", f"connect {client} {monitor}")
+        for side in self.sides:
+            side.wires[client] = side.process.connect(monitor)
+        self.clients.append(client)
+        (self.out_of_band.add if oob else self.out_of_band.discard)(client)
+        self._compare_lines([side.line(client) for side in self.sides])
+        if oob is not None:
+            enable = ',"arguments":{"enable":["oob"]}' if oob else ""
+            self.send(client, f'{{"execute":"qmp_capabilities"{enable}}}')
+
+    def connect_qtest(self) -> None:
+        """The register socket."""
+        for side in self.sides:
+            side.wires["q"] = side.process.qtest()
+
+    def disconnect(self, client: str) -> None:
+        """A client goes."""
+        self._note(ACT, "a", f"close {client}")
+        for side in self.sides:
+            side.wires.pop(client).close()
+        self.clients.remove(client)
+
+    def send(self, client: str, text: str, *, out_of_band: bool = False) -> None:
+        """Send a line of text and compare what comes."""
+        self._note(SENT, client, text)
+        for side in self.sides:
+            side.wires[client].send(text.encode() + b"\n")
+        self._settle(client, out_of_band=out_of_band)
+
+    def send_raw(self, client: str, data: bytes) -> None:
+        """Send bytes that may be anything, then 0xff, which ends whatever they began."""
+        for each in (data, b"\xff"):
+            self._note(RAW, client, quoted(each))
+            for side in self.sides:
+                side.wires[client].send(each)
+        self._settle(client)
+
+    def pass_file(self, client: str, text: str) -> None:
+        """Send a command with a descriptor."""
+        self._note(ACT, client, f"pass file{self._number}")
+        for side in self.sides:
+            fd = open_file(side.process.folder, f"file{self._number}")
+            self._stack.callback(lambda fd=fd: _close(fd))
+            side.wires[client].attach(fd)
+        self.send(client, text)
+
+    def qtest(self, text: str) -> None:
+        """A register access, and what the monitors hear of it."""
+        self._note(SENT, "q", text)
+        for side in self.sides:
+            side.wires["q"].send(text.encode() + b"\n")
+        self._compare_lines([side.line("q") for side in self.sides])
+        self._settle(None)
+
+    # --- comparison -----------------------------------------------------------------------------------------------
+
+    def _settle(self, sender: str | None, *, out_of_band: bool = False) -> None:
+        """Read everything that is said to anybody up to the answer to one more command."""
+        self.tally.steps += 1
+        order = [*([sender] if sender is not None else []), *(c for c in self.clients if c != sender)]
+        for client in order:
+            self._number += 1
+            identity = f"settle {self._number}"
+            text = f'{{"execute":"query-name","id":"{identity}"}}'
+            self._note(SENT, client, text)
+            for side in self.sides:
+                side.wires[client].send(text.encode() + b"\n")
+            heard = [side.lines(client, f'"id": "{identity}"') for side in self.sides]
+            self._compare(heard, out_of_band=out_of_band and client == sender)
+            if heard[0][-1].kind == END:
+                self._ended(client)
+        if not self.clients:
+            self.over = True
+
+    def _ended(self, client: str) -> None:
+        """Both hung up: is it the end of the process, or of this client only?"""
+        for side in self.sides:
+            side.wires.pop(client).close()
+        self.clients.remove(client)
+
+    def _compare(self, heard: list[list[Step]], *, out_of_band: bool) -> None:
+        real, ours = heard
+        if out_of_band:  # such replies may come at any place; the others keep their order
+            parts = [[[s for s in side if ('"id": "oob' in s.text) is is_oob] for side in heard] for is_oob in (True, False)]
+            for pair in parts:
+                self._compare(pair, out_of_band=False)
+            return
+        for index in range(max(len(real), len(ours))):
+            pair = [side[index] if index < len(side) else Step("", LINE, "(nothing more)") for side in (real, ours)]
+            self._compare_lines(pair)
+
+    def _compare_lines(self, pair: list[Step]) -> None:
+        real, ours = pair
+        self.transcript.append(real)
+        self.tally.lines += 1
+        if str(real) == str(ours):
+            return
+        if DECLARED in ours.text and '"event"' not in real.text:
+            self.tally.declared += 1
+        elif self.plan.ledger.tolerates(str(real), str(ours)):
+            self.tally.tolerated += 1
+        else:
+            raise Different(f"{self.argv}\n  real  {str(real)[:2000]}\n  ours  {str(ours)[:2000]}")
+
+    def _note(self, kind: str, client: str, text: str) -> None:
+        self.transcript.append(Step(client, kind, text))
+
+    def as_case(self, title: str) -> str:
+        """The transcript as the text of a case."""
+        heads = [f"# {title}", f"argv: {self.argv}", "monitors: 2", "negotiate: no"]
+        heads += ["halted: yes", "qtest: yes"] if self.halted else []
+        return "\n".join([*heads, "", *map(str, self.transcript)]) + "\n"
+
+
+def _close(fd: int) -> None:
+    import os
+
+    with contextlib.suppress(OSError):
+        os.close(fd)
+
+
+HMP_LINES = (
+    *("info status", "info version", "info name", "info uuid", "info kvm", "cont", "c", "stop", "s", "nosuch", "", "  "),
+    *("system_reset", "system_powerdown", "system_wakeup", "nmi", "stop now", "info status now", "Cont", "infostatus"),
+)
+REGISTERS = (
+    *("inw 0x600", "inw 0x602", "inw 0x604", "outw 0x602 0x100", "outw 0x602 0x0", "outw 0x600 0x100", "outw 0x602 0x120"),
+    *("outw 0x604 0x1", "outw 0x604 0x2400", "outw 0x604 0x2000", "outb 0xcf9 0x6", "inb 0x64", "outw 0x600 0xffff"),
+    *("outl 0xcf8 0x8000f840", "outl 0xcfc 0x601", "outl 0xcf8 0x8000f844", "outb 0xcfc 0x80", "inl 0xcfc"),
+)
+SHOW_FIRMWARE = frozenset({"qom-list", "x-query-roms", "x-query-ramblock"})
+"""Where the firmware is ours and a test reads registers, these show it; they are then only sent to be refused."""
+STARTING = ("a", "b")
+
+
+def run(plan: Plan, *, sessions: int, seed: int, tally: Tally, done: Callable[[], object]) -> str | None:
+    """Run sessions; None, or the text of the shrunk session that differs. Raises TargetError."""
+    from hypothesis import HealthCheck, Phase, given, settings, strategies
+    from hypothesis import seed as seeded
+
+    found: list[str] = []
+    arguments = Arguments(plan.schema, plan.not_emulated)
+    with_firmware = Arguments(plan.schema, plan.not_emulated | SHOW_FIRMWARE)
+
+    def one(choices: random.Random) -> None:
+        session = Session(plan, _argv(choices), tally)
+        try:
+            _play(session, choices, with_firmware if session.halted else arguments)
+        except Different as error:
+            title = f"A generated session (seed {seed}) that once differed from the real one."
+            found[:] = [f"{session.as_case(title)}\n{error}"]
+            raise
+        finally:
+            session.close()
+            done()
+
+    test = given(choices=strategies.randoms(use_true_random=False))(one)
+    test = settings(
+        max_examples=sessions,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )(seeded(seed)(test))
+    try:
+        test()
+    except Different:
+        return found[0]
+    return None
+
+
+def _argv(choices: random.Random) -> str:
+    return f"{choices.choice(MACHINES)} {choices.choice(ACTIONS)}".strip()
+
+
+def _play(session: Session, choices: random.Random, arguments: Arguments) -> None:
+    session.connect("a", 1, oob=choices.choice((False, False, True, None)))
+    if session.halted:
+        session.connect_qtest()
+    for _ in range(choices.randrange(1, STEPS_MAX)):
+        if session.over:
+            return
+        _step(session, choices, arguments)
+
+
+def _step(session: Session, choices: random.Random, arguments: Arguments) -> None:
+    client = choices.choice(session.clients)
+    match choices.randrange(14):
+        case 0 | 1 | 2 | 3:
+            session.send(client, arguments.message(choices))
+        case 4 | 5:
+            most = OUT_OF_BAND_BATCH_MAX if client in session.out_of_band else BATCH_MAX
+            session.send(client, "".join(arguments.message(choices) for _ in range(choices.randrange(2, most))))
+        case 6 | 7:
+            if client not in session.out_of_band:  # a stray can be many errors at once there
+                session.send_raw(client, mutated(choices, arguments))
+        case 8:
+            line = json.dumps({"command-line": choices.choice(HMP_LINES)})
+            session.send(client, f'{{"execute":"human-monitor-command","arguments":{line}}}')
+        case 9:
+            session.send(client, arguments.mixed(choices), out_of_band=True)
+        case 10:
+            _come_or_go(session, choices)
+        case 11:
+            text = f'{{"execute":"getfd","arguments":{{"fdname":"{choices.choice(("one", "two", "1st"))}"}}}}'
+            session.pass_file(client, text)
+        case _:
+            if session.halted:
+                session.qtest(choices.choice(REGISTERS))
+            else:
+                verb = choices.choice(("cont", "stop", "system_reset", "system_powerdown", "query-status"))
+                session.send(client, f'{{"execute":"{verb}","id":{choices.randrange(9)}}}')
+
+
+def _come_or_go(session: Session, choices: random.Random) -> None:
+    here = session.clients
+    if len(here) == len(STARTING):
+        session.disconnect(choices.choice(here))
+        return
+    missing = next(name for name in STARTING if name not in here)
+    session.connect(missing, STARTING.index(missing) + 1, oob=choices.choice((False, True, None)))

@@ -1,0 +1,25 @@
+"""A service that ended with an error: what the Shutdown Event Tracker is there to ask about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qmpemu.guests.windows.faults.registry import AGENT_SERVICE, fault
+
+if TYPE_CHECKING:
+    from qmpemu.guests.windows.windows import Windows
+
+
+@fault(
+    "service_error",
+    cause="C2",
+    target="service",
+    default="Spooler",
+    claim="completed",
+    remedy="none needed: it is noted as event 7034, and no longer takes part",
+)
+def service_error(windows: Windows, target: str) -> None:
+    """A service ends with an error while nobody told it to stop; it is installed if there is none of that name."""
+    windows.services.fail(target)
+    if windows.agent is not None and target.casefold() == AGENT_SERVICE.casefold():
+        windows.agent.close()

@@ -1,0 +1,62 @@
+"""What Windows asks whoever sits at the console, and waits for: full-screen waits, dialogs.
+
+decision = yield from system.prompts.ask("x.exe is preventing shutdown", ("continue", "cancel"))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qmpemu.guests.activity import Gate
+
+if TYPE_CHECKING:
+    from qmpemu.guests.activity import Steps
+
+
+class Prompt:
+    """One question. answers: what is offered, the default first; free: any other text is an answer too."""
+
+    __slots__ = ("_gate", "answers", "free", "text")
+
+    def __init__(self, text: str, answers: tuple[str, ...], *, free: bool = False) -> None:
+        self.text = text
+        self.answers = answers
+        self.free = free
+        self._gate = Gate()
+
+    def takes(self, answer: str) -> bool:
+        """Whether that is an answer."""
+        return self.free or answer in self.answers
+
+    def answer(self, given: str) -> None:
+        """Somebody answers."""
+        self._gate.open(given)
+
+    def wait(self, limit_ns: int | None) -> Steps[str]:
+        """Wait for the answer; "" when the limit ran out."""
+        given = yield self._gate if limit_ns is None else self._gate.within(limit_ns)
+        return str(given or "")
+
+
+class Prompts:
+    """What is shown now; the latest is in front."""
+
+    __slots__ = ("shown",)
+
+    def __init__(self) -> None:
+        self.shown: list[Prompt] = []
+
+    @property
+    def front(self) -> Prompt | None:
+        """The one that takes an answer now."""
+        return self.shown[-1] if self.shown else None
+
+    def ask(
+        self, text: str, answers: tuple[str, ...], *, limit_ns: int | None = None, free: bool = False
+    ) -> Steps[str]:
+        """Show a question until it is answered: the answer, or "" after `limit_ns`."""
+        prompt = Prompt(text, answers, free=free)
+        self.shown.append(prompt)
+        given = yield from prompt.wait(limit_ns)
+        self.shown.remove(prompt)
+        return given
