@@ -15,6 +15,10 @@ DEBIAN_PACKAGES := qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clie
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+CONFORM_ARGS ?=
+QEMU ?= /usr/bin/qemu-system-x86_64
+SESSIONS ?= 2000
+SEED ?= 0
 FUZZ_ARGS ?=
 
 # Debian's maintainer scripts start services unless this file says no (policy-rc.d's exit status 101).
@@ -33,7 +37,7 @@ endef
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: .venv/runtime ## a Windows guest is shut down over real QMP, then one that ignores the button
@@ -47,6 +51,13 @@ test: .venv/test debian ## all tests, against the real QEMU and the real libvirt
 bench: .venv/test debian ## ours beside the real QEMU: start, memory, commands a second
 	@$(BIN)/python -m compileall -q qmpemu
 	@$(BIN)/python -m conformance.bench $(BENCH_ARGS)
+
+.PHONY: conformance
+conformance: .venv/test debian ## the suite and 2,000 generated sessions on the real QEMU and on ours; any difference fails
+	@$(BIN)/qmpemu conform --binary $(QEMU)
+	@ln -sf qmpemu-system-x86_64 $(BIN)/qemu-system-x86_64
+	@$(BIN)/qmpemu conform --binary $(BIN)/qemu-system-x86_64 $(CONFORM_ARGS)
+	@$(BIN)/qmpemu conform --binary $(BIN)/qemu-system-x86_64 --beside $(QEMU) --sessions $(SESSIONS) --seed $(SEED)
 
 .PHONY: fuzz
 fuzz: .venv/test ## a million mutated inputs for the QMP session (FUZZ_ARGS='--seed 7 --inputs 1000')

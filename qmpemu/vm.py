@@ -37,6 +37,9 @@ SHOWS_FIRMWARE = frozenset({"x-query-roms", "x-query-ramblock"})
 FREE_FORM = frozenset({"device_add"})
 """Commands that take arguments of any type: what they need of them they say themselves."""
 
+NO_GUEST = "none"
+"""`guests.registry.NONE`, which is not imported at the start."""
+
 LOADS_MODULES = "qom-list-types"
 """The one query behind which others answer otherwise: it makes QEMU load its modules."""
 
@@ -86,7 +89,8 @@ class VM:
         self.throttle = Throttle(self._broadcast, self._after)
         self.machine = Machine(config, profile, host, clock, self.facts, self._load_guest)
         self.monitors: list[Session] = []
-        self._received_fds: list[int] = []
+        self._received_fds: dict[Session, list[int]] = {}
+        self._asker: Session | None = None
         self._schema: Schema | None = None
         self._over = False
         self._fresh = True
@@ -110,9 +114,14 @@ class VM:
 
     def add_monitor(self, *, pretty: bool = False) -> Session:
         """A new QMP monitor on this machine."""
+
+        def execute(name: str, arguments: dict[str, object]) -> object:
+            self._asker = session
+            return self.execute(name, arguments)
+
         session = Session(
             self.profile.greeting,
-            self.execute,
+            execute,
             commands=self.knows,
             oob=self.schema_allows_oob,
             pretty=pretty,
@@ -120,23 +129,21 @@ class VM:
         self.monitors.append(session)
         return session
 
-    def receive_fds(self, fds: list[int]) -> None:
+    def receive_fds(self, session: Session, fds: list[int]) -> None:
         """Descriptors came by SCM_RIGHTS; those that no command has taken by the next ones are closed, as in QEMU."""
         if fds:
-            self.drop_fds()
-            self._received_fds = fds
+            self._drop_fds(session)
+            self._received_fds[session] = fds
 
-    def client_left(self) -> None:
+    def client_left(self, session: Session) -> None:
         """A monitor's client is gone; with the last one go the descriptors that clients have passed."""
-        self.drop_fds()
+        self._drop_fds(session)
         if not any(session.open_ for session in self.monitors):
             self.machine.fdsets.last_client_left(running=self.machine.board.runstate == RUNNING)
 
-    def drop_fds(self) -> None:
-        """Close what no command has taken."""
-        for fd in self._received_fds:
+    def _drop_fds(self, session: Session) -> None:
+        for fd in self._received_fds.pop(session, ()):
             self.host.close_fd(fd)
-        self._received_fds = []
 
     def power_up(self) -> None:
         """Start the machine as its configuration says."""
@@ -200,7 +207,12 @@ class VM:
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
         config = self.config
         reply = self.profile.reply(
-            config.family, config.accel, name, arguments or None, bare=self._untouched(name), fresh=self._fresh
+            config.family,
+            config.accel,
+            name,
+            arguments or None,
+            bare=self._untouched(name),
+            fresh=self._fresh,
         )
         self._fresh = self._fresh and name != LOADS_MODULES
         if reply is None:
@@ -220,7 +232,8 @@ class VM:
         return self.config.bare and self.config.accel == "tcg" and self.machine.clock.now_ns == 0
 
     def _take_fd(self) -> int | None:
-        return self._received_fds.pop(0) if self._received_fds else None
+        fds = self._received_fds.get(self._asker) if self._asker is not None else None
+        return fds.pop(0) if fds else None
 
     def _emit(self, fact: Fact) -> None:
         """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""
@@ -250,7 +263,7 @@ class VM:
 
     def _load_guest(self, boot: Lifetime) -> Guest | None:
         acpi = self.machine.acpi
-        if acpi is None:
+        if acpi is None or self.config.guest == NO_GUEST:
             return None
         from random import Random
 

@@ -179,7 +179,7 @@ def test_the_processors_properties_can_be_walked() -> None:
     }
     assert [row["cpu-index"] for row in driven.say("query-cpus-fast")[0]["return"]] == [0, 1]
     slots = driven.say("query-hotpluggable-cpus")[0]["return"]
-    assert [("qom-path" in row, row["props"]["socket-id"]) for row in slots] == [
+    assert [("qom-path" in row, row["props"]["core-id"]) for row in slots] == [
         (False, 3),
         (False, 2),
         (True, 1),

@@ -4,6 +4,44 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
 from qmpemu.machine.block import PROTOCOLS, Drive, Node
+from qmpemu.qmp.errors import QmpError, not_emulated
+from qmpemu.qmp.later import Later
+
+
+@command("blockdev-add")
+def blockdev_add(ctx: Context, **options: object) -> object:
+    """Add a node: `null-co`, or `blkdebug` over it, which blocks while its configuration comes from a FIFO."""
+    if options["driver"] not in ("null-co", "blkdebug"):
+        raise not_emulated("blockdev-add")
+    blocks = ctx.machine.blocks
+    named = {name.replace("_", "-"): value for name, value in options.items()}
+    blocks.check_name(named.get("node-name"))
+    if named["driver"] == "null-co" or "config" not in named:
+        blocks.add_node(named)
+        return {}
+    later = Later()
+
+    def add(content: bytes | OSError) -> None:
+        if isinstance(content, OSError):
+            later.finish(QmpError(f"Could not read blkdebug config file: {content.strerror}"))
+        elif content.strip():
+            later.finish(not_emulated("blockdev-add"))
+        else:
+            blocks.add_node(named)
+            later.finish({})
+
+    if not ctx.machine.host.read_file(str(named["config"]), add):
+        return later
+    if isinstance(later.outcome, QmpError):
+        raise later.outcome
+    return later.outcome
+
+
+@command("blockdev-del")
+def blockdev_del(ctx: Context, *, node_name: str) -> object:
+    """Remove a node."""
+    ctx.machine.blocks.remove(node_name)
+    return {}
 
 
 @command("query-block")
@@ -14,8 +52,8 @@ def query_block(ctx: Context) -> object:
 
 @command("query-named-block-nodes")
 def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
-    """-> one BlockDeviceInfo per node, newest last. flat: without backing images; no node has one here."""
-    return [_node_info(node) for node in ctx.machine.blocks.nodes.values()]
+    """-> one BlockDeviceInfo per node, newest first. flat: without backing images; no node has one here."""
+    return [_node_info(node) for node in reversed(ctx.machine.blocks.nodes.values())]
 
 
 @command("query-blockstats")
@@ -52,7 +90,7 @@ def _node_info(node: Node) -> dict[str, object]:
         "image": _image_info(node),
         "ro": node.read_only,
         "node-name": node.name,
-        "backing_file_depth": 0,
+        "backing_file_depth": 1 if node.driver == "blkdebug" else 0,
         "drv": node.driver,
         "write_threshold": 0,
         "encrypted": False,
@@ -104,9 +142,13 @@ def _image_info(node: Node) -> dict[str, object]:
         "virtual-size": image.file_bytes if protocol else image.virtual_bytes,
         "filename": node.path,
         "format": node.driver,
-        "actual-size": image.actual_bytes,
-        "dirty-flag": False,
     }
+    if node.driver == "blkdebug" and node.file is not None:
+        return {**info, "backing-image": _image_info(node.file)}
+    info["actual-size"] = image.actual_bytes
+    if node.driver == "null-co":
+        return info
+    info["dirty-flag"] = False
     if image.cluster_bytes is not None and not protocol:
         info["cluster-size"] = image.cluster_bytes
     if image.details is not None and not protocol:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
+from qmpemu.machine.block import is_identifier
 from qmpemu.qmp.encode import number
 from qmpemu.qmp.errors import QmpError, not_emulated
 
@@ -22,11 +23,6 @@ def device_add(ctx: Context, **options: object) -> object:
     if is_abstract:
         raise QmpError("Parameter 'driver' expects a non-abstract device type")
     raise not_emulated("device_add")
-
-
-def is_identifier(name: str) -> bool:
-    """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
-    return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
 
 
 def _text(value: object) -> str | None:

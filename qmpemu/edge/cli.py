@@ -83,6 +83,7 @@ def guests() -> None:
 
     for name in registry.names():
         typer.echo(f"{name}{'   (default)' if name == registry.DEFAULT else ''}")
+    typer.echo(f"{registry.NONE}   (the machine runs, and nothing boots on it)")
 
 
 @app.command()
@@ -165,6 +166,11 @@ def conform(
     record: Annotated[
         str, typer.Option(help="Record the --binary, a real QEMU, under this name instead of judging it.")
     ] = "",
+    beside: Annotated[
+        str, typer.Option(help="A binary to compare with in generated sessions, instead of the cases.")
+    ] = "",
+    sessions: Annotated[int, typer.Option(min=1, help="How many sessions are generated.")] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed generates the same sessions.")] = 0,
 ) -> None:
     """Judge a QMP server by the conformance suite; the exit status is 1 when something differs."""
     from qmpemu.edge.conform import command, suite
@@ -181,6 +187,9 @@ def conform(
         junit=junit,
         html=html,
         record=record or None,
+        beside=beside or None,
+        sessions=sessions,
+        seed=seed,
     )
     try:
         raise typer.Exit(command.run(request))

@@ -44,7 +44,7 @@ class Emulator:
         self.loop = loop
         self.options = options
         self.clock = Clock()
-        self.vm = VM(config, profile, RealHost(), self.clock)
+        self.vm = VM(config, profile, RealHost(loop), self.clock)
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
         self.streams: dict[str, Stream] = {}
         self._fronts: list[MonitorFront] = []
@@ -131,6 +131,7 @@ class MonitorFront:
         self._emulator = emulator
         self._stream = stream
         self._session = session
+        session.on_unblocked = emulator.turn_done
 
     def connected(self) -> None:
         """Greet."""
@@ -141,14 +142,14 @@ class MonitorFront:
         """Run the commands in `data`, then deliver replies and events."""
         emulator = self._emulator
         emulator.timekeeper.sync()
-        emulator.vm.receive_fds(fds)
+        emulator.vm.receive_fds(self._session, fds)
         self._session.receive(data)
         emulator.turn_done()
 
     def disconnected(self) -> None:
         """Negotiation, half-read input and descriptors nobody took do not survive the client."""
         self._session.close()
-        self._emulator.vm.client_left()
+        self._emulator.vm.client_left(self._session)
 
     def drained(self) -> None:
         """The client has read: go on with the commands that waited."""
@@ -157,6 +158,7 @@ class MonitorFront:
 
     def deliver(self) -> None:
         """Send what the session has queued, and run what waited for it, as long as the client keeps reading."""
+        self._stream.hold(self._session.suspended)
         self._stream.send(self._session.take())
         while self._session.paused and not self._stream.throttled:
             self._session.resume()

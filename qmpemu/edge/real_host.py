@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from qmpemu.machine.host import Host, Image
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.edge.loop import Loop
+
+FILE_BYTES_MAX = 1 << 20
 QCOW2_MAGIC = b"QFI\xfb"
 QCOW2_LAZY_REFCOUNTS = 1
 QCOW2_CORRUPT = 2
@@ -16,7 +24,8 @@ QCOW2_EXTENDED_L2 = 16
 class RealHost(Host):
     """Answers from the operating system."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
         self._threads: dict[str, int] = {}
 
     def timestamp(self) -> tuple[int, int]:
@@ -33,6 +42,30 @@ class RealHost(Host):
         if name not in self._threads:
             self._threads[name] = _park()
         return self._threads[name]
+
+    def read_file(self, path: str, tell: Callable[[bytes | OSError], object]) -> bool:
+        """Read a small file; of a FIFO, all that is written to it until its writer leaves."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            tell(error)
+            return True
+        if not stat.S_ISFIFO(os.fstat(fd).st_mode):
+            with open(fd, "rb") as file:
+                tell(file.read(FILE_BYTES_MAX))
+            return True
+        data = bytearray()
+
+        def readable() -> None:
+            piece = os.read(fd, FILE_BYTES_MAX)
+            data.extend(piece)
+            if not piece or len(data) > FILE_BYTES_MAX:
+                self._loop.remove_reader(fd)
+                os.close(fd)
+                tell(bytes(data))
+
+        self._loop.add_reader(fd, readable)
+        return False
 
     def image(self, driver: str, path: str) -> Image:
         """Sizes from the file system, and a qcow2 header's fields (docs: interop/qcow2, "Header")."""

@@ -54,7 +54,7 @@ class Stream:
         """The most output that ever waited for a peer."""
         self.throttled = False
         """Whether nothing is read because so much output waits."""
-        self._closing = False
+        self._closing = self._held = False
 
     @property
     def is_connected(self) -> bool:
@@ -100,6 +100,13 @@ class Stream:
                 return
         self._throttle(len(self._unsent) > UNSENT_SOFT_MAX)
 
+    def hold(self, on: bool) -> None:
+        """Read nothing, or read again, whatever room there is for output."""
+        if on != self._held:
+            self._held = on
+            if not self.throttled and self.is_connected:
+                (self._stop_reading if on else self._start_reading)()
+
     def finish(self) -> None:
         """Deliver what is queued, then part from the peer."""
         self._closing = True
@@ -112,7 +119,8 @@ class Stream:
     def _throttle(self, on: bool) -> None:
         if on != self.throttled:
             self.throttled = on
-            (self._stop_reading if on else self._start_reading)()
+            if not self._held:
+                (self._stop_reading if on else self._start_reading)()
             if not on and self.front is not None:
                 self.front.drained()
 
@@ -210,7 +218,7 @@ class SocketStream(Stream):
         peer.setblocking(False)
         if peer.family != socket.AF_UNIX:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._peer, self._closing, self.throttled = peer, False, False
+        self._peer, self._closing, self.throttled, self._held = peer, False, False, False
         self.loop.add_reader(peer.fileno(), self._readable)
         if self.front is not None:
             self.front.connected()

@@ -31,6 +31,10 @@ NAMES = (
 """The presets of `windows.presets`; a test holds the two together."""
 
 
+NONE = "none"
+"""Instead of a guest: the machine runs and nothing boots, as with a firmware that halts."""
+
+
 class GuestError(Exception):
     """A guest, setting or value that does not exist; the text is one sentence that says what would be valid."""
 
@@ -42,6 +46,10 @@ def names() -> list[str]:
 
 def check(name: str, settings: Mapping[str, str]) -> None:
     """Say whether `load` would take these. Raises GuestError."""
+    if name == NONE:
+        if settings:
+            raise GuestError(f"'{NONE}' has no settings, and so no '{next(iter(settings))}': choose a guest")
+        return
     if name not in NAMES:
         raise GuestError(f"guest '{name}' does not exist: {nearest(name, NAMES)}")
     if settings:
@@ -53,6 +61,8 @@ def check(name: str, settings: Mapping[str, str]) -> None:
 def describe(name: str) -> list[tuple[str, str, str, str, str]]:
     """Each setting of a guest: name, its value there, valid values, grade of the source, meaning. Raises GuestError."""
     check(name, {})
+    if name == NONE:
+        return []
     from qmpemu.guests.windows import presets
 
     return presets.describe(name)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Image:
     """A disk image as far as a device shows it. Sizes in bytes; `details` are the format's own members."""
@@ -37,6 +41,11 @@ class Host:
     def thread_id(self, name: str) -> int:
         """The thread that stands for `name` (`CPU 0`, `iothread1`); one each, created at first need."""
         return 0
+
+    def read_file(self, path: str, tell: Callable[[bytes | OSError], object]) -> bool:
+        """Read a file and `tell` its content or why not; whether that was done at once, or will be later (a FIFO)."""
+        tell(b"")
+        return True
 
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""

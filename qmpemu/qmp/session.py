@@ -3,14 +3,18 @@
     closed ──open()──> negotiating ──qmp_capabilities──> negotiated ──finish(), close()──> closed
 
 Events that a command causes are queued before its reply, because `execute` runs in between (facts/qmp-wire.md §6).
-Commands run one after another as they come; since none blocks, an out-of-band command never needs to overtake.
+Commands run one after another as they come. Behind one that blocks (`Later`) nothing is read; with out-of-band enabled
+up to 8 messages are, out-of-band ones overtake them, and then the monitor is suspended (§11).
 """
 
 from __future__ import annotations
 
+from itertools import chain
+
 from qmpemu.qmp import errors
 from qmpemu.qmp.encode import Raw, encode, encode_pretty, string
 from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.later import Later
 from qmpemu.qmp.lexer import Lexer
 from qmpemu.qmp.order import ordered
 
@@ -25,6 +29,10 @@ QUEUED_BYTES_MAX = 1 << 20
 """Output, in bytes, above which no further message is run until it was taken: pipelining cannot grow the process."""
 
 
+REQUESTS_MAX = 8
+"""In-band messages that wait behind a blocked command while out-of-band ones overtake."""
+
+
 class Session:
     """A monitor. `execute(name, arguments)` returns a value for `encode`, or raises QmpError.
 
@@ -32,6 +40,7 @@ class Session:
     """
 
     __slots__ = (
+        "_blocked",
         "_commands",
         "_execute",
         "_finishing",
@@ -43,8 +52,10 @@ class Session:
         "_pretty",
         "_queued",
         "_receiving",
+        "_requests",
         "_waiting",
         "negotiated",
+        "on_unblocked",
         "open_",
     )
 
@@ -62,9 +73,13 @@ class Session:
         self._commands = commands
         self._oob = oob
         self._pretty = pretty
+        self.on_unblocked: Callable[[], object] = _nothing
+        """Told when a blocked command is over: there may be output, and input is read again."""
         self._out: list[bytes] = []
         self._queued = 0
         self._waiting: Iterator[object] | None = None
+        self._blocked: Later | None = None
+        self._requests: list[object] = []
         self._lexer = Lexer()
         self.open_ = self.negotiated = self._oob_on = self._finishing = self._receiving = False
 
@@ -81,13 +96,19 @@ class Session:
     @property
     def paused(self) -> bool:
         """Whether received input waits until the output is taken: call `resume` then."""
-        return self._waiting is not None
+        return self._waiting is not None and self._blocked is None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether received input waits for a blocked command: nothing more is to be read until `on_unblocked`."""
+        return self._waiting is not None and self._blocked is not None
 
     def open(self) -> None:
         """A client came: greet it. Nothing of an earlier one survives."""
         self._lexer = Lexer()
         self._out.clear()
-        self._queued, self._waiting = 0, None
+        self._queued, self._waiting, self._blocked = 0, None, None
+        self._requests.clear()
         self.negotiated = self._oob_on = self._finishing = False
         self.open_ = True
         self._queue(Raw(self._greeting))
@@ -95,7 +116,8 @@ class Session:
     def close(self) -> None:
         """The client left: no input is run, nothing is queued."""
         self.open_ = self.negotiated = False
-        self._waiting = None
+        self._waiting = self._blocked = None
+        self._requests.clear()
 
     def finish(self) -> None:
         """End after the reply that is being made, at once if none is; commands behind it get no answer."""
@@ -111,23 +133,50 @@ class Session:
 
     def resume(self) -> None:
         """The output was taken: run the messages that wait for it."""
-        if self._waiting is not None:
+        if self._waiting is not None and self._blocked is None:
             self._work(self._waiting)
 
     def _work(self, messages: Iterator[object]) -> None:
         self._receiving, self._waiting = True, None
         try:
             for message in messages:
-                self._respond(message)
+                self._take_up(message)
                 if self._finishing:
                     self.close()
                 if not self.open_:
                     break
-                if self._queued > QUEUED_BYTES_MAX:
+                if self._queued > QUEUED_BYTES_MAX or self._is_full():
                     self._waiting = messages
                     break
         finally:
             self._receiving = False
+
+    def _take_up(self, message: object) -> None:
+        """Answer a message, or keep it while a command blocks."""
+        if self._blocked is None or self._overtakes(message):
+            self._respond(message)
+        else:
+            self._requests.append(message)
+
+    def _overtakes(self, message: object) -> bool:
+        return isinstance(message, dict) and "exec-oob" in message and "execute" not in message
+
+    def _is_full(self) -> bool:
+        return self._blocked is not None and (not self._oob_on or len(self._requests) >= REQUESTS_MAX)
+
+    def _unblock(self, blocked: Later, message: dict[str, object], outcome: object) -> None:
+        """A blocked command is over: answer it, then what waited behind it."""
+        if self._blocked is not blocked:
+            return  # its client has gone
+        self._blocked = None
+        if isinstance(outcome, QmpError):
+            self._refuse(message, outcome)
+        else:
+            self._reply(message, outcome)
+        requests, self._requests = self._requests, []
+        waiting, self._waiting = self._waiting, None
+        self._work(chain(requests, waiting or ()))
+        self.on_unblocked()
 
     def send_event(self, event: bytes) -> None:
         """Queue an encoded event; before negotiation it is lost (facts §2.6)."""
@@ -157,11 +206,18 @@ class Session:
             except QmpError as error:
                 self._refuse(message, error)
                 return
-            self._reply(message, result)
+            if isinstance(result, Later):
+                self._block(result, message)
+            else:
+                self._reply(message, result)
         elif isinstance(message, QmpError):
             self._refuse({}, message)
         else:
             self._refuse({}, QmpError(errors.NOT_AN_OBJECT))
+
+    def _block(self, later: Later, message: dict[str, object]) -> None:
+        self._blocked = later
+        later.when_finished(lambda outcome: self._unblock(later, message, outcome))
 
     def _reply(self, message: dict[str, object], result: object) -> None:
         if self._pretty:
@@ -232,6 +288,10 @@ class Session:
         self._oob_on = "oob" in wanted
         self.negotiated = True
         return {}
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""
 
 
 def _wanted(arguments: dict[str, object]) -> list[object]:

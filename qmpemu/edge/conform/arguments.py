@@ -13,11 +13,36 @@ WRONG: list[Any] = [
     *[[], ["a"], [1], [None], [-1], [70000], {}, {"foo": 1}, [{}], [[]], {"type": "x"}],
 ]
 RIGHT: dict[str, Any] = {"any": 1, "bool": True, "int": 5, "null": None, "number": 1.5}
-TEXTS = ("x", "", "nope", "/machine", "/", "machine", "none-machine", "one", "type", "VGA", "a/b", "0", "äö😀", "a\x7f\n")
+TEXTS = (
+    "x",
+    "",
+    "nope",
+    "/machine",
+    "/",
+    "machine",
+    "none-machine",
+    "one",
+    "type",
+    "VGA",
+    "a/b",
+    "0",
+    "äö😀",
+    "a\x7f\n",
+)
 DEEPEST = 8
 REFUSED = "certainly-unexpected"
 """A member that no command has."""
-NEVER = frozenset({"quit", "qmp_capabilities", "x-query-jit", "query-cpus-fast", "query-fdsets", "add-fd", "human-monitor-command"})
+NEVER = frozenset(
+    {
+        "quit",
+        "qmp_capabilities",
+        "x-query-jit",
+        "query-cpus-fast",
+        "query-fdsets",
+        "add-fd",
+        "human-monitor-command",
+    }
+)
 """Left out: those that end or begin a session, whose numbers are the host's, or that have a step of their own."""
 SPICE = b"{}[]:,\"'\\ \n\t0123456789-+.eEtrufalsn\x00\x01\x1f\x7f\x80\xc0\xe2\xf0\xfe\xff"
 IDS: tuple[Any, ...] = (None, 0, -1, 1.5, "id", "é\n", [], {}, {"b": 1, "a": [{}]}, 2**64, True)
@@ -63,7 +88,9 @@ class Arguments:
             if pick.randrange(2):
                 parts.append(json.dumps({"exec-oob": pick.choice(OUT_OF_BAND), "id": f"oob {number}"}))
             else:
-                parts.append(json.dumps({"execute": pick.choice(("query-name", "stop", "nosuch")), "id": number}))
+                parts.append(
+                    json.dumps({"execute": pick.choice(("query-name", "stop", "nosuch")), "id": number})
+                )
         return "".join(parts)
 
     def of(self, command: str, pick: random.Random) -> dict[str, Any]:

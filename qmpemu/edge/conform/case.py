@@ -135,11 +135,14 @@ def parse(name: str, text: str) -> Case:
             raise CaseError(f"{where}: neither a step (-> => <- <= <x !) nor a comment: {line[:60]!r}")
     if not title:
         raise CaseError(f"case {name}: its first line must say what it claims, after a '#'")
+    monitors = heads.get("monitors", "1")
+    if not monitors.isdigit():
+        raise CaseError(f"case {name}: 'monitors: {monitors}' must be a number")
     return Case(
         name,
         title[0],
         heads.get("argv"),
-        int(heads.get("monitors", "1")),
+        int(monitors),
         heads.get("negotiate") != "no",
         heads.get("pretty") == "yes",
         heads.get("qtest") == "yes",

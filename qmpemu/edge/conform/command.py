@@ -39,6 +39,9 @@ class Request(NamedTuple):
     junit: Path | None
     html: Path | None
     record: str | None
+    beside: str | None
+    sessions: int
+    seed: int
 
 
 def run(request: Request) -> int:
@@ -47,6 +50,8 @@ def run(request: Request) -> int:
         cases = _chosen(load(request.folder / "cases"), request.only)
         if request.record is not None:
             return _record(request, cases)
+        if request.beside is not None:
+            return _side_by_side(request, request.beside)
         made = _run(request, cases)
         for path, write in ((request.junit, report.write_junit), (request.html, report.write_html)):
             if path is not None:
@@ -130,3 +135,39 @@ def _record(request: Request, cases: list[Case]) -> int:
         print(each)
     print(f"recorded {len(cases) - len(refused)} of {len(cases)} cases of {about.banner}")
     return 1 if refused else 0
+
+
+def _side_by_side(request: Request, beside: str) -> int:
+    """Generated sessions on `beside`, the reference, and on the binary."""
+    from qmpemu.edge import coverage, shipped
+    from qmpemu.edge.conform import sessions
+
+    if request.binary is None:
+        raise ConformError("sessions are generated for two binaries: give --binary beside --beside")
+    who = suite.Target(beside, None).identify()
+    schema = suite.schema(suite.Target(beside, None))
+    rows = coverage.rows(shipped.profile(None))
+    refused = frozenset(row.command for row in rows if row.kind == coverage.NOT_EMULATED)
+    plan = sessions.Plan(schema, refused, beside, request.binary, _ledger(request, who.version))
+    tally = sessions.Tally()
+    began = time.monotonic()
+    with Progress(
+        TextColumn("sessions"), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)
+    ) as progress:
+        bar = progress.add_task("sessions", total=request.sessions)
+        found = sessions.run(
+            plan,
+            sessions=request.sessions,
+            seed=request.seed,
+            tally=tally,
+            done=lambda: progress.update(bar, completed=min(tally.sessions, request.sessions)),
+        )
+    print(f"seed {request.seed}: {tally}, in {time.monotonic() - began:.0f} s")
+    if found is None:
+        return 0
+    text, difference = found
+    case = request.folder / "cases" / "found" / f"seed-{request.seed}.qmp"
+    case.parent.mkdir(parents=True, exist_ok=True)
+    case.write_text(text, encoding="utf-8")
+    print(f"they differ; the shrunk session is kept as {case}:\n{difference}")
+    return 1

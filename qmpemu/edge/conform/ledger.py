@@ -13,12 +13,12 @@ An entry that nothing used, that is past its date, or that lacks a member fails 
 
 from __future__ import annotations
 
+import datetime
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import datetime
     from pathlib import Path
 
 ENTRIES_MAX = 10
@@ -45,6 +45,8 @@ class Entry:
             raise LedgerError(
                 f"ledger, entry {number}: {error.pattern!r} is no expression: {error}"
             ) from None
+        if not isinstance(given["expires"], datetime.date):
+            raise LedgerError(f"ledger, entry {number}: expires must be a date, as in 2027-11-23")
         self.number = number
         self.reason: str = given["reason"]
         self.versions: list[str] = given["versions"]

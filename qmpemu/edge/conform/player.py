@@ -40,9 +40,12 @@ class Heard(NamedTuple):
 class Player:
     """One run of one case on one target."""
 
-    def __init__(self, case: Case, target: Process | Running, *, record: bool = False) -> None:
+    def __init__(
+        self, case: Case, target: Process | Running, *, record: bool = False, patience_s: float = PATIENCE_S
+    ) -> None:
         self._case = case
         self._target = target
+        self._patience_s = patience_s
         self._record = record and not case.claims
         self._wires: dict[str, Wire] = {}
         self._ended: set[str] = set()
@@ -129,7 +132,8 @@ class Player:
     def _wire(self, client: str) -> Wire:
         return self._wires[client]
 
-    def _hear(self, client: str, patience_s: float = PATIENCE_S) -> Step:
+    def _hear(self, client: str, patience_s: float | None = None) -> Step:
+        patience_s = patience_s or self._patience_s
         try:
             data = self._wires[client].read(patience_s)
             if data.startswith(GREETING) and data == self._greeted.get(client):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from qmpemu.edge.conform.case import parse, with_claims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qmpemu.edge.conform.case import Case, Step
     from qmpemu.edge.conform.player import Heard
@@ -67,10 +67,15 @@ class Recording:
         return folder / f"{case.name}.txt"
 
 
+def shipped(folder: Path) -> Iterator[Recording]:
+    """Every recording under `folder`. Raises RecordingError."""
+    for about in sorted(folder.glob(f"*/{ABOUT}")):
+        yield Recording(about.parent)
+
+
 def find(folder: Path, version: str, package: str) -> Recording | None:
     """The recording of a version under `folder`, or None."""
-    for about in sorted(folder.glob(f"*/{ABOUT}")):
-        recording = Recording(about.parent)
+    for recording in shipped(folder):
         if (recording.about.version, recording.about.package) == (version, package):
             return recording
     return None

@@ -1,7 +1,8 @@
 """Values that differ from run to run become references: `$time`, `$thread1`, `$fd1`, `$folder`.
 
 Equal values get equal references, numbered by first appearance, so that what was the same in two replies must be
-the same in the other run as well. Works on the text of a line: every other byte is compared as it is.
+the same in the other run as well. RTC_CHANGE's offset is kept to the minute. Works on the text of a line: every other
+byte is compared as it is.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ TIMESTAMP = re.compile(r'"timestamp": ?(\{\s*"seconds": (\d+),\s*"microseconds":
 PRETTY_TIME = re.compile(r'( +"(seconds|microseconds)": )\d+(,?)')
 THREAD = re.compile(r'("thread-id": )(\d+)')
 DESCRIPTOR = re.compile(r'("fd": )(\d+)')
+CLOCK_OFFSET = re.compile(r'("offset": )(-?\d+)(, "qom-path")')
 TERMINAL = re.compile(r"/dev/pts/\d+")
 
 
@@ -30,6 +32,8 @@ class References:
         line = TIMESTAMP.sub(self._time, line) if '"timestamp"' in line else line
         if match := PRETTY_TIME.fullmatch(line):
             return f"{match[1]}${match[2]}{match[3]}"
+        if '"offset"' in line:
+            line = CLOCK_OFFSET.sub(_about, line)
         if "-id" in line or '"fd"' in line or "/dev/pts" in line:
             line = THREAD.sub(lambda m: m[1] + self._name("thread", m[2]), line)
             line = DESCRIPTOR.sub(lambda m: m[1] + self._name("fd", m[2]), line)
@@ -46,3 +50,8 @@ class References:
     def _name(self, kind: str, value: str) -> str:
         number = sum(known == kind for known, _ in self._names) + 1
         return self._names.setdefault((kind, value), f"${kind}{number}")
+
+
+def _about(match: re.Match[str]) -> str:
+    """The clock's offset, which depends on how long the run took, to the minute."""
+    return f"{match[1]}$about{round(int(match[2]) / 60) * 60}{match[3]}"

@@ -112,7 +112,9 @@ def _suite(root: ElementTree.Element, area: str, results: list[Result]) -> None:
         "failures": sum(each.outcome == DIFFERS for each in results),
         "skipped": sum(each.outcome == NOT_ASKED for each in results),
     }
-    suite = ElementTree.SubElement(root, "testsuite", name=area, **{k: str(v) for k, v in counts.items()})
+    suite = ElementTree.SubElement(
+        root, "testsuite", {"name": area, **{k: str(v) for k, v in counts.items()}}
+    )
     for result in results:
         name = result.case.name.partition("/")[2]
         case = ElementTree.SubElement(

@@ -7,12 +7,12 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qmpemu.edge.conform.case import ANY_MACHINE, Case, Step
 from qmpemu.edge.conform.judge import DIFFERS, NOT_ASKED, Result, judge
 from qmpemu.edge.conform.player import Player
-from qmpemu.edge.conform.target import Process, Running, Silence, TargetError, connect
+from qmpemu.edge.conform.target import PATIENCE_S, Process, Running, Silence, TargetError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,8 +69,10 @@ class Target:
         try:
             with self.open(ASKED) as target:
                 wire = connect(self._socket) if self._socket is not None else target.connect(1)
-                line = wire.read()
-                wire.close()
+                try:
+                    line = wire.read()
+                finally:
+                    wire.close()
             version = json.loads(line)["QMP"]["version"]
             qemu = version["qemu"]
             return Identity(f"{qemu['major']}.{qemu['minor']}.{qemu['micro']}", str(version["package"]))
@@ -92,35 +94,38 @@ def run(
     ledger: Ledger,
     *,
     jobs: int,
+    patience_s: float = PATIENCE_S,
     done: Callable[[Result], object],
 ) -> list[Result]:
     """Run cases; `done(result)` is called as each ends. The results come in the order of the cases."""
     with ThreadPoolExecutor(max_workers=jobs if target.parallel else 1) as pool:
 
         def one(case: Case) -> Result:
-            result = _run_case(target, case, against, ledger)
+            result = _run_case(target, case, against, ledger, patience_s)
             done(result)
             return result
 
         return list(pool.map(one, cases))
 
 
-def _run_case(target: Target, case: Case, against: Recording | None, ledger: Ledger) -> Result:
+def _run_case(
+    target: Target, case: Case, against: Recording | None, ledger: Ledger, patience_s: float
+) -> Result:
     if not target.plays(case):
         return Result(case, NOT_ASKED, [])
     began = time.monotonic()
     try:
-        heard = play(target, case)
+        heard = play(target, case, patience_s=patience_s)
     except TargetError as error:
         return Result(case, DIFFERS, [], time.monotonic() - began, str(error))
     recorded = against.lines(case) if against is not None else None
     return judge(case, heard, recorded, ledger)._replace(seconds=time.monotonic() - began)
 
 
-def play(target: Target, case: Case, *, record: bool = False) -> list[Heard]:
+def play(target: Target, case: Case, *, record: bool = False, patience_s: float = PATIENCE_S) -> list[Heard]:
     """Play one case. Raises TargetError."""
     with target.open(case) as opened:
-        return Player(case, opened, record=record).run()
+        return Player(case, opened, record=record, patience_s=patience_s).run()
 
 
 def run_recording(cases: Sequence[Case], source: Recording, ledger: Ledger) -> Iterator[Result]:
@@ -136,3 +141,17 @@ def run_recording(cases: Sequence[Case], source: Recording, ledger: Ledger) -> I
 def default_jobs() -> int:
     """As many cases at a time as there are processors."""
     return os.cpu_count() or 1
+
+
+def schema(target: Target) -> list[dict[str, Any]]:
+    """What the target says of its commands, events and types. Raises TargetError."""
+    with target.open(ASKED) as opened:
+        wire = opened.connect(1)
+        wire.read()
+        wire.send(b'{"execute":"qmp_capabilities"}{"execute":"query-qmp-schema"}')
+        wire.read()
+        reply = json.loads(wire.read())
+        wire.close()
+    if "return" not in reply:
+        raise TargetError(f"{target.name} does not tell its schema: {str(reply)[:200]}")
+    return list(reply["return"])

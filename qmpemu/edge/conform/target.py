@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 """How long a line, a connection or an end is waited for."""
 LINE_BYTES_MAX = 16 << 20
+NOTHING_BOOTS = {"QMPEMU_GUEST": "none"}
+"""qmpemu runs no firmware files; this is the same for it."""
 HALT, FIRMWARE_BYTES = b"\xf4", 1 << 16
 """The x86 instruction HLT, and the size of a PC's smallest firmware."""
 
@@ -115,6 +117,7 @@ class Process:
                 self._process = subprocess.Popen(
                     self._argv(binary, case),
                     cwd=self.folder,
+                    env={**os.environ, **(NOTHING_BOOTS if case.halted else {})},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=said,
@@ -150,6 +153,11 @@ class Process:
     def qtest(self) -> Wire:
         """A connection to the qtest socket."""
         return connect(f"{self.folder}/qtest", gone=self._process)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
 
     def said(self) -> str:
         """What it wrote to standard error, in short."""

@@ -25,8 +25,8 @@ STATIC = (
 )
 """Commands without arguments whose answer belongs to the version (libvirt's capability probe asks them)."""
 
-DEVICE_TYPES: tuple[dict[str, object], ...] = ({"implements": "device"}, {"implements": "device", "abstract": True})
-"""qom-list-types with these arguments: which types are devices, without and with the abstract ones."""
+DEVICE_TYPES: tuple[dict[str, object], ...] = ({"abstract": True}, {"implements": "device", "abstract": True})
+"""qom-list-types with these arguments: all types, and all devices, the abstract ones included."""
 
 BEFORE_MODULES = ("query-command-line-options", "query-chardev-backends")
 """What answers otherwise before qom-list-types has loaded QEMU's modules; no other query loads them."""
