@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
 from qmpemu.qmp.encode import Raw
+from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.later import Later
 from qmpemu.qmp.schema import Schema
 from qmpemu.qmp.session import QUEUED_BYTES_MAX, Session
 
@@ -196,3 +199,77 @@ def test_pipelined_commands_wait_while_their_replies_are_not_taken() -> None:
         replies += data.count(b'{"return"')
         rig.session.resume()
     assert (replies, rig.session.paused, rig.session.queued_bytes) == (100, False, 0)
+
+
+class Blocking:
+    """A session whose command `block` returns a result only when the test says so."""
+
+    def __init__(self, *, oob: bool) -> None:
+        self.laters: list[Later] = []
+        known = {"block", "name", "oob"}
+        self.session = Session(b"{}", self._execute, commands=known.__contains__, oob="oob".__eq__)
+        self.session.open()
+        enable = b',"arguments":{"enable":["oob"]}' if oob else b""
+        self.session.receive(b'{"execute":"qmp_capabilities"%b}' % enable)
+        self.session.take()
+
+    def _execute(self, name: str, arguments: dict[str, object]) -> object:
+        if name == "block":
+            self.laters.append(Later())
+            return self.laters[-1]
+        return {}
+
+    def said(self) -> list[object]:
+        """The ids of the replies since the last look."""
+        return [json.loads(line).get("id") for line in self.session.take().splitlines()]
+
+
+def commands(name: str, *ids: object) -> bytes:
+    """Commands of one name."""
+    member = "exec-oob" if name == "oob" else "execute"
+    return b"".join(json.dumps({member: name, "id": each}).encode() for each in ids)
+
+
+def test_out_of_band_overtakes_up_to_seven_waiting() -> None:
+    """Behind a blocked command seven in-band ones wait in order, and an out-of-band one is answered at once."""
+    blocking = Blocking(oob=True)
+    blocking.session.receive(commands("block", "b") + commands("name", *range(7)) + commands("oob", "now"))
+    assert blocking.said() == ["now"]
+    assert not blocking.session.suspended
+    blocking.laters[0].finish({})
+    assert blocking.said() == ["b", 0, 1, 2, 3, 4, 5, 6]
+
+
+def test_eight_waiting_suspend_the_monitor() -> None:
+    """With eight waiting nothing more is read, not even out of band, until the blocked command is over."""
+    blocking = Blocking(oob=True)
+    blocking.session.receive(commands("block", "b") + commands("name", *range(8)) + commands("oob", "later"))
+    assert blocking.said() == []
+    assert blocking.session.suspended and not blocking.session.paused
+    blocking.laters[0].finish({})
+    assert blocking.said() == ["b", *range(8), "later"]
+    assert not blocking.session.suspended
+
+
+def test_without_out_of_band_nothing_behind_a_blocked_command_is_read() -> None:
+    """Strictly one at a time; a second blocking command stops the rest again."""
+    blocking = Blocking(oob=False)
+    blocking.session.receive(
+        commands("block", 1) + commands("name", 2) + commands("block", 3) + commands("name", 4)
+    )
+    assert blocking.said() == [] and blocking.session.suspended
+    blocking.laters[0].finish({})
+    assert blocking.said() == [1, 2] and blocking.session.suspended
+    blocking.laters[1].finish(QmpError("it failed"))
+    assert blocking.said() == [3, 4] and not blocking.session.suspended
+
+
+def test_a_client_that_leaves_gets_no_late_reply() -> None:
+    """A blocked command that ends after its client has gone is answered to nobody, nor to the next client."""
+    blocking = Blocking(oob=False)
+    blocking.session.receive(commands("block", 1))
+    blocking.session.close()
+    blocking.session.open()
+    blocking.session.take()
+    blocking.laters[0].finish({})
+    assert blocking.said() == []
