@@ -118,7 +118,7 @@ def _soft(entries: Sequence[Entry], request: Entry) -> Finding:
     for entry in entries:
         if entry.because in led_to:
             led_to.add(entry.seq)
-            found = _meaning(entry) or found
+            found = _cancelled_by(found, _meaning(entry) or found)
             if entry.name == "FaultActed":
                 culprit = entry
             elif entry.name == "ShutdownBlocked":
@@ -128,6 +128,13 @@ def _soft(entries: Sequence[Entry], request: Entry) -> Finding:
     if found is not None and culprit is not None and found.outcome != "completed":
         return found._replace(cause=culprit.data["cause"], setting=None, decisive=culprit.data["fault"])
     return found or _without_trace(entries, request)
+
+
+def _cancelled_by(before: Finding | None, found: Finding | None) -> Finding | None:
+    """A shutdown that is cancelled at the tracker's prompt is cancelled by it."""
+    if found is not None and found.outcome == "cancelled" and before is not None and before.cause == "C2":
+        return before._replace(outcome="cancelled")
+    return found
 
 
 def _lost_to(entries: Sequence[Entry], request: Entry) -> Entry | None:
@@ -162,6 +169,14 @@ def _meaning(entry: Entry) -> Finding | None:
             return Finding("stalled", "C4", "AutoEndTasks", str(data["application"]))
         case "ShutdownStarted":
             return Finding("stalled")  # until it is seen to end
+        case "ReasonPrompted":
+            return Finding("stalled", "C2", str(data["setting"]), "Shutdown Event Tracker")
+        case "UpdateScreenShown" if data["stage"] == "installing":
+            return Finding("stalled", "C1", None, "TrustedInstaller")
+        case "UpdateStalled":
+            return Finding("stalled", "C1", str(data["setting"]), str(data["participant"]))
+        case "ReasonGiven" | "UpdateEnded" | "UpdateAbandoned":
+            return Finding("stalled")
         case "ShutdownCancelled":
             return Finding("cancelled", "C4", "AutoEndTasks", "user")
         case "SleepStarted":
@@ -187,11 +202,13 @@ def _without_trace(entries: Sequence[Entry], request: Entry) -> Finding:
 
 def _lost(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """What forcing cost: the last power loss, and documents that went with killed applications."""
-    lost: dict[str, list[str]] = {"documents": [], "services": [], "volumes": []}
+    lost: dict[str, list[str]] = {"documents": [], "services": [], "update": [], "volumes": []}
     for entry in entries:
         if entry.name == "DocumentsLost":
             lost["documents"] += entry.data["documents"]
         elif entry.name == "PowerLost":
             for what, names in lost.items():
-                names += [name for name in entry.data[what] if name not in names]
+                given = entry.data.get(what) or ()
+                given = (given,) if isinstance(given, str) else given
+                names += [name for name in given if name not in names]
     return lost

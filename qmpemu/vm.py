@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.core.clock import Clock, Lifetime
-    from qmpemu.guests.guest import Guest
+    from qmpemu.guests.guest import Guest, Store
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
@@ -94,6 +94,8 @@ class VM:
         self._schema: Schema | None = None
         self._over = False
         self._fresh = True
+        self.store: Store | None = None
+        """The guest's disk; without one it is kept in memory from the first boot on."""
         self._context = registry.Context(self.machine, profile, self._run, self._take_fd)
         self._known = registry.COMMANDS
         self._names = profile.commands()
@@ -268,10 +270,12 @@ class VM:
         from random import Random
 
         from qmpemu.guests import registry as guests
-        from qmpemu.guests.guest import Platform
+        from qmpemu.guests.guest import MemoryStore, Platform
 
         rng = Random(f"{self.config.seed}/{self.config.name}")
         seconds, _ = self.host.timestamp()
         rtc_base_ns = seconds * NS_PER_S - boot.now_ns  # so that Windows' clock shows the host's time
-        platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns)
+        if self.store is None:
+            self.store = MemoryStore()
+        platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns, self.store)
         return guests.load(self.config.guest or guests.DEFAULT, self.config.settings, platform)

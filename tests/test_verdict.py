@@ -31,7 +31,7 @@ def test_a_completed_shutdown() -> None:
     driven.run(600)
     found = judged(driven)
     assert outcome(found) == ("completed", None, None)
-    assert found["lost"] == {"documents": [], "services": [], "volumes": []}
+    assert found["lost"] == {"documents": [], "services": [], "update": [], "volumes": []}
     assert found["events"] == [6005, 1074, 6006, 109, 13]
     assert found["off_at_s"] > 300
 

@@ -23,14 +23,41 @@ RTC_BASE_NS = 1_704_067_200 * 1_000_000_000
 seed gives one history down to the time stamps."""
 
 
+class Store(Protocol):
+    """What of a guest outlives a power cut: the content of its disk, as far as the simulation keeps it."""
+
+    def load(self) -> bytes | None:
+        """What was saved last; None on a disk on which this guest has never run."""
+
+    def save(self, data: bytes) -> None:
+        """Keep this instead, as a whole or not at all."""
+
+
+class MemoryStore:
+    """A store that lives as long as its machine: for one without a disk of its own."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes | None = None) -> None:
+        self.data = data
+
+    def load(self) -> bytes | None:
+        """What was saved last."""
+        return self.data
+
+    def save(self, data: bytes) -> None:
+        """Keep this instead."""
+        self.data = data
+
+
 class Platform:
     """The machine as its software sees it.
 
     clock: lives as long as this boot. rng: this machine's own seeded generator. ports: virtio-serial ports by name.
-    rtc_base_ns: the battery-backed clock at machine time 0, in nanoseconds since 1970.
+    store: its disk. rtc_base_ns: the battery-backed clock at machine time 0, in nanoseconds since 1970.
     """
 
-    __slots__ = ("acpi", "clock", "facts", "ports", "rng", "rtc_base_ns")
+    __slots__ = ("acpi", "clock", "facts", "ports", "rng", "rtc_base_ns", "store")
 
     def __init__(
         self,
@@ -40,6 +67,7 @@ class Platform:
         rng: Random,
         ports: Mapping[str, Port],
         rtc_base_ns: int = RTC_BASE_NS,
+        store: Store | None = None,
     ) -> None:
         self.acpi = acpi
         self.clock = clock
@@ -47,6 +75,7 @@ class Platform:
         self.rng = rng
         self.ports = ports
         self.rtc_base_ns = rtc_base_ns
+        self.store: Store = MemoryStore() if store is None else store
 
 
 class Guest(Protocol):

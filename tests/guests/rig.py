@@ -9,7 +9,7 @@ from qmpemu.acpi import ICH9, Chipset, FixedHardware
 from qmpemu.core.clock import NS_PER_S, Clock, Lifetime, MachineClock
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.guests import registry
-from qmpemu.guests.guest import Guest, Platform
+from qmpemu.guests.guest import Guest, MemoryStore, Platform
 from qmpemu.guests.windows import presets
 from qmpemu.guests.windows.installation import Installation, fresh
 from qmpemu.guests.windows.participants import Application, Participant, Service
@@ -38,10 +38,12 @@ class Rig:
         s3_disabled: bool = False,
         s4_disabled: bool = False,
         seed: str = "seed",
+        store: MemoryStore | None = None,
     ) -> None:
         self.name, self.settings, self.seed = name, dict(settings or {}), seed
         self.applications, self.services = applications, services
         self.participants, self.infections = participants, infections
+        self.store = store or MemoryStore()
         self.host = Clock()
         self.facts = Bus(lambda: self.host.now_ns)
         self.clock = MachineClock(self.host, self.facts, lambda: self.board.serve())
@@ -120,9 +122,8 @@ class Rig:
         self.replies += data
 
     def _load(self, boot: Lifetime) -> Guest:
-        platform = Platform(
-            self.acpi, boot, self.facts, Random(f"{self.seed}/{len(self.guests)}"), {AGENT_PORT: self.port}
-        )
+        rng = Random(f"{self.seed}/{len(self.guests)}")
+        platform = Platform(self.acpi, boot, self.facts, rng, {AGENT_PORT: self.port}, store=self.store)
         if self.applications is None and self.services is None and not self.infections:
             guest = registry.load(self.name, self.settings, platform, self.participants)
         else:

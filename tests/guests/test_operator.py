@@ -408,11 +408,15 @@ def test_shutdown_exe_restarts_logs_off_and_hibernates() -> None:
     assert hibernated.run(60).all("MachineSuspendedToDisk")
 
 
-def test_shutdown_exe_says_what_is_not_emulated() -> None:
-    """/hybrid is read, and refused in a sentence instead of being a full shutdown in disguise."""
-    assert refused(client(), "shutdown_exe", "/s /hybrid /t 0") == (
-        "shutdown.exe: /hybrid is not emulated: this Windows has no fast startup"
-    )
+@pytest.mark.parametrize(
+    ("enabled", "words", "entered"), [(1, "/hybrid", "S4"), (0, "/hybrid", "S5"), (1, "", "S5")]
+)
+def test_shutdown_exe_hybrid(enabled: int, words: str, entered: str) -> None:
+    """/hybrid prepares fast startup where it is enabled; without the word shutdown.exe never does."""
+    rig = client(HiberbootEnabled=str(enabled))
+    at(rig).shutdown_exe(f"/s {words} /t 0")
+    rig.run(60)
+    assert rig.one("SleepRequested").data()["state"] == entered
 
 
 def test_shutdown_exe_and_other_users() -> None:

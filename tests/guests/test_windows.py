@@ -295,6 +295,7 @@ def test_a_power_cut_says_what_is_lost() -> None:
         "phase": "running",
         "documents": ("WINWORD.EXE: Report.docx",),
         "services": (),
+        "update": "",
         "volumes": ("C:",),
     }
 

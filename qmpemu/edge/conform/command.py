@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
@@ -148,7 +149,13 @@ def _side_by_side(request: Request, beside: str) -> int:
     schema = suite.schema(suite.Target(beside, None))
     rows = coverage.rows(shipped.profile(None))
     refused = frozenset(row.command for row in rows if row.kind == coverage.NOT_EMULATED)
-    plan = sessions.Plan(schema, refused, beside, request.binary, _ledger(request, who.version))
+    plan = sessions.Plan(
+        schema,
+        refused,
+        os.path.abspath(beside),
+        os.path.abspath(request.binary),
+        _ledger(request, who.version),
+    )
     tally = sessions.Tally()
     began = time.monotonic()
     with Progress(

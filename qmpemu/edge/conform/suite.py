@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,7 +41,7 @@ class Target:
     """A target by what the user gave: a binary's path, or the path of a socket."""
 
     def __init__(self, binary: str | None, socket: str | None) -> None:
-        self._binary = binary
+        self._binary = binary and os.path.abspath(shutil.which(binary) or binary)  # cases run elsewhere
         self._socket = socket
 
     @property

@@ -21,13 +21,17 @@ RECORDS_MAX = 10_000
 SOURCES = {
     1: "Power-Troubleshooter",
     13: "Kernel-General",
+    41: "Kernel-Power",
     42: "Kernel-Power",
     107: "Kernel-Power",
     109: "Kernel-Power",
+    1001: "Wininit",
     1074: "User32",
     1075: "User32",
+    1076: "User32",
     6005: "EventLog",
     6006: "EventLog",
+    6008: "EventLog",
     7034: "Service Control Manager",
     7043: "Service Control Manager",
 }

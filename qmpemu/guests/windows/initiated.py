@@ -40,7 +40,9 @@ class Initiated:
         self._windows = windows
         self._timer: Timer | None = None
 
-    def initiate(self, goal: str, timeout_s: int, *, force: bool, reason: int, comment: str) -> int:
+    def initiate(
+        self, goal: str, timeout_s: int, *, force: bool, reason: int, comment: str, hybrid: bool = False
+    ) -> int:
         """Ask for a shutdown, now or later; the Windows error code, 0 when accepted."""
         windows = self._windows
         if windows.shutdown.in_progress:
@@ -52,10 +54,14 @@ class Initiated:
         if len(windows.sessions.sessions) > 1 and not force:
             return winerror.SHUTDOWN_USERS_LOGGED_ON
         if not timeout_s:
-            return windows.request_shutdown(SHUTDOWN_EXE, goal, force=force, reason=reason, comment=comment)
+            return windows.request_shutdown(
+                SHUTDOWN_EXE, goal, force=force, reason=reason, comment=comment, hybrid=hybrid
+            )
         windows.system.facts.chain(ShutdownScheduled(goal=goal, timeout_s=timeout_s, comment=comment))
         windows.shutdown.announce(SHUTDOWN_EXE, goal, reason, comment)
-        self._timer = windows.system.activities.after(timeout_s * NS_PER_S, lambda: self._due(goal, force))
+        self._timer = windows.system.activities.after(
+            timeout_s * NS_PER_S, lambda: self._due(goal, force, hybrid)
+        )
         return winerror.SUCCESS
 
     def abort(self) -> int:
@@ -71,6 +77,6 @@ class Initiated:
         )
         return winerror.SUCCESS
 
-    def _due(self, goal: str, force: bool) -> None:
+    def _due(self, goal: str, force: bool, hybrid: bool) -> None:
         self._timer = None
-        self._windows.request_shutdown(SHUTDOWN_EXE, goal, force=force, announced=True)
+        self._windows.request_shutdown(SHUTDOWN_EXE, goal, force=force, announced=True, hybrid=hybrid)

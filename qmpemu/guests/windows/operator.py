@@ -219,6 +219,12 @@ class Operator:
         self._must_run()
         faults.attach(self._windows, "stall_driver", name)
 
+    @action("[KIND]")
+    def stage_update(self, kind: str = "") -> None:
+        """Make an update wait for the next shutdown: quick, slow or stuck."""
+        self._must_run()
+        self._windows.update.stage(kind)
+
     @action("KIND")
     def infect(self, kind: str) -> None:
         """Damage Windows itself, as malware does."""
@@ -239,8 +245,6 @@ class Operator:
             self._windows_says(initiated.abort())
             return
         session = self._session("run shutdown.exe")
-        if order.hybrid:
-            raise OperatorError("shutdown.exe: /hybrid is not emulated: this Windows has no fast startup")
         if order.what == "l":
             self._windows.system.activities.start(self._windows.sessions.log_off(session))
         elif order.what == "h":
@@ -249,7 +253,12 @@ class Operator:
             goal = REBOOT if order.what == "r" else POWER_OFF
             self._windows_says(
                 initiated.initiate(
-                    goal, order.timeout_s, force=order.force, reason=order.reason, comment=order.comment
+                    goal,
+                    order.timeout_s,
+                    force=order.force,
+                    reason=order.reason,
+                    comment=order.comment,
+                    hybrid=order.hybrid,
                 )
             )
 

@@ -90,6 +90,10 @@ class PowerPolicy:
         if state == "S4":
             yield system.settings.hibernate_ms * NS_PER_MS
         windows.display.turn_off(state)
+        if state == "S4":
+            windows.disk.change(running=False, hiberfile="hibernated", sessions=windows.sessions.contents())
+        else:
+            windows.disk.change(asleep=True)
         system.move(f"{state} written")
         windows.ospm.sleep(state)
 
@@ -97,6 +101,7 @@ class PowerPolicy:
         """Return from S3: the firmware's wake vector, then OSPM, then the rest of Windows."""
         windows, system = self._windows, self._windows.system
         system.move("wake")
+        windows.disk.change(asleep=False)
         yield system.settings.wake_firmware_ms * NS_PER_MS
         windows.ospm.enable_after_wake()
         system.move("OSPM on")

@@ -38,6 +38,7 @@ CLOUD: dict[str, object] = {
     "SHUTDOWN": 1,  # B: the switch exists; C4
     "AutoEndTasks": 1,  # A: its meaning; C4
     "ShutdownWithoutLogon": 1,  # A: its meaning; C3
+    "ShutdownReasonOn": 0,  # A: its meaning; C2
     "VIDEOIDLE": 0,  # A: 0 is never; C6
     "VIDEOCONLOCK": 0,  # A: the same for a locked console
     "QEMU-GA": "running",  # C: the agent is part of such images

@@ -107,6 +107,12 @@ class ServiceManager:
         self.running = {service.name: service for service in self._installed}
         self._system.facts.chain(ServicesStarted(services=len(self.running)))
 
+    def resume(self) -> None:
+        """Everything runs again as it did: memory came back."""
+        for service in self._installed:
+            service.response(START)
+        self.running = {service.name: service for service in self._installed}
+
     def service(self, name: str) -> Service:
         """The running service `name`, in any spelling; one that is not installed is, and is started."""
         key = name.casefold()

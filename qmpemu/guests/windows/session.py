@@ -130,6 +130,27 @@ class SessionManager:
         for call in self._system.hooks.logged_on:
             call(session)
 
+    def contents(self) -> dict[str, dict[str, bool]]:
+        """What hiberfil.sys keeps of the sessions: user -> open document -> has changes."""
+        return {
+            session.user: {
+                name: changed
+                for running in session.running.values()
+                for name, changed in running.opened.items()
+            }
+            for session in self._all()
+        }
+
+    def restore(self, user: str, documents: dict[str, bool]) -> None:
+        """A session comes back from hiberfil.sys as it was."""
+        from qmpemu.guests.windows import desk
+
+        self.log_on(user)
+        session = self.of(user)
+        assert session is not None
+        for name, changed in documents.items():
+            desk.reopen(self._system, session, name, changed=changed)
+
     def lock(self, session: Session, why: str) -> None:
         """Lock a session; one that is locked stays so."""
         if not session.locked:

@@ -163,6 +163,42 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         ),
     ] = 600_000
 
+    # --- updates and recovery
+    BlockTimeIncrement: Annotated[
+        int,
+        _count(
+            "Seconds without progress after which TrustedInstaller gives an update up at shutdown, 0 never: 15 minutes "
+            "by default",
+            "A",
+            86_400,
+        ),
+    ] = 900
+    pending_update: Annotated[
+        Literal["none", "quick", "slow", "stuck"],
+        Meta(
+            description="An update that waits for the first shutdown of this installation; a stuck one makes no "
+            "progress from 35 % on",
+            extra={"grade": "U"},
+        ),
+    ] = "none"
+    ShutdownReasonOn: Annotated[
+        int,
+        _choice(
+            "The Shutdown Event Tracker (policy Reliability): by default on servers only (A). That it asks at a press "
+            "of the power button after a service or driver failed is said by a cloud vendor (C2 of the mission)",
+            "A",
+            {0: "never", 1: "always", 2: "on servers", 3: "on workstations"},
+        ),
+    ] = 2
+    HiberbootEnabled: Annotated[
+        int,
+        _switch(
+            "Fast startup: a shutdown hibernates kernel and services. Clients on hardware have it on (recalled); off "
+            "here, as in a machine without hiberfil.sys. Restart, guest agent and shutdown APIs never use it (A)",
+            "U",
+        ),
+    ] = 0
+
     # --- guest agent
     QEMU_GA: Annotated[
         Literal["running", "hung", "stopped", "absent"],
@@ -186,6 +222,21 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     ] = 0
     wake_firmware_ms: Annotated[int, _count("From wake-up to OSPM, on return from S3", "U", HOUR_MS)] = 500
     hibernate_ms: Annotated[int, _count("Writing hiberfil.sys", "U", HOUR_MS)] = 5_000
+    update_quick_ms: Annotated[int, _count("Installing a quick update at shutdown", "U", HOUR_MS)] = 60_000
+    update_slow_ms: Annotated[int, _count("Installing a slow update at shutdown", "U", 4 * HOUR_MS)] = (
+        2_700_000
+    )
+    update_configure_ms: Annotated[
+        int, _count("Finishing an installed update at the next start", "U", HOUR_MS)
+    ] = 30_000
+    update_undo_ms: Annotated[
+        int, _count("Undoing a broken-off update at the next start", "U", 4 * HOUR_MS)
+    ] = 300_000
+    chkdsk_ms: Annotated[int, _count("Checking a dirty volume at the start", "U", HOUR_MS)] = 20_000
+    startup_repair_ms: Annotated[int, _count("Startup Repair after two failed starts", "U", HOUR_MS)] = (
+        120_000
+    )
+    resume_ms: Annotated[int, _count("Reading hiberfil.sys back", "U", HOUR_MS)] = 4_000
     volume_flush_ms: Annotated[int, _count("Writing a volume's buffers out at shutdown", "U", HOUR_MS)] = 300
 
 

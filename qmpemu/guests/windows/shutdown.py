@@ -111,10 +111,11 @@ class Shutdown:
         reason: int | None = None,
         comment: str = "",
         announced: bool = False,
+        hybrid: bool = False,
     ) -> int:
         """Ask for the end of Windows; the Windows error code, 0 when accepted (which does not mean done).
 
-        reason, comment: for event 1074, unless it was `announced` before.
+        reason, comment: for event 1074, unless it was `announced` before. hybrid: by fast startup, if it is enabled.
         """
         facts = self._windows.system.facts
         facts.chain(ShutdownRequested(door=door, goal=goal, forced=force))
@@ -123,7 +124,7 @@ class Shutdown:
             return ERROR_SHUTDOWN_IN_PROGRESS
         self.in_progress = True
         self._windows.system.activities.start(
-            self._carry_out(door, goal, force, None if announced else (reason, comment))
+            self._carry_out(door, goal, force, None if announced else (reason, comment), hybrid=hybrid)
         )
         return ERROR_SUCCESS
 
@@ -136,7 +137,7 @@ class Shutdown:
         self._windows.log.write(1074, text, {**data, "Comment": comment} if comment else data)
 
     def _carry_out(
-        self, door: str, goal: str, force: bool, to_announce: tuple[int | None, str] | None
+        self, door: str, goal: str, force: bool, to_announce: tuple[int | None, str] | None, *, hybrid: bool
     ) -> Steps[None]:
         system, windows = self._windows.system, self._windows
         if not self.booted.is_open:
@@ -151,12 +152,13 @@ class Shutdown:
             return
         system.move("shut down")
         system.facts.chain(ShutdownStarted(door=door, goal=goal))
-        if to_announce is not None:
-            self.announce(door, goal, *to_announce)
+        wanted, given = (yield from windows.tracker.before_shutdown()) if door == BUTTON else (True, "")
+        if wanted and to_announce is not None:
+            self.announce(door, goal, to_announce[0], to_announce[1] or given)
         overrule = (
             "EWX_FORCE" if force else "SHUTDOWN=1" if door == BUTTON and system.settings.SHUTDOWN else ""
         )
-        ended = yield from system.hooks.let_shutdown()
+        ended = wanted and (yield from system.hooks.let_shutdown())
         if ended:
             ended = yield from windows.sessions.end_all(force=force, overrule=overrule)
         if not ended:
@@ -164,8 +166,23 @@ class Shutdown:
             system.facts.chain(ShutdownCancelled())
             self.in_progress = False
             return
+        hybrid = (hybrid or door == BUTTON) and bool(system.settings.HiberbootEnabled)
+        if goal == POWER_OFF and hybrid and windows.ospm.offers("S4"):
+            yield from self._fast_startup()
+            return
+        yield from windows.update.at_shutdown()
         yield from windows.services.stop_all()
         yield from self._end_kernel(door, goal)
+
+    def _fast_startup(self) -> Steps[None]:
+        """Users are logged off, kernel and services go to hiberfil.sys; volumes stay mounted (facts 4)."""
+        system, windows = self._windows.system, self._windows
+        windows.log.write(42, "The system is entering sleep.", {"TargetState": "S4"})
+        yield from windows.volume.flush(dismount=False)
+        yield system.settings.hibernate_ms * NS_PER_MS
+        windows.disk.change(running=False, hiberfile="fast startup", sessions={})
+        system.move("S4 written")
+        windows.ospm.sleep("S4")
 
     def _discards(self) -> bool:
         windows, settings = self._windows, self._windows.system.settings
@@ -207,6 +224,7 @@ class Shutdown:
             109, "The kernel power manager has initiated a shutdown transition.", {"Reason": reason}
         )
         windows.log.write(13, "The operating system is shutting down.")
+        windows.disk.change(running=False, dialog=False)
         yield from self._notify(IRP_SET_POWER, system.settings.power_irp_watchdog_ms)
         if goal == HALT:
             system.move("halt")

@@ -40,6 +40,7 @@ LIFE = Table(
         STOPPING: {
             "cancel": RUNNING,
             "S5 written": OFF,
+            "S4 written": HIBERNATED,
             "halt": HALTED,
             "reset written": RESTARTING,
             "bugcheck": CRASHED,

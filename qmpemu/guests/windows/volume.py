@@ -14,6 +14,7 @@ from qmpemu.core.facts import Fact
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
+    from qmpemu.guests.windows.disk import Disk
     from qmpemu.guests.windows.system import System
 
 
@@ -33,9 +34,10 @@ class VolumeFlushed(Fact):
 class Volume:
     """One volume of a booted Windows."""
 
-    __slots__ = ("_system", "dirty", "name")
+    __slots__ = ("_disk", "_system", "dirty", "name")
 
-    def __init__(self, system: System, name: str) -> None:
+    def __init__(self, system: System, name: str, disk: Disk) -> None:
+        self._disk = disk
         self._system = system
         self.name = name
         self.dirty = False
@@ -43,10 +45,12 @@ class Volume:
     def mount(self) -> None:
         """Bring it online."""
         self.dirty = True
+        self._disk.change(dirty=(self.name,))
         self._system.facts.publish(VolumeMounted(volume=self.name))
 
     def flush(self, *, dismount: bool) -> Steps[None]:
         """Write everything out; only a dismounted volume is clean."""
         yield self._system.settings.volume_flush_ms * NS_PER_MS
         self.dirty = self.dirty and not dismount
+        self._disk.change(dirty=(self.name,) if self.dirty else ())
         self._system.facts.chain(VolumeFlushed(volume=self.name, dirty=self.dirty))

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
 from qmpemu.guests.windows import system as life
+from qmpemu.guests.windows.disk import Disk
 from qmpemu.guests.windows.display import Display
 from qmpemu.guests.windows.eventlog import EventLog
 from qmpemu.guests.windows.initiated import Initiated
 from qmpemu.guests.windows.ospm import Ospm
 from qmpemu.guests.windows.participants import guarded
 from qmpemu.guests.windows.power import PowerPolicy
+from qmpemu.guests.windows.recovery import Recovery
 from qmpemu.guests.windows.services import ServiceManager
 from qmpemu.guests.windows.session import SessionManager
 from qmpemu.guests.windows.shutdown import Shutdown
 from qmpemu.guests.windows.system import System
+from qmpemu.guests.windows.tracker import Tracker
+from qmpemu.guests.windows.update import Update
 from qmpemu.guests.windows.volume import Volume
 from qmpemu.port import AGENT_PORT
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
     from qmpemu.guests.agent import Agent
     from qmpemu.guests.guest import Platform
+    from qmpemu.guests.windows.disk import DiskState
     from qmpemu.guests.windows.installation import Installation
     from qmpemu.guests.windows.participants import Service
     from qmpemu.guests.windows.settings import Settings
@@ -63,15 +68,23 @@ class DumpWritten(Fact):
     restarts: bool
 
 
+class HibernationEnded(Fact):
+    """Memory was read back from hiberfil.sys. kind: hibernated, or fast startup."""
+
+    kind: str
+
+
 class PowerLost(Fact):
     """Windows lost power where it stood.
 
-    documents: unsaved ones; services: those that were stopping; volumes: those whose dirty flag stays set.
+    documents: unsaved ones; services: those that were stopping; update: one that is half-way, or nothing; volumes:
+    those whose dirty flag stays set.
     """
 
     phase: str
     documents: tuple[str, ...]
     services: tuple[str, ...]
+    update: str
     volumes: tuple[str, ...]
 
 
@@ -83,7 +96,10 @@ class Windows:
         self.installation = installation
         self.ospm = Ospm(platform.acpi)
         self.log = EventLog(self.system)
-        self.volume = Volume(self.system, "C:")
+        self.disk = Disk(platform.store)
+        self.volume = Volume(self.system, "C:", self.disk)
+        self.update = Update(self.system, self.disk)
+        self.recovery = Recovery(self)
         self.display = Display(self.system)
         self.sessions = SessionManager(self.system, guarded(installation.applications, platform.facts))
         self.agent: Agent | None = None
@@ -96,6 +112,7 @@ class Windows:
         self.power = PowerPolicy(self)
         self.shutdown = Shutdown(self, guarded(installation.drivers, platform.facts))
         self.initiated = Initiated(self)
+        self.tracker = Tracker(self)
 
     # --- what the hardware does to it -------------------------------------------------------------------------
 
@@ -125,7 +142,7 @@ class Windows:
             self.agent.freeze()
         self.system.facts.chain(Bugchecked(code=code, bugcheck=name, phase=phase))
         self.system.move("bugcheck")
-        self.system.activities.start(self._crash())
+        self.system.activities.start(self._crash(code))
 
     def resume(self) -> None:
         """The machine left S3."""
@@ -143,6 +160,7 @@ class Windows:
                 phase=self.system.phase,
                 documents=self.sessions.unsaved(),
                 services=self.services.stopping,
+                update=self.update.half_applied,
                 volumes=volumes,
             )
         )
@@ -158,10 +176,11 @@ class Windows:
         reason: int | None = None,
         comment: str = "",
         announced: bool = False,
+        hybrid: bool = False,
     ) -> int:
         """The one door (`shutdown.Shutdown.request`): the Windows error code, 0 when accepted."""
         return self.shutdown.request(
-            door, goal, force=force, reason=reason, comment=comment, announced=announced
+            door, goal, force=force, reason=reason, comment=comment, announced=announced, hybrid=hybrid
         )
 
     def infect(self, kind: str) -> None:
@@ -170,6 +189,7 @@ class Windows:
 
         faults.attach(self, kind)
         self.infections.append(kind)
+        self.disk.change(infections=tuple(self.infections))
 
     # --- how it lives -----------------------------------------------------------------------------------------
 
@@ -180,16 +200,33 @@ class Windows:
         yield system.boot_ns(settings.boot_firmware_ms)
         system.move("self test done")
         yield system.boot_ns(settings.boot_loader_ms)
+        found = self.disk.state
+        yield from self.recovery.loader()
         system.move("kernel loaded")
+        yield from self.recovery.kernel()
         self.volume.mount()
+        if self.recovery.resumes:
+            yield from self._resume_from_disk(found)
+            return
+        yield from self._start(found)
+
+    def _start(self, found: DiskState) -> Steps[None]:
+        """A start from nothing: kernel, services, log-on screen."""
+        system, settings = self.system, self.system.settings
         yield system.boot_ns(settings.boot_kernel_ms)
-        self._wake_infections()
+        self._wake_infections(found)
         self.ospm.enable()
         system.move("OSPM on")
+        self.recovery.log()
         self.services.start_core()
+        self.recovery.log_checks()
+        yield from self.update.at_boot()
         yield system.boot_ns(settings.boot_services_ms)
         self.services.start_others()
+        if not found.boots and settings.pending_update != "none":
+            self.update.stage(settings.pending_update)
         system.move("log-on screen up")
+        self.disk.change(failed_boots=0)
         self.display.touch("log-on screen")
         if settings.AutoAdminLogon:
             yield system.boot_ns(settings.logon_ms)
@@ -197,13 +234,32 @@ class Windows:
         system.facts.chain(BootCompleted(logged_on=", ".join(self.sessions.users()) or "nobody"))
         self.shutdown.booted.open()
 
-    def _wake_infections(self) -> None:
+    def _resume_from_disk(self, found: DiskState) -> Steps[None]:
+        """hiberfil.sys is read: everything is as it was; after fast startup that is the kernel and services only."""
+        system = self.system
+        yield system.boot_ns(system.settings.resume_ms)
+        self._wake_infections(found)
+        self.ospm.enable()
+        system.move("OSPM on")
+        self.services.resume()
+        system.move("log-on screen up")
+        self.disk.change(failed_boots=0)
+        for user, documents in found.sessions.items():
+            self.sessions.restore(user, documents)
+        self.disk.change(sessions={})
+        system.facts.chain(HibernationEnded(kind=found.hiberfile))
+        self.log.write(107, "The system has resumed from sleep.")
+        self.display.touch("resume")
+        self.shutdown.booted.open()
+
+    def _wake_infections(self, found: DiskState) -> None:
         """What damages this Windows comes up with its kernel, before OSPM has the power button (C7)."""
-        for kind in self.installation.infections:
+        for kind in dict.fromkeys((*self.installation.infections, *found.infections)):
             self.infect(kind)
 
-    def _crash(self) -> Steps[None]:
+    def _crash(self, code: int) -> Steps[None]:
         settings = self.system.settings
+        self.disk.change(running=True, bugcheck=code)
         yield settings.crash_dump_ms * NS_PER_MS
         self.system.facts.chain(DumpWritten(restarts=bool(settings.AutoReboot)))
         if settings.AutoReboot:

@@ -1,4 +1,4 @@
-"""A service that ended with an error: what the Shutdown Event Tracker is there to ask about."""
+"""A service that ended with an error: the Shutdown Event Tracker wants to know why, before a shutdown (C2)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     cause="C2",
     target="service",
     default="Spooler",
-    claim="completed",
-    remedy="none needed: it is noted as event 7034, and no longer takes part",
+    claim="stalled",
+    needs=("ShutdownReasonOn=1",),
+    remedies=("ShutdownReasonOn=0",),
+    remedy="ShutdownReasonOn=0, or somebody answers the tracker at the console",
 )
 def service_error(windows: Windows, target: str) -> None:
     """A service ends with an error while nobody told it to stop; it is installed if there is none of that name."""
