@@ -6,6 +6,7 @@ Settings of the simulated guest come from the environment, since the command lin
 
     QMPEMU_GUEST    the guest (`qmpemu guests` lists them)      QMPEMU_SPEED   1x, 60x, 0.5x or virtual
     QMPEMU_SET      NAME=VALUE[,NAME=VALUE...]                  QMPEMU_SEED    any text; same seed, same history
+    QMPEMU_DISK     file for what outlives a power cut, or none (default: beside the first disk image)
     QMPEMU_LOG      file for the time line as JSON lines, `-` for standard error
 """
 
@@ -19,7 +20,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 
 from qmpemu.core.clock import parse_scale
 from qmpemu.core.table import Refused
-from qmpemu.edge import argv, shipped
+from qmpemu.edge import argv, disk_file, shipped
 from qmpemu.edge.emulator import Emulator
 from qmpemu.edge.keyval import OptionError, parse
 from qmpemu.edge.loop import PollLoop, Signals
@@ -67,11 +68,14 @@ def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
         emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=exited)
     except Refused as refused:
         raise OptionError(str(refused)) from None
-    log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
     def report(text: str) -> None:
         stamp = f"{_utc_now()} " if options.timestamps else ""
         print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
+
+    if config.family != "none" and config.guest != guests.NONE:
+        emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
+    log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
     emulator.open(report)
 
