@@ -205,7 +205,7 @@ def _lost(entries: Sequence[Entry]) -> dict[str, list[str]]:
     lost: dict[str, list[str]] = {"documents": [], "services": [], "update": [], "volumes": []}
     for entry in entries:
         if entry.name == "DocumentsLost":
-            lost["documents"] += entry.data["documents"]
+            lost["documents"] += [f"{entry.data['application']}: {name}" for name in entry.data["documents"]]
         elif entry.name == "PowerLost":
             for what, names in lost.items():
                 given = entry.data.get(what) or ()

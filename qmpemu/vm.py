@@ -21,10 +21,11 @@ from qmpemu.qmp.throttle import Throttle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qmpemu.core.clock import Clock, Lifetime
     from qmpemu.guests.guest import Guest, Store
+    from qmpemu.guests.windows.participants import Participant
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
@@ -96,6 +97,10 @@ class VM:
         self._fresh = True
         self.store: Store | None = None
         """The guest's disk; without one it is kept in memory from the first boot on."""
+        self.guest: Guest | None = None
+        """What runs on the machine now, or ran last."""
+        self.participants: Sequence[Participant] = ()
+        """Who takes part beside what the preset brings."""
         self._context = registry.Context(self.machine, profile, self._run, self._take_fd)
         self._known = registry.COMMANDS
         self._names = profile.commands()
@@ -278,4 +283,6 @@ class VM:
         if self.store is None:
             self.store = MemoryStore()
         platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns, self.store)
-        return guests.load(self.config.guest or guests.DEFAULT, self.config.settings, platform)
+        name = self.config.guest or guests.DEFAULT
+        self.guest = guests.load(name, self.config.settings, platform, self.participants)
+        return self.guest

@@ -21,7 +21,21 @@ app.add_typer(profile_app, name="profile")
 
 def main() -> None:
     """Entry point."""
-    app()
+    app(args=paired(sys.argv[1:]))
+
+
+def paired(words: list[str]) -> list[str]:
+    """`--at TIME ACT` as one argument each, which the option parser cannot do: it takes lists of single words only."""
+    joined: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        joined.append(word)
+        if word == "--at":
+            time = next(rest, None)
+            if time is not None:
+                act = "" if " " in time else next(rest, "")
+                joined.append(f"{time} {act}".strip())
+    return joined
 
 
 def fail(sentence: object) -> typer.Exit:
@@ -101,6 +115,82 @@ def explain(
     except explanation.LogError as error:
         raise fail(error) from None
     explanation.show(entries, as_json=json)
+
+
+@app.command("try")
+def try_(
+    scenario: Annotated[
+        Path | None, typer.Argument(help="A scenario file (TOML); the options change it.")
+    ] = None,
+    guest: GuestOption = "",
+    set_: SetOption = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at", metavar="TIME ACT", help="What happens when, e.g. --at 90s power_button; repeatable."
+        ),
+    ] = None,
+    until: Annotated[str, typer.Option(help="How long the trial lasts, e.g. 900s.")] = "",
+    seed: Annotated[str, typer.Option(help="The same seed gives the same history.")] = "",
+    boot: Annotated[
+        bool, typer.Option("--boot", help="Begin at power-on, not two minutes after the boot.")
+    ] = False,
+    disk: Annotated[
+        Path | None,
+        typer.Option(help="A file for what outlives the power: what this boots from and the next one."),
+    ] = None,
+    facts: Annotated[Path | None, typer.Option(help="Write the time line there, as JSON lines.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="The verdict as one JSON object (docs/verdict.md).")
+    ] = False,
+    no_remedies: Annotated[
+        bool, typer.Option("--no-remedies", help="Do not look for what would have helped.")
+    ] = False,
+) -> None:
+    """Play a scenario on the virtual clock, and say at once how it ended and why."""
+    from qmpemu.edge import trying
+    from qmpemu.edge.keyval import OptionError
+    from qmpemu.guests.registry import GuestError
+
+    asked = trying.Asked(
+        file=scenario,
+        guest=guest,
+        settings=set_ or [],
+        at=at or [],
+        until=until,
+        seed=seed,
+        boot=boot,
+        disk=disk,
+        facts=facts,
+        as_json=json,
+        no_remedies=no_remedies,
+    )
+    try:
+        raise typer.Exit(trying.run(asked))
+    except (GuestError, OptionError) as error:
+        raise fail(error) from None
+
+
+@app.command()
+def acts() -> None:
+    """List the acts of `qmpemu try`: what the host does, and what somebody at the console does."""
+    from qmpemu.guests.windows.operator import ACTIONS
+    from qmpemu.trial.scenario import HOST_ACTS
+
+    for name, (argument, meaning) in HOST_ACTS.items():
+        typer.echo(f"{name + ('=' + argument if argument else ''):<24} {meaning}")
+    for action in ACTIONS.values():
+        typer.echo(f"{action.name + ('=' + action.argument if action.argument else ''):<24} {action.meaning}")
+
+
+@app.command()
+def faults() -> None:
+    """List the ways in which a guest can fail to shut down: cause, what happens, what remedies it."""
+    from qmpemu.guests import registry
+
+    for name, cause, target, does, remedy in registry.faults():
+        typer.echo(f"{name:<24} {cause}  {target}")
+        typer.echo(f"    {does} Remedy: {remedy}.")
 
 
 @app.command()

@@ -26,8 +26,6 @@ LAST = b'{"execute":"query-name","id":"conform-last"}\n'
 LAST_ID = '"id": "conform-last"'
 QTEST = "q"
 NOTHING = "(nothing)"
-GREETING = b'{"QMP"'
-"""A QEMU that is met while it starts may greet twice (seen in 1 of 200 starts of 7.2): the second one is let pass."""
 
 
 class Heard(NamedTuple):
@@ -49,7 +47,6 @@ class Player:
         self._record = record and not case.claims
         self._wires: dict[str, Wire] = {}
         self._ended: set[str] = set()
-        self._greeted: dict[str, bytes] = {}
         self._started: set[str] = set()
         self._references = References(target.folder)
         self._stack = ExitStack()
@@ -117,11 +114,9 @@ class Player:
         if self._case.negotiate and client not in self._started:
             self._started.add(client)
             with suppress(Silence):
-                greeting = wire.read()
+                wire.read()
                 wire.send(b'{"execute":"qmp_capabilities"}\n')
                 reply = wire.read()
-                if reply == greeting:
-                    reply = wire.read()
                 if reply != b'{"return": {}}\r\n' and not self._case.pretty:
                     yield Heard(place, Step(client, LINE, f"(negotiation) {reply!r}"))
 
@@ -136,9 +131,6 @@ class Player:
         patience_s = patience_s or self._patience_s
         try:
             data = self._wires[client].read(patience_s)
-            if data.startswith(GREETING) and data == self._greeted.get(client):
-                data = self._wires[client].read(patience_s)
-            self._greeted[client] = data
         except Silence:
             return Step(client, LINE, NOTHING)
         if not data:

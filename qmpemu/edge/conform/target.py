@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0
 """How long a line, a connection or an end is waited for."""
+WARM_UP_TRIES, WARM_UP_S = 3, 1.0
 LINE_BYTES_MAX = 16 << 20
 NOTHING_BOOTS = {"QMPEMU_GUEST": "none"}
 """qmpemu runs no firmware files; this is the same for it."""
@@ -110,6 +111,7 @@ class Process:
     """A binary, started for one case in a scratch folder."""
 
     def __init__(self, binary: str, case: Case) -> None:
+        self._warm = False
         self._scratch = tempfile.TemporaryDirectory(prefix="qmpemu-conform-")
         self.folder = self._scratch.name
         try:
@@ -146,9 +148,31 @@ class Process:
     def connect(self, monitor: int) -> Wire:
         """A connection to a monitor. Raises TargetError."""
         try:
+            if not self._warm:
+                self._warm_up()
             return connect(self._monitor(monitor), gone=self._process)
         except TargetError as error:
             raise TargetError(f"{error}; it said: {self.said()}") from None
+
+    def _warm_up(self) -> None:
+        """Wait until it serves: a QEMU that is met while it starts may greet twice, or never answer that client."""
+        self._warm = True
+        for _ in range(WARM_UP_TRIES):
+            wire = connect(self._monitor(1), gone=self._process)
+            try:
+                wire.send(b'{"execute":"qmp_capabilities"}\n')
+                line = wire.read(WARM_UP_S)
+                while line and b'"return"' not in line:
+                    line = wire.read(WARM_UP_S)
+                while line and not line.rstrip().endswith(b"}"):  # a pretty reply has more lines
+                    line = wire.read(WARM_UP_S)
+                if line.startswith(b" "):
+                    wire.read(WARM_UP_S)
+                return
+            except Silence:
+                continue
+            finally:
+                wire.close()
 
     def qtest(self) -> Wire:
         """A connection to the qtest socket."""
