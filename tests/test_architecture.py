@@ -122,5 +122,10 @@ def test_profiles_are_in_the_wheel(tmp_path: Path) -> None:
         str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts
     }
     assert kept <= packed
+    suite = ROOT / "conformance"
+    cases = {
+        str(p.relative_to(ROOT)) for p in suite.rglob("*") if p.suffix in (".qmp", ".txt", ".json", ".toml")
+    }
+    assert {f"qmpemu/{name}" for name in cases} <= packed
     assert any(name.endswith(".data/scripts/qmpemu-system-x86_64") for name in packed)
     assert any(name.endswith("entry_points.txt") for name in packed)

@@ -7,6 +7,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -145,6 +146,8 @@ def _side_by_side(request: Request, beside: str) -> int:
 
     if request.binary is None:
         raise ConformError("sessions are generated for two binaries: give --binary beside --beside")
+    if find_spec("hypothesis") is None:
+        raise ConformError("generated sessions need the package hypothesis: pip install 'qmpemu[conform]'")
     who = suite.Target(beside, None).identify()
     schema = suite.schema(suite.Target(beside, None))
     rows = coverage.rows(shipped.profile(None))
