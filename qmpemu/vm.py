@@ -7,7 +7,7 @@ Sans-IO: the caller owns the host clock, the time stamps and the bytes. `exit_st
 
 from __future__ import annotations
 
-from qmpemu.commands import registry
+from qmpemu.commands import downstream, registry
 from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
@@ -68,6 +68,10 @@ class OptionNotEmulated(Fact):
     """The command line asked for something that changes nothing here."""
 
     option: str
+
+
+class DiskKeptInMemory(Fact):
+    """The guest has no disk image to keep its state beside: with the process it is forgotten."""
 
 
 class SignalReceived(Fact):
@@ -160,7 +164,7 @@ class VM:
 
     def knows(self, name: str) -> bool:
         """Whether this QEMU version has the command."""
-        return name in self._known or name in self._names
+        return name in self._known or name in self._names or name.startswith(downstream.PREFIX)
 
     def schema_allows_oob(self, name: str) -> bool:
         """Whether the command may be sent with `exec-oob`."""
@@ -172,6 +176,8 @@ class VM:
             raise QmpError(
                 f"The command '{name}' is permitted only after machine initialization has completed"
             )
+        if name.startswith(downstream.PREFIX):
+            return self._downstream(name, arguments)
         command = self._known.get(name)
         if (arguments or (command is not None and command.takes_arguments)) and name not in FREE_FORM:
             self.schema.check(name, arguments)
@@ -186,6 +192,13 @@ class VM:
             raise
         finally:
             self.facts.cause = None
+
+    def _downstream(self, name: str, arguments: dict[str, object]) -> object:
+        """An act at the guest's console; it is the root of what it causes."""
+        self.facts.cause = None
+        result = downstream.run(name, arguments, self.machine, self.guest)
+        self.machine.settle()
+        return result
 
     def terminate(self, signal: int) -> None:
         """A termination signal arrived: a forced shutdown that no setting changes."""
@@ -229,7 +242,7 @@ class VM:
             self.facts.publish(CommandNotEmulated(command=name))
             raise not_emulated(name)
         if isinstance(reply, bytes):
-            return Raw(reply)
+            return Raw(reply if name != "query-commands" or not self.config.operator else _with_ours(reply))
         raise QmpError(reply.desc, reply.cls)
 
     def _untouched(self, name: str) -> bool:
@@ -282,7 +295,14 @@ class VM:
         rtc_base_ns = seconds * NS_PER_S - boot.now_ns  # so that Windows' clock shows the host's time
         if self.store is None:
             self.store = MemoryStore()
+            self.facts.publish(DiskKeptInMemory())
         platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns, self.store)
         name = self.config.guest or guests.DEFAULT
         self.guest = guests.load(name, self.config.settings, platform, self.participants)
         return self.guest
+
+
+def _with_ours(reply: bytes) -> bytes:
+    """query-commands with the commands of our own in front."""
+    ours = b", ".join(b'{"name": "%b"}' % name.encode() for name in downstream.names())
+    return b"[" + ours + b", " + reply[1:]

@@ -143,6 +143,9 @@ def try_(
     json: Annotated[
         bool, typer.Option("--json", help="The verdict as one JSON object (docs/verdict.md).")
     ] = False,
+    event_log: Annotated[
+        Path | None, typer.Option(help="Write the Windows event log there, as JSON lines.")
+    ] = None,
     no_remedies: Annotated[
         bool, typer.Option("--no-remedies", help="Do not look for what would have helped.")
     ] = False,
@@ -162,6 +165,7 @@ def try_(
         boot=boot,
         disk=disk,
         facts=facts,
+        event_log=event_log,
         as_json=json,
         no_remedies=no_remedies,
     )

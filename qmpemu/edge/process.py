@@ -7,6 +7,7 @@ Settings of the simulated guest come from the environment, since the command lin
     QMPEMU_GUEST    the guest (`qmpemu guests` lists them)      QMPEMU_SPEED   1x, 60x, 0.5x or virtual
     QMPEMU_SET      NAME=VALUE[,NAME=VALUE...]                  QMPEMU_SEED    any text; same seed, same history
     QMPEMU_DISK     file for what outlives a power cut, or none (default: beside the first disk image)
+    QMPEMU_PARTICIPANTS  installed participants, NAME[,NAME...]    QMPEMU_OPERATOR  query-commands lists the operator's
     QMPEMU_LOG      file for the time line as JSON lines, `-` for standard error
 """
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from qmpemu.edge.argv import ProcessOptions
     from qmpemu.edge.log import FactLog
+    from qmpemu.guests.windows.participants import Participant
     from qmpemu.machine.config import MachineConfig
 
 
@@ -73,6 +75,7 @@ def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
         stamp = f"{_utc_now()} " if options.timestamps else ""
         print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
 
+    emulator.vm.participants = _participants(config.participants)
     if config.family != "none" and config.guest != guests.NONE:
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
@@ -96,6 +99,17 @@ def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
     return statuses[0]
 
 
+def _participants(names: tuple[str, ...]) -> tuple[Participant, ...]:
+    if not names:
+        return ()
+    from qmpemu.participants import named
+
+    try:
+        return tuple(named(name) for name in names)
+    except guests.GuestError as error:
+        raise OptionError(f"QMPEMU_PARTICIPANTS: {error}") from None
+
+
 def _open_log(emulator: Emulator, path: str | None) -> FactLog | None:
     if path is None:
         return None
@@ -113,6 +127,8 @@ def configure(config: MachineConfig, environment: Mapping[str, str]) -> float | 
     config.guest = environment.get("QMPEMU_GUEST")
     config.settings = parse(environment.get("QMPEMU_SET", ""))
     config.seed = environment.get("QMPEMU_SEED", "0")
+    config.operator = environment.get("QMPEMU_OPERATOR", "") not in ("", "0", "off")
+    config.participants = tuple(filter(None, environment.get("QMPEMU_PARTICIPANTS", "").split(",")))
     try:
         if config.guest is not None or config.settings:
             guests.check(config.guest or guests.DEFAULT, config.settings)

@@ -15,9 +15,11 @@ from qmpemu.edge.keyval import OptionError
 from qmpemu.guests.guest import MemoryStore
 from qmpemu.trial import remedies, runner, scenario
 from qmpemu.trial.scenario import Scenario, ScenarioError
-from qmpemu.verdict import story
+from qmpemu.verdict import Entry, story
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from qmpemu.guests.guest import Store
     from qmpemu.trial.runner import Trial
 
@@ -34,6 +36,7 @@ class Asked(NamedTuple):
     boot: bool
     disk: Path | None
     facts: Path | None
+    event_log: Path | None
     as_json: bool
     no_remedies: bool
 
@@ -56,7 +59,10 @@ def run(asked: Asked) -> int:
         forced_at_s = found["requests"][-1]["at_s"]
         found["waiting"] = remedies.patience(made, profile, before, forced_at_s)
     if asked.facts is not None:
-        _write_facts(trial, asked.facts)
+        _write_rows(asked.facts, map(_row, trial.entries))
+    if asked.event_log is not None:
+        logged = (entry for entry in trial.entries if entry.name == "EventLogged")
+        _write_rows(asked.event_log, ({"at_s": entry.at_s, **entry.data} for entry in logged))
     if asked.as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -97,11 +103,14 @@ def _act(words: str) -> scenario.Act:
     return scenario.act(time, what.strip(), f"--at {words}")
 
 
-def _write_facts(trial: Trial, path: Path) -> None:
-    """The time line as JSON lines, one fact each."""
-    rows = (
-        {"seq": e.seq, "at_s": e.at_s, "because": e.because, "event": e.name, **e.data} for e in trial.entries
-    )
+def _row(entry: Entry) -> dict[str, Any]:
+    """A fact as QMPEMU_LOG writes it."""
+    about = {"seq": entry.seq, "at_s": entry.at_s, "because": entry.because, "event": entry.name}
+    return {**about, **entry.data}
+
+
+def _write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """JSON lines, one object each."""
     try:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     except OSError as error:

@@ -56,6 +56,10 @@ class MachineConfig:
         """The simulated guest, or None for the default one; settings are its Windows' names."""
         self.settings: dict[str, str] = {}
         self.seed = "0"
+        self.operator = False
+        """Whether query-commands lists the operator's commands."""
+        self.participants: tuple[str, ...] = ()
+        """Names of installed participants (`qmpemu.participants`) that join the guest's own."""
         self.not_emulated: list[str] = []
         """Options that were accepted because QEMU has them, and that change nothing here."""
 

@@ -176,3 +176,18 @@ def test_lists(command: str) -> None:
     result = CliRunner().invoke(app, [command])
     assert result.exit_code == 0
     assert ("power_button" if command == "acts" else "respawn_veto") in result.output
+
+
+def test_the_event_log_is_exported(tmp_path: Path) -> None:
+    """--event-log writes Windows' records in order, with id, source and text."""
+    path = tmp_path / "events.jsonl"
+    status, _ = run("--guest", "windows-10", "--at", "5s", "power_button", "--event-log", str(path))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert status == 0
+    assert [(row["id"], row["source"]) for row in rows] == [
+        (6005, "EventLog"),
+        (1074, "User32"),
+        (6006, "EventLog"),
+        (109, "Kernel-Power"),
+        (13, "Kernel-General"),
+    ]

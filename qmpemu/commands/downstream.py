@@ -1,0 +1,50 @@
+"""Commands of our own, `__org.qmpemu_ACT`: whoever sits at the guest's console, reached through any QMP client.
+
+    virsh qemu-monitor-command DOMAIN '{"execute": "__org.qmpemu_log_on", "arguments": {"value": "Ada"}}'
+
+One for each act of the operator (`qmpemu acts`), its argument as `value`. QEMU reserves names with `__` and a domain
+for such commands. They work always; query-commands lists them where QMPEMU_OPERATOR is set, so that by default it
+answers as the real one does.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.machine.runstate import RUNNING, SUSPENDED
+from qmpemu.qmp.errors import QmpError, command_not_found, parameter_type, parameter_unexpected
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.guests.guest import Guest
+    from qmpemu.machine.machine import Machine
+
+PREFIX = "__org.qmpemu_"
+
+
+def names() -> list[str]:
+    """Every such command."""
+    from qmpemu.guests.windows.operator import ACTIONS
+
+    return [PREFIX + name for name in ACTIONS]
+
+
+def run(name: str, arguments: dict[str, object], machine: Machine, guest: Guest | None) -> object:
+    """Perform the act: {"shown": text} where Windows shows something, else {}. Raises QmpError."""
+    from qmpemu.guests.windows import operator
+
+    act = name.removeprefix(PREFIX)
+    if act not in operator.ACTIONS:
+        raise command_not_found(name)
+    value = arguments.get("value", "")
+    if not isinstance(value, str):
+        raise parameter_type("value", "string")
+    unknown = next((member for member in arguments if member != "value"), None)
+    if unknown is not None:
+        raise parameter_unexpected(unknown)
+    if machine.board.runstate not in (RUNNING, SUSPENDED):
+        raise QmpError(f"the machine is {machine.board.runstate}: nobody can do anything at its console")
+    try:
+        shown = operator.of(guest, machine.board.request_wakeup).do(act, value)
+    except (operator.OperatorError, Refused) as error:
+        raise QmpError(str(error)) from None
+    return {"shown": shown} if shown else {}
