@@ -51,6 +51,7 @@ test: .venv/test debian ## all tests, against the real QEMU and the real libvirt
 bench: .venv/test debian ## ours beside the real QEMU: start, memory, commands a second
 	@$(BIN)/python -m compileall -q qmpemu
 	@$(BIN)/python -m conformance.bench $(BENCH_ARGS)
+	@$(BIN)/python -m conformance.guest_bench
 
 .PHONY: conformance
 conformance: .venv/test debian ## the suite and 2,000 generated sessions on the real QEMU and on ours; any difference fails
