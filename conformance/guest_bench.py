@@ -72,7 +72,7 @@ def main() -> int:
     verdict = "met" if each >= TARGET_PER_S else "missed"
     console = Console(highlight=False)
     console.print(
-        f"soft shutdowns of a stock server ({APPLICATIONS} applications, {SERVICES} services), virtual clock, one core: "
+        f"shutdowns of a stock server ({APPLICATIONS} applications, {SERVICES} services), virtual clock, one core: "
         f"{each:.0f} ({min(shutdowns):.0f}..{max(shutdowns):.0f}) per s, {statistics.median(events):.0f} facts per s; "
         f"target >= {TARGET_PER_S} per s: {verdict}"
     )

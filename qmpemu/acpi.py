@@ -198,9 +198,9 @@ class FixedHardware:
         self._facts.chain(ButtonLatched(coalesced=coalesced))
         self._update_sci()
 
-    def wake(self) -> None:
-        """Leave S3 by request: WAK and, as QEMU pretends, PWRBTN are set (facts/windows-acpi.md §4)."""
-        self.pm1_sts |= WAK | PWRBTN
+    def wake(self, *, by_alarm: bool = False) -> None:
+        """Leave S3: WAK is set, with RTC for its alarm, else PWRBTN as QEMU pretends (facts/windows-acpi.md §4)."""
+        self.pm1_sts |= WAK | (RTC if by_alarm else PWRBTN)
         self._update_sci()
 
     def program_pm_base(self) -> None:

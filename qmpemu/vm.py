@@ -70,6 +70,14 @@ class OptionNotEmulated(Fact):
     option: str
 
 
+class GuestLoaded(Fact):
+    """A guest begins to boot. settings: those that differ from its preset, NAME=VALUE."""
+
+    guest: str
+    settings: tuple[str, ...]
+    seed: str
+
+
 class DiskKeptInMemory(Fact):
     """The guest has no disk image to keep its state beside: with the process it is forgotten."""
 
@@ -296,8 +304,11 @@ class VM:
         if self.store is None:
             self.store = MemoryStore()
             self.facts.publish(DiskKeptInMemory())
-        platform = Platform(acpi, boot, self.facts, rng, self.machine.ports, rtc_base_ns, self.store)
+        ports, alarm = self.machine.ports, self.machine.set_alarm
+        platform = Platform(acpi, boot, self.facts, rng, ports, rtc_base_ns, self.store, alarm)
         name = self.config.guest or guests.DEFAULT
+        given = tuple(f"{key}={value}" for key, value in self.config.settings.items())
+        self.facts.publish(GuestLoaded(guest=name, settings=given, seed=self.config.seed))
         self.guest = guests.load(name, self.config.settings, platform, self.participants)
         return self.guest
 

@@ -230,3 +230,25 @@ def test_a_balloon_target_is_told_and_a_guest_without_driver_keeps_its_memory() 
     assert driven.say("balloon", value=1 << 40) == [{"return": {}}]
     assert driven.last("BalloonTargetSet").data() == {"target_bytes": 512 << 20}
     assert driven.say("query-balloon")[0]["return"] == {"actual": 512 << 20}
+
+
+def test_a_wake_timer_ends_s3() -> None:
+    """The clock's alarm wakes the machine where Windows has enabled it, and event 1 names the timer."""
+    settings = "PBUTTONACTION=1,wake_timer_s=300"
+    driven = Driven("-machine q35", QMPEMU_GUEST="windows-10", QMPEMU_SET=settings)
+    driven.run(60)
+    driven.say("system_powerdown")
+    assert driven.run(30) == ["SUSPEND"]
+    assert driven.run(240) == []
+    assert driven.run(60) == ["WAKEUP"]
+    driven.run(10)
+    record = driven.vm.guest.log.records[-1]  # type: ignore[union-attr]
+    assert (record.id, record.data) == (1, {"WakeSource": "timer"})
+
+
+def test_without_a_wake_timer_nothing_ends_s3() -> None:
+    """A sleeping Windows stays asleep until somebody wakes it."""
+    driven = Driven("-machine q35", QMPEMU_GUEST="windows-10", QMPEMU_SET="PBUTTONACTION=1")
+    driven.run(60)
+    driven.say("system_powerdown")
+    assert driven.run(86_400) == ["SUSPEND"]

@@ -188,10 +188,17 @@ def acts() -> None:
 
 
 @app.command()
-def faults() -> None:
+def faults(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the table of docs/faults.md.")] = False,
+) -> None:
     """List the ways in which a guest can fail to shut down: cause, what happens, what remedies it."""
     from qmpemu.guests import registry
 
+    if markdown:
+        typer.echo("| fault | cause | aimed at | what happens | remedy |\n|---|---|---|---|---|")
+        for row in registry.faults():
+            typer.echo(f"| {' | '.join(row)} |")
+        return
     for name, cause, target, does, remedy in registry.faults():
         typer.echo(f"{name:<24} {cause}  {target}")
         typer.echo(f"    {does} Remedy: {remedy}.")

@@ -19,9 +19,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from qmpemu.machine.block import Blocks
+    from qmpemu.machine.block import Blocks, Node
 
 ENDING = ".qmpemu"
+RAW = ("raw", "file")
+"""Drivers under which the image is the disk byte for byte."""
 MAGIC = b"qmpemu disk state"
 FORMAT = 1
 STATE_BYTES_MAX = 16 << 20
@@ -32,9 +34,11 @@ IN_MEMORY = "none"
 class FileStore:
     """A store (`guests.guest.Store`) in a file. Raises OptionError for a file that is none of ours."""
 
-    def __init__(self, path: str, report: Callable[[str], object]) -> None:
+    def __init__(self, path: str, report: Callable[[str], object], image: str | None = None) -> None:
+        """image: a raw disk image whose file systems show the dirty flag as well."""
         self.path = path
         self._report = report
+        self._image = image
         self._failed = False
         self._data = _read(path)
 
@@ -55,6 +59,19 @@ class FileStore:
                 f"cannot write {self.path}: {error.strerror}; the next start will not know of this one"
             )
 
+    def mark(self, dirty: bool) -> None:
+        """Set or clear the dirty flag of each FAT32 and NTFS volume in the image; what fails is reported once."""
+        if self._image is None:
+            return
+        from qmpemu.edge.volumes import VolumeError, find
+
+        try:
+            for volume in find(self._image):
+                volume.mark(dirty)
+        except VolumeError as error:
+            self._report(f"the dirty flag of volumes in {self._image} is not kept: {error}")
+            self._image = None
+
 
 def choose(
     environment: Mapping[str, str], blocks: Blocks, report: Callable[[str], object]
@@ -63,19 +80,21 @@ def choose(
     asked = environment.get("QMPEMU_DISK")
     if asked == IN_MEMORY:
         return None
-    path = asked or _beside_image(blocks)
-    return FileStore(path, report) if path else None
+    node = _first_disk(blocks)
+    path = asked or (node.path + ENDING if node is not None else None)
+    image = node.path if node is not None and node.driver in RAW else None
+    return FileStore(path, report, image) if path else None
 
 
-def _beside_image(blocks: Blocks) -> str | None:
-    """The name for the first disk that can be written to and is a file."""
+def _first_disk(blocks: Blocks) -> Node | None:
+    """The first disk that can be written to and is a file."""
     for drive in blocks.drives:
         node = drive.node
         if drive.removable or node is None or node.read_only:
             continue
         try:
             if stat.S_ISREG(os.stat(node.path).st_mode):
-                return node.path + ENDING
+                return node
         except OSError:
             continue
     return None

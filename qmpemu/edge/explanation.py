@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 
-from qmpemu.edge import timeline
+from qmpemu.edge import shipped, timeline
+from qmpemu.trial import remedies
+from qmpemu.trial.replay import scenario_of
 from qmpemu.verdict import Entry, story, verdict
 
 if TYPE_CHECKING:
@@ -39,9 +42,18 @@ def read(path: Path) -> list[Entry]:
     return entries
 
 
+def _remedies(entries: list[Entry], found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The run again on the virtual clock, with one thing changed at a time."""
+    scenario = scenario_of(entries)
+    if scenario is None or found["outcome"] in ("completed", "running"):
+        return []
+    return remedies.what_if(scenario, shipped.profile(None), None)
+
+
 def show(entries: list[Entry], *, as_json: bool) -> None:
-    """Print the verdict."""
+    """Print the verdict, and what would have helped."""
     found = verdict(entries)
+    found["remedies"] = _remedies(entries, found)
     if as_json:
         print(json.dumps(found, indent=2))
         return
@@ -57,6 +69,10 @@ def show(entries: list[Entry], *, as_json: bool) -> None:
     for request in found["requests"]:
         why = " ".join(str(request[name]) for name in ("cause", "setting", "decisive") if request[name])
         console.print(f"  {request['at_s']:10.3f} s  {request['door']:<24} {request['outcome']:<12} {why}")
+    for remedy in found["remedies"]:
+        cost = f", losing {', '.join(remedy['lost'])}" if remedy["lost"] else ""
+        text = f"would have helped: {remedy['remedy']} (off {remedy['off_at_s']} s after the start{cost})"
+        console.print(escape(text), style="green")
     decisive = [entry for entry in entries if entry.name in timeline.DECISIVE]
     if decisive:
         console.print("the chain of causes:")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from qmpemu.acpi import FixedHardware
@@ -32,6 +32,9 @@ class Store(Protocol):
     def save(self, data: bytes) -> None:
         """Keep this instead, as a whole or not at all."""
 
+    def mark(self, dirty: bool) -> None:
+        """Set or clear the dirty flag of the file systems in the disk image, where there is one."""
+
 
 class MemoryStore:
     """A store that lives as long as its machine: for one without a disk of its own."""
@@ -49,15 +52,23 @@ class MemoryStore:
         """Keep this instead."""
         self.data = data
 
+    def mark(self, dirty: bool) -> None:
+        """There is no image."""
+
+
+def _no_alarm(delay_ns: int) -> None:
+    """A machine whose clock wakes nobody."""
+
 
 class Platform:
     """The machine as its software sees it.
 
     clock: lives as long as this boot. rng: this machine's own seeded generator. ports: virtio-serial ports by name.
-    store: its disk. rtc_base_ns: the battery-backed clock at machine time 0, in nanoseconds since 1970.
+    store: its disk. alarm(delay_ns): lets the clock wake the machine from S3. rtc_base_ns: the battery-backed clock at
+    machine time 0, in nanoseconds since 1970.
     """
 
-    __slots__ = ("acpi", "clock", "facts", "ports", "rng", "rtc_base_ns", "store")
+    __slots__ = ("acpi", "alarm", "clock", "facts", "ports", "rng", "rtc_base_ns", "store")
 
     def __init__(
         self,
@@ -68,6 +79,7 @@ class Platform:
         ports: Mapping[str, Port],
         rtc_base_ns: int = RTC_BASE_NS,
         store: Store | None = None,
+        alarm: Callable[[int], object] = _no_alarm,
     ) -> None:
         self.acpi = acpi
         self.clock = clock
@@ -75,6 +87,7 @@ class Platform:
         self.rng = rng
         self.ports = ports
         self.rtc_base_ns = rtc_base_ns
+        self.alarm = alarm
         self.store: Store = MemoryStore() if store is None else store
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from qmpemu.acpi import RTC
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.actions import Actions
@@ -75,6 +76,10 @@ class GuestCrashLoaded(Fact):
 
 class NmiInjected(Fact):
     """A non-maskable interrupt was sent to the first processor."""
+
+
+ALARM = "alarm"
+"""The reason of a wake-up by the clock."""
 
 
 class Request:
@@ -151,6 +156,12 @@ class Board:
             raise Refused("Unable to wake up: guest is not in suspended state")
         self._request("wakeup")
 
+    def ring(self) -> None:
+        """The clock's alarm: wakes the machine from S3 where PM1_EN.RTC allows it, else nothing."""
+        if self.runstate == SUSPENDED and self.acpi is not None and self.acpi.pm1_en & RTC:
+            self._request("wakeup", reason=ALARM)
+            self.serve()
+
     def _request(self, kind: str, *, guest: bool = False, reason: str = "") -> None:
         self._requests[kind] = Request(guest, reason, self._facts.cause)
 
@@ -213,7 +224,7 @@ class Board:
             self.on_reset()
             if self.processor.runs_software:
                 self.acpi.program_pm_base()
-            self.acpi.wake()
+            self.acpi.wake(by_alarm=request.reason == ALARM)
         self._facts.chain(MachineWoken())
         self.clock.start()
         self.processor.wake()

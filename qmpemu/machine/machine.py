@@ -140,6 +140,10 @@ class Machine:
         self.virtual_clock.run_until(when_ns)
         return self.virtual_clock.now_ns
 
+    def set_alarm(self, delay_ns: int) -> None:
+        """Let the battery-backed clock ring after `delay_ns`, asleep or not."""
+        self.virtual_clock.call_at(self.virtual_clock.now_ns + delay_ns, self.board.ring)
+
     def host_ns(self) -> int:
         """The host's clock, which never stands still."""
         return self._host_clock.now_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from qmpemu.edge.disk_file import FileStore
 from qmpemu.edge.keyval import OptionError
-from tests.edge.emulators import Emulator
+from tests.edge.emulators import Client, Emulator
 
 
 def silent(text: str) -> None:
@@ -87,12 +88,13 @@ def start(folder: Path, **environment: str) -> Emulator:
     return Emulator("ours", folder).start("-machine", "q35", "-S", *words, *AGENT, env=env)
 
 
-def booted(emulator: Emulator) -> None:
-    """Wait until the guest agent opens its port, which is the end of the boot."""
+def booted(emulator: Emulator) -> Client:
+    """Wait until the guest agent opens its port, near the end of the boot; the client that heard it."""
     client = emulator.client()
     client.put("cont")
     while client.read().get("event") != "VSERPORT_CHANGE":
         pass
+    return client
 
 
 def events(folder: Path) -> list[int]:
@@ -135,3 +137,38 @@ def test_a_foreign_file_ends_the_start(tmp_path: Path) -> None:
     assert status == 1
     assert "vm.img.qmpemu is no disk state of qmpemu" in said
     assert (tmp_path / "vm.img.qmpemu").read_text() == "mine"
+
+
+def judged_clean(image: Path, kind: str) -> bool:
+    """What Debian's own tools say of the volume."""
+    tool = ["fsck.vfat", "-n"] if kind == "vfat" else ["ntfsinfo", "-m"]
+    done = subprocess.run([*tool, str(image)], capture_output=True, text=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["vfat", "ntfs"])
+def test_the_image_s_own_dirty_flag(kind: str, tmp_path: Path) -> None:
+    """Dirty while Windows runs and after kill -9, clean after a soft shutdown: by fsck.vfat and ntfsinfo."""
+    image = tmp_path / "vm.img"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    make = ["mkfs.vfat", "-F", "32"] if kind == "vfat" else ["mkntfs", "-F", "-Q", "-q"]
+    subprocess.run([*make, str(image)], check=True, capture_output=True)
+    fresh = image.read_bytes()
+    assert judged_clean(image, kind)
+    first = start(tmp_path)
+    try:
+        booted(first)
+    finally:
+        first.kill()
+    assert not judged_clean(image, kind)
+    second = start(tmp_path)
+    try:
+        client = booted(second)
+        client.put("system_powerdown")
+        assert client.story()[-2:] == ["SHUTDOWN guest-shutdown", "EOF"]
+        assert second.finish()[0] == 0
+    finally:
+        second.kill()
+    assert judged_clean(image, kind)
+    assert image.read_bytes() == fresh

@@ -191,3 +191,10 @@ def test_the_event_log_is_exported(tmp_path: Path) -> None:
         (109, "Kernel-Power"),
         (13, "Kernel-General"),
     ]
+
+
+def test_the_table_of_faults_is_current() -> None:
+    """docs/faults.md shows what the registry says."""
+    result = CliRunner().invoke(app, ["faults", "--markdown"])
+    page = Path(__file__).parents[2] / "docs" / "faults.md"
+    assert page.read_text().endswith(result.output)

@@ -74,5 +74,7 @@ class Disk:
         """Write members of the state; nothing is saved where nothing changes."""
         changed = structs.replace(self.state, **members)
         if changed != self.state:
+            if bool(changed.dirty) != bool(self.state.dirty):
+                self._store.mark(bool(changed.dirty))
             self.state = changed
             self._store.save(msgspec.json.encode(changed))

@@ -41,7 +41,15 @@ class Ospm:
         self._acpi.write(SMI_CMD, self._acpi.chipset.acpi_enable)
         self._write(acpi.PM1_STS, acpi.WAK)
         self._write(acpi.PM1_EN, self._enabled_events)
-        self._write(acpi.PM1_STS, acpi.PWRBTN)
+        self._write(acpi.PM1_STS, acpi.PWRBTN | acpi.RTC)
+
+    def let_alarm_wake(self) -> None:
+        """Enable the clock's alarm as a wake event of the sleep that follows."""
+        self._write(acpi.PM1_EN, self._enabled_events | acpi.RTC)
+
+    def woken_by_alarm(self) -> bool:
+        """Whether it was the clock that ended S3; asked before `enable_after_wake` clears it."""
+        return bool(self._read(acpi.PM1_STS) & acpi.RTC)
 
     def disable_button(self) -> None:
         """Never set PWRBTN_EN again (C7: malware)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qmpemu.core.clock import NS_PER_MS
+from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.facts import Fact
 from qmpemu.guests.windows import system as life
 from qmpemu.guests.windows.participants import SUSPEND, SUSPEND_MAX_MS
@@ -94,6 +94,9 @@ class PowerPolicy:
             windows.disk.change(running=False, hiberfile="hibernated", sessions=windows.sessions.contents())
         else:
             windows.disk.change(asleep=True)
+            if system.settings.wake_timer_s:
+                windows.ospm.let_alarm_wake()
+                system.platform.alarm(system.settings.wake_timer_s * NS_PER_S)
         system.move(f"{state} written")
         windows.ospm.sleep(state)
 
@@ -103,13 +106,12 @@ class PowerPolicy:
         system.move("wake")
         windows.disk.change(asleep=False)
         yield system.settings.wake_firmware_ms * NS_PER_MS
+        source = "timer" if windows.ospm.woken_by_alarm() else "power button"
         windows.ospm.enable_after_wake()
         system.move("OSPM on")
         system.facts.chain(SleepEnded(state="S3"))
         windows.log.write(107, "The system has resumed from sleep.")
-        windows.log.write(
-            1, "The system has returned from a low power state.", {"WakeSource": "power button"}
-        )
+        windows.log.write(1, "The system has returned from a low power state.", {"WakeSource": source})
         windows.display.touch("wake")
         windows.shutdown.awake.open()
 

@@ -236,6 +236,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     startup_repair_ms: Annotated[int, _count("Startup Repair after two failed starts", "U", HOUR_MS)] = (
         120_000
     )
+    wake_timer_s: Annotated[
+        int, _count("Seconds after which a wake timer (the clock's alarm) ends S3, 0 none", "U", 86_400)
+    ] = 0
     resume_ms: Annotated[int, _count("Reading hiberfil.sys back", "U", HOUR_MS)] = 4_000
     volume_flush_ms: Annotated[int, _count("Writing a volume's buffers out at shutdown", "U", HOUR_MS)] = 300
 
