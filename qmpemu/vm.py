@@ -11,7 +11,7 @@ from qmpemu.commands import downstream, registry
 from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
-from qmpemu.machine.board import MachineShutDown
+from qmpemu.machine.board import MachineReset, MachineShutDown
 from qmpemu.machine.machine import Machine
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.encode import Raw, encode
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 SHOWS_FIRMWARE = frozenset({"x-query-roms", "x-query-ramblock"})
 """Queries whose recorded reply tells of the machine's own firmware."""
+
+COUNTS_RESETS = "x-query-jit"
+"""A query whose recorded reply is that of a machine that has not been reset yet. The size of the translation buffer in
+it is that of a host with 8 GiB of memory or more."""
 
 FREE_FORM = frozenset({"device_add"})
 """Commands that take arguments of any type: what they need of them they say themselves."""
@@ -107,6 +111,7 @@ class VM:
         self._schema: Schema | None = None
         self._over = False
         self._fresh = True
+        self._was_reset = False
         self.store: Store | None = None
         """The guest's disk; without one it is kept in memory from the first boot on."""
         self.guest: Guest | None = None
@@ -234,6 +239,8 @@ class VM:
 
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
         config = self.config
+        if name == COUNTS_RESETS and config.accel != "tcg":
+            raise QmpError("JIT information is only available with accel=tcg")
         reply = self.profile.reply(
             config.family,
             config.accel,
@@ -257,6 +264,8 @@ class VM:
         """Whether the machine is as it was recorded: nothing added, TCG, and no firmware has run on it yet."""
         if name in SHOWS_FIRMWARE and self.config.firmware is not None:
             return False
+        if name == COUNTS_RESETS and self._was_reset:
+            return False
         return self.config.bare and self.config.accel == "tcg" and self.machine.clock.now_ns == 0
 
     def _take_fd(self) -> int | None:
@@ -265,6 +274,7 @@ class VM:
 
     def _emit(self, fact: Fact) -> None:
         """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""
+        self._was_reset = self._was_reset or type(fact) is MachineReset
         shape = registry.EVENTS.get(type(fact))
         if shape is None or self._over:
             return

@@ -166,8 +166,8 @@ class SocketStream(Stream):
         text = self.address + (",server=on" if self._listener is not None else "")
         if self._peer is None:
             return f"disconnected:{text}"
-        if self._passes_fds:
-            return text
+        if self._passes_fds:  # of one that has connected out QEMU shows its own name, which is empty
+            return text if self._listener is not None else "unix:"
         host, port = self._peer.getpeername()[:2]
         return f"{text} <-> {host}:{port}"
 

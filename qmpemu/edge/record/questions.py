@@ -72,6 +72,6 @@ Not among them: options of other targets (-g, -prom-env, -semihosting), which ar
 """
 
 STATEFUL = re.compile(
-    r"query-(status|name|uuid|version|kvm|chardev|yank|cpus-fast|iothreads|current-machine|fdsets)$|x-query-jit"
+    r"query-(status|name|uuid|version|kvm|chardev|yank|cpus-fast|iothreads|current-machine|fdsets)$"
 )
-"""Queries that depend on how the process was started, or on the host's memory (x-query-jit), even on a bare machine."""
+"""Queries that depend on how the process was started, even on a bare machine."""
