@@ -16,30 +16,17 @@ import time
 
 from corpus import BROKEN, ENVELOPES, IDS, RECOVERY
 
+from qmpemu.edge.conform.arguments import mutate
 from qmpemu.qmp.lexer import Lexer
 from qmpemu.qmp.session import Session
 
 CORPUS = [*IDS, *ENVELOPES, *[case for case in BROKEN if len(case) < 2000]]
-SPICE = b"{}[]:,\"'\\ \n\t0123456789-+.eEtrufalsn\x00\x01\x1f\x7f\x80\xc0\xe2\xf0\xfe\xff"
 ANSWER = b'{"return": {}, "id": "recovered"}\r\n'
 
 
 def mutated(pick: random.Random) -> bytes:
     """One input."""
-    data = bytearray(b"".join(pick.choice(CORPUS) for _ in range(pick.randrange(1, 4))))
-    for _ in range(pick.randrange(6)):
-        at = pick.randrange(len(data) + 1)
-        match pick.randrange(4):
-            case 0:
-                data.insert(at, pick.choice(SPICE))
-            case 1:
-                del data[at : at + pick.randrange(1, 5)]
-            case 2:
-                data[at : at + 1] = bytes([pick.randrange(256)])
-            case 3:
-                start = pick.randrange(len(data) + 1)
-                data[at:at] = data[start : start + pick.randrange(20)]
-    return bytes(data)
+    return mutate(pick, b"".join(pick.choice(CORPUS) for _ in range(pick.randrange(1, 4))))
 
 
 class Pair:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 
 import pytest
-from arguments import Arguments
 from qemu_peer import read_line
 
+from qmpemu.edge.conform.arguments import Arguments
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.schema import OPEN_COMMANDS, Schema
 
@@ -149,9 +150,9 @@ def test_every_command_refuses_as_qemu_does(schema: Schema, wire: socket.socket)
     """Random arguments for every command get the very text; a member that no command has keeps them all harmless."""
     wire.sendall(b'{"execute":"query-qmp-schema"}')
     infos = json.loads(read_line(wire))["return"]
-    arguments_of = Arguments(infos, seed=3)
+    pick, arguments_of = random.Random(3), Arguments(infos)
     for command in sorted(set(schema.commands) - OPEN_COMMANDS) * 12:
-        arguments = {**arguments_of.of(command), "no-such-member": 1}
+        arguments = {**arguments_of.of(command, pick), "no-such-member": 1}
         wire.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
         theirs = json.loads(read_line(wire))["error"]["desc"]
         assert refusal(schema, command, arguments) == theirs, (command, arguments)

@@ -131,7 +131,12 @@ class Arguments:
 
 def mutated(pick: random.Random, arguments: Arguments) -> bytes:
     """A few messages, mutated byte by byte. None of them may end the machine, however it is mutated."""
-    data = bytearray("".join(arguments.harmless(pick) for _ in range(pick.randrange(1, 4))).encode())
+    return mutate(pick, "".join(arguments.harmless(pick) for _ in range(pick.randrange(1, 4))).encode())
+
+
+def mutate(pick: random.Random, original: bytes) -> bytes:
+    """`original` with a few bytes put in, taken away, changed or doubled."""
+    data = bytearray(original)
     for _ in range(pick.randrange(6)):
         at = pick.randrange(len(data) + 1)
         match pick.randrange(4):
