@@ -27,7 +27,6 @@ SETTINGS = (
     ("ShutdownReasonOn", "0"),
     ("VIDEOIDLE", "0"),
     ("VIDEOCONLOCK", "0"),
-    ("QEMU-GA", "running"),
 )
 """Settings that remove a cause, each by itself."""
 
@@ -49,7 +48,7 @@ def remedies(scenario: Scenario) -> Iterator[Remedy]:
     """Everything worth trying on this scenario."""
     current = {name: value for name, value, *_ in registry.describe(scenario.guest)} | dict(scenario.settings)
     for name, value in SETTINGS:
-        if current.get(name) != value and name != "QEMU-GA":
+        if current.get(name) != value:
             yield Remedy(f"{name}={value}", "setting", scenario.with_setting(name, value))
     asked = [act for act in scenario.acts if act.name in SOFT]
     if not asked:

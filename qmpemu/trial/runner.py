@@ -9,7 +9,6 @@ from qmpemu.core.clock import NS_PER_S, Clock
 from qmpemu.core.table import Refused
 from qmpemu.guests.guest import MemoryStore
 from qmpemu.guests.windows import operator
-from qmpemu.guests.windows.system import RUNNING
 from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.config import MachineConfig
 from qmpemu.machine.host import Host
@@ -29,6 +28,8 @@ IDLE_S = 120
 BOOT_S_MAX = 24 * 3600
 """A boot takes at most this long: a slow update is undone, chkdsk runs."""
 BOOT_STEP_S = 1
+STARTED = ("BootCompleted", "HibernationEnded")
+"""The facts with which a boot is over."""
 
 
 class Note(NamedTuple):
@@ -100,9 +101,7 @@ class Stage:
         """Until two minutes after Windows has started."""
         for _ in range(BOOT_S_MAX // BOOT_STEP_S):
             self._clock.run_until(self._clock.now_ns + BOOT_STEP_S * NS_PER_S)
-            if any(
-                entry.name == "BootCompleted" or entry.name == "HibernationEnded" for entry in self._entries
-            ):
+            if any(entry.name in STARTED for entry in self._entries):
                 break
         else:
             raise ScenarioError("the guest does not start within a day: use --boot to see why")
@@ -155,9 +154,3 @@ class Stage:
         message = json.dumps({"execute": "guest-shutdown", "arguments": {"mode": mode}})
         self.vm.facts.run(None, lambda: port.host_write(message.encode() + b"\n"))
         return ""
-
-
-def is_up(trial: Trial) -> bool:
-    """Whether Windows runs at the end."""
-    phases = [entry.data["phase"] for entry in trial.entries if entry.name == "PhaseEntered"]
-    return not trial.ended and phases[-1:] == [RUNNING]

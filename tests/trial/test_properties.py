@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qmpemu.edge import shipped
 from qmpemu.guests.guest import MemoryStore
-from qmpemu.trial.runner import Stage, is_up, play
+from qmpemu.trial.runner import Stage, Trial, play
 from qmpemu.trial.scenario import Act, Scenario
 
 PROFILE = shipped.profile(None)
@@ -81,6 +81,12 @@ def test_power_off_is_reached_where_nobody_blocks(scenario: Scenario) -> None:
 def test_one_seed_one_history(scenario: Scenario) -> None:
     """The same scenario gives the same facts, byte for byte."""
     assert repr(play(scenario, PROFILE)) == repr(play(scenario, PROFILE))
+
+
+def is_up(trial: Trial) -> bool:
+    """Whether Windows runs at the end."""
+    phases = [entry.data["phase"] for entry in trial.entries if entry.name == "PhaseEntered"]
+    return not trial.ended and phases[-1:] == ["running"]
 
 
 class Snapshots(MemoryStore):
