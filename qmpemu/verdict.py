@@ -123,6 +123,8 @@ def _soft(entries: Sequence[Entry], request: Entry) -> Finding:
                 culprit = entry
             elif entry.name == "ShutdownBlocked":
                 culprit = infected.get(str(entry.data["application"]))
+            elif entry.name == "LogOffAwaited":
+                found, culprit = _blocked_log_off(entries, entry, infected) or (found, culprit)
     if found is not None and found.outcome == "lost":
         culprit = _lost_to(entries, request)
     if found is not None and culprit is not None and found.outcome != "completed":
@@ -137,6 +139,17 @@ def _cancelled_by(before: Finding | None, found: Finding | None) -> Finding | No
     return found
 
 
+def _blocked_log_off(
+    entries: Sequence[Entry], awaited: Entry, infected: Mapping[str, Entry]
+) -> tuple[Finding, Entry | None] | None:
+    """A shutdown waits for a log-off that began before it: what keeps that one keeps both."""
+    for entry in reversed(entries[: entries.index(awaited)]):
+        if entry.name == "LogOffBlocked":
+            application = str(entry.data["application"])
+            return Finding("stalled", "C4", "AutoEndTasks", application), infected.get(application)
+    return None
+
+
 def _lost_to(entries: Sequence[Entry], request: Entry) -> Entry | None:
     """What damaged a Windows that runs, and yet loses a press in the register."""
     phase, attached = "", None
@@ -146,7 +159,7 @@ def _lost_to(entries: Sequence[Entry], request: Entry) -> Entry | None:
             attached = None
         elif entry.name == "FaultAttached" and entry.data["cause"] == "C7":
             attached = entry
-    return attached if phase == "running" else None
+    return attached if phase in ("running", "asleep") else None
 
 
 def _meaning(entry: Entry) -> Finding | None:

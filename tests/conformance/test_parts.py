@@ -71,6 +71,7 @@ def test_references_keep_identity() -> None:
     line = '{"timestamp": {"seconds": 5, "microseconds": 7}, "event": "E"}'
     assert references.replace(line) == '{"timestamp": $time, "event": "E"}'
     assert references.replace(line.replace("5", "4")) == line.replace("5", "4")
+    assert references.replace(line.replace("5", "4"), "b") == '{"timestamp": $time, "event": "E"}'
     assert references.replace('[{"thread-id": 7}, {"thread-id": 9}, {"thread-id": 7}]') == (
         '[{"thread-id": $thread1}, {"thread-id": $thread2}, {"thread-id": $thread1}]'
     )

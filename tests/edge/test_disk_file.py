@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,29 @@ def test_the_image_s_own_dirty_flag(kind: str, tmp_path: Path) -> None:
         second.kill()
     assert judged_clean(image, kind)
     assert image.read_bytes() == fresh
+
+
+SAVING = """
+import sys
+from qmpemu.edge.disk_file import FileStore
+store = FileStore(sys.argv[1], sys.exit)
+for number in range(10**9):
+    store.save((b"%d," % number) * 2000)
+    if number == 20:
+        print("going", flush=True)
+"""
+
+
+def test_killed_while_it_saves(tmp_path: Path) -> None:
+    """kill -9 in the middle of saving leaves one whole state or another, whenever it comes."""
+    path = tmp_path / "disk"
+    for microseconds in range(0, 4_000, 400):
+        words = [sys.executable, "-c", SAVING, str(path)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stdout.readline() == b"going\n"
+            select.select([], [], [], microseconds / 1e6)  # the moment is what varies; nothing is waited for
+            process.kill()
+        data = FileStore(str(path), silent).load()
+        assert data is not None
+        number, _, _ = data.partition(b",")
+        assert data == (number + b",") * 2000

@@ -154,3 +154,23 @@ def test_one_seed_one_history() -> None:
     first, again = play(scenario, PROFILE), play(scenario, PROFILE)
     assert first.entries == again.entries
     assert play(scenario._replace(seed="8"), PROFILE).entries != first.entries
+
+
+@pytest.mark.parametrize(
+    "pair", [(a, b) for number, a in enumerate(CAUSES) for b in list(CAUSES)[number + 1 :]], ids="+".join
+)
+def test_any_two_causes_together(pair: tuple[str, str]) -> None:
+    """Two causes at once keep it from completing, and one of the two is named."""
+    first, second = (CAUSES[name] for name in pair)
+    settings = {"VIDEOIDLE": "0", **first[1], **second[1]}
+    acts = sorted(
+        {*first[0], *second[0]}, key=lambda act: act.name == "sleep"
+    )  # nobody acts in a sleeping Windows
+    scenario = Scenario(
+        "windows-server-2022",
+        tuple(settings.items()),
+        (LOGGED_ON, *(a._replace(at_s=30) for a in acts), PRESS),
+    )
+    found = play(scenario, PROFILE).verdict()
+    assert found["outcome"] != "completed"
+    assert found["cause"] in {first[3], second[3]}, found

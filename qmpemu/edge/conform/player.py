@@ -140,7 +140,7 @@ class Player:
         text = data[: -len(ending)]
         if not data.endswith(ending) or not text.isascii() or b"\r" in text:
             return Step(client, ODD_LINE, quoted(data))
-        return Step(client, LINE, self._references.replace(text.decode("ascii")))
+        return Step(client, LINE, self._references.replace(text.decode("ascii"), client))
 
     def _until_silence(self, place: int) -> Iterator[Heard]:
         for client in list(self._wires):

@@ -25,11 +25,15 @@ class References:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._names: dict[tuple[str, str], str] = {}
-        self._last = 0
+        self._last: dict[str, int] = {}
 
-    def replace(self, line: str) -> str:
-        """The line with references. An event older than the one before it keeps its `timestamp`, which then shows."""
-        line = TIMESTAMP.sub(self._time, line) if '"timestamp"' in line else line
+    def replace(self, line: str, client: str = "") -> str:
+        """A client's line with references.
+
+        An event older than the one before it, of the same client, keeps its `timestamp`, which then shows.
+        """
+        if '"timestamp"' in line:
+            line = TIMESTAMP.sub(lambda match: self._time(match, client), line)
         if match := PRETTY_TIME.fullmatch(line):
             return f"{match[1]}${match[2]}{match[3]}"
         if '"offset"' in line:
@@ -40,11 +44,11 @@ class References:
             line = TERMINAL.sub(lambda m: self._name("pty", m[0]), line)
         return line.replace(self._folder, "$folder") if self._folder else line
 
-    def _time(self, match: re.Match[str]) -> str:
+    def _time(self, match: re.Match[str], client: str) -> str:
         microseconds = int(match[2]) * 1_000_000 + int(match[3])
-        if microseconds < self._last or int(match[3]) > 999_999:
+        if microseconds < self._last.get(client, 0) or int(match[3]) > 999_999:
             return match[0]
-        self._last = microseconds
+        self._last[client] = microseconds
         return match[0].replace(match[1], "$time")
 
     def _name(self, kind: str, value: str) -> str:

@@ -67,7 +67,7 @@ class Side:
         ending = b"\n" if client == "q" else b"\r\n"
         if not data.endswith(ending) or not data.isascii():
             return Step(client, ODD_LINE, quoted(data))
-        return Step(client, LINE, self.references.replace(data[: -len(ending)].decode("ascii")))
+        return Step(client, LINE, self.references.replace(data[: -len(ending)].decode("ascii"), client))
 
     def lines(self, client: str, last: str) -> list[Step]:
         """All lines up to the one that holds `last`, or the end of file."""
