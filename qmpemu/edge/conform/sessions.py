@@ -20,7 +20,7 @@ from qmpemu.edge.conform.arguments import Arguments
 from qmpemu.edge.conform.case import ACT, END, LINE, ODD_LINE, RAW, SENT, Case, Step, quoted
 from qmpemu.edge.conform.references import References
 from qmpemu.edge.conform.scripts import Script, argv_of, has_hardware
-from qmpemu.edge.conform.target import Process, Silence, Wire, open_file
+from qmpemu.edge.conform.target import Process, Silence, TargetError, Wire, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +68,15 @@ class Side:
         if not data.endswith(ending) or not data.isascii():
             return Step(client, ODD_LINE, quoted(data))
         return Step(client, LINE, self.references.replace(data[: -len(ending)].decode("ascii"), client))
+
+    def try_connect(self, monitor: int) -> Wire | None:
+        """A connection; None where the process has ended."""
+        try:
+            return self.process.connect(monitor)
+        except TargetError:
+            if not self.process.ended:
+                raise
+            return None
 
     def lines(self, client: str, last: str) -> list[Step]:
         """All lines up to the one that holds `last`, or the end of file."""
@@ -122,9 +131,16 @@ class Session:
 
     def connect(self, client: str, monitor: int, *, oob: bool | None) -> None:
         """A client comes; oob: None does not negotiate."""
+        wires = [side.try_connect(monitor) for side in self.sides]
+        if wires.count(None) == 1:
+            who = ("real", "ours")[wires.index(None)]
+            raise Different(f"{self.argv}\n  {who} is gone, and the other one still takes clients")
         self._note(ACT, "a", f"connect {client} {monitor}")
-        for side in self.sides:
-            side.wires[client] = side.process.connect(monitor)
+        for side, wire in zip(self.sides, wires, strict=True):
+            if wire is None:  # both have ended, just now
+                self.over = True
+                return
+            side.wires[client] = wire
         self.clients.append(client)
         self._compare_lines([side.line(client) for side in self.sides])
         if oob is not None:
