@@ -196,6 +196,8 @@ def _meaning(entry: Entry) -> Finding | None:
             return Finding("hibernated" if data["state"] == "S4" else "slept", setting="PBUTTONACTION")
         case "SleepRequested" if data["state"] == "S5":
             return Finding("completed")
+        case "FastStartupPrepared":
+            return Finding("completed")
         case "DriverStalled":
             return Finding("stalled", decisive=str(data["driver"]))
         case "Bugchecked":

@@ -20,7 +20,7 @@ from qmpemu.edge.conform.arguments import Arguments
 from qmpemu.edge.conform.case import ACT, END, LINE, ODD_LINE, RAW, SENT, Case, Step, quoted
 from qmpemu.edge.conform.references import References
 from qmpemu.edge.conform.scripts import Script, argv_of, has_hardware
-from qmpemu.edge.conform.target import Process, Silence, TargetError, Wire, open_file
+from qmpemu.edge.conform.target import Process, Silence, Wire, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from qmpemu.edge.conform.ledger import Ledger
 
 NOTHING_MORE = Step("", LINE, "(nothing more)")
+ENDING_S = 0.5
+"""How long a process that has hung up may take to end; one that only parts from a client goes on."""
 DECLARED = '"desc": "qmpemu does not emulate the command'
 
 
@@ -68,15 +70,6 @@ class Side:
         if not data.endswith(ending) or not data.isascii():
             return Step(client, ODD_LINE, quoted(data))
         return Step(client, LINE, self.references.replace(data[: -len(ending)].decode("ascii"), client))
-
-    def try_connect(self, monitor: int) -> Wire | None:
-        """A connection; None where the process has ended."""
-        try:
-            return self.process.connect(monitor)
-        except TargetError:
-            if not self.process.ended:
-                raise
-            return None
 
     def lines(self, client: str, last: str) -> list[Step]:
         """All lines up to the one that holds `last`, or the end of file."""
@@ -131,16 +124,9 @@ class Session:
 
     def connect(self, client: str, monitor: int, *, oob: bool | None) -> None:
         """A client comes; oob: None does not negotiate."""
-        wires = [side.try_connect(monitor) for side in self.sides]
-        if wires.count(None) == 1:
-            who = ("real", "ours")[wires.index(None)]
-            raise Different(f"{self.argv}\n  {who} is gone, and the other one still takes clients")
         self._note(ACT, "a", f"connect {client} {monitor}")
-        for side, wire in zip(self.sides, wires, strict=True):
-            if wire is None:  # both have ended, just now
-                self.over = True
-                return
-            side.wires[client] = wire
+        for side in self.sides:
+            side.wires[client] = side.process.connect(monitor)
         self.clients.append(client)
         self._compare_lines([side.line(client) for side in self.sides])
         if oob is not None:
@@ -191,7 +177,8 @@ class Session:
         self._compare_lines([side.line("q") for side in self.sides])
         for side in self.sides:  # what was requested is served by the time of the next access
             side.wires["q"].send(b"inb 0x64\n")
-            side.line("q")
+        if END in [side.line("q").kind for side in self.sides]:
+            self._check_end()
         self._settle(None)
 
     # --- comparison -----------------------------------------------------------------------------------------------
@@ -211,14 +198,20 @@ class Session:
             self._compare(heard, out_of_band=out_of_band and client == sender)
             if heard[0][-1].kind == END:
                 self._ended(client)
-        if any(side.process.ended for side in self.sides) or (sender is not None and not self.clients):
-            self.over = True
 
     def _ended(self, client: str) -> None:
-        """Both hung up: is it the end of the process, or of this client only?"""
+        """Both hung up, on this client or because they end."""
         for side in self.sides:
             side.wires.pop(client).close()
         self.clients.remove(client)
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """Do both processes end, and with the same status?"""
+        real, ours = (side.process.exit_status(ENDING_S) for side in self.sides)
+        if real != ours:
+            raise Different(f"{self.argv}\n  real  exit status {real}\n  ours  exit status {ours}")
+        self.over = self.over or real != "running"
 
     def _compare(self, heard: list[list[Step]], *, out_of_band: bool) -> None:
         real, ours = heard

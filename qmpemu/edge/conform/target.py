@@ -178,11 +178,6 @@ class Process:
         """A connection to the qtest socket."""
         return connect(f"{self.folder}/qtest", gone=self._process)
 
-    @property
-    def ended(self) -> bool:
-        """Whether the process has ended."""
-        return self._process.poll() is not None
-
     def said(self) -> str:
         """What it wrote to standard error, in short."""
         return Path(self.folder, "stderr").read_text(errors="replace").strip()[:500] or "nothing"
@@ -191,10 +186,10 @@ class Process:
         """Send a signal by its name, e.g. TERM."""
         self._process.send_signal(signal.Signals[f"SIG{name}"])
 
-    def exit_status(self) -> str:
+    def exit_status(self, patience_s: float = PATIENCE_S) -> str:
         """Its exit status once it has ended; `running` if it does not."""
         try:
-            return str(self._process.wait(PATIENCE_S))
+            return str(self._process.wait(patience_s))
         except subprocess.TimeoutExpired:
             return "running"
 

@@ -32,11 +32,6 @@ def open_document(system: System, session: Session, name: str) -> None:
     _open(system, session, name)
 
 
-def reopen(system: System, session: Session, name: str, *, changed: bool) -> None:
-    """A document is open again as it was before hibernation."""
-    _open(system, session, name).opened[name] = changed
-
-
 def edit_document(system: System, session: Session, name: str) -> None:
     """Change a document, which is opened if it is not. Raises GuestError."""
     holder = _responsive(session.holder(name) or _open(system, session, name))

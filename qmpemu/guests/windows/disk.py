@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from qmpemu.guests.guest import Store
 from qmpemu.guests.registry import GuestError
+from qmpemu.guests.windows.participants import Response
 
 FORMAT = 1
 
@@ -23,14 +24,37 @@ UpdateStage = Literal["none", "staged", "installing", "installed", "abandoned"]
 Hiberfile = Literal["none", "hibernated", "fast startup"]
 
 
+class HeldProgram(Struct, frozen=True):
+    """One program in hiberfil.sys. documents: open ones, and whether each has changes. answers: as it was, by point."""
+
+    documents: dict[str, bool]
+    answers: dict[str, Response] = {}
+
+
+class HeldSession(Struct, frozen=True):
+    """One user's session in hiberfil.sys, its programs in order of start."""
+
+    locked: bool
+    programs: dict[str, HeldProgram]
+
+    def unsaved(self) -> tuple[str, ...]:
+        """Documents with changes, each with its program's name in front."""
+        return tuple(
+            f"{name}: {document}"
+            for name, program in self.programs.items()
+            for document, changed in program.documents.items()
+            if changed
+        )
+
+
 class DiskState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One installation's disk.
 
     running: Windows was up when this was written, so finding it at a boot means an unclean end. dirty: the volumes
     whose dirty flag is set. update*: servicing that has begun. failed_boots: boots in a row that never reached the
     log-on screen. bugcheck: the code of a crash nobody has looked at. asleep: S3, whose memory is lost with the power.
-    sessions: what hiberfil.sys holds, user -> document -> has changes. dialog: the shutdown event tracker wants to
-    know why. infections: what has damaged this Windows.
+    sessions, failed_services: what hiberfil.sys holds, by user, and services that have failed. dialog: the shutdown
+    event tracker wants to know why. infections: what has damaged this Windows.
     """
 
     format: int = FORMAT
@@ -44,7 +68,8 @@ class DiskState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failed_boots: int = 0
     bugcheck: int = 0
     hiberfile: Hiberfile = "none"
-    sessions: dict[str, dict[str, bool]] = {}
+    sessions: dict[str, HeldSession] = {}
+    failed_services: tuple[str, ...] = ()
     dialog: bool = False
     infections: tuple[str, ...] = ()
 

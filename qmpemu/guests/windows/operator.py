@@ -99,8 +99,7 @@ class Operator:
         session = sessions.of(user) if user else self._session("log off")
         if session is None:
             raise OperatorError(f"'{user}' is not logged on: {self._who()}")
-        if sessions.logging_off:
-            raise OperatorError(f"'{sessions.logging_off}' is being logged off already")
+        self._must_not_log_off()
         self._windows.display.touch("operator")
         self._windows.system.activities.start(sessions.log_off(session))
 
@@ -246,6 +245,7 @@ class Operator:
             return
         session = self._session("run shutdown.exe")
         if order.what == "l":
+            self._must_not_log_off()
             self._windows.system.activities.start(self._windows.sessions.log_off(session))
         elif order.what == "h":
             self._hibernate()
@@ -289,6 +289,12 @@ class Operator:
             raise OperatorError("Windows is shutting down: it only takes answers to its prompts")
         if not self._windows.shutdown.booted.is_open:
             raise OperatorError("Windows is still starting: wait for its log-on screen")
+
+    def _must_not_log_off(self) -> None:
+        """No log-off is under way: there is one at a time."""
+        user = self._windows.sessions.logging_off
+        if user:
+            raise OperatorError(f"'{user}' is being logged off already")
 
     def _session(self, what: str) -> Session:
         """The session that has the console, unlocked; using it lights the display."""

@@ -91,7 +91,12 @@ class PowerPolicy:
             yield system.settings.hibernate_ms * NS_PER_MS
         windows.display.turn_off(state)
         if state == "S4":
-            windows.disk.change(running=False, hiberfile="hibernated", sessions=windows.sessions.contents())
+            windows.disk.change(
+                running=False,
+                hiberfile="hibernated",
+                sessions=windows.sessions.contents(),
+                failed_services=tuple(windows.services.failed),
+            )
         else:
             windows.disk.change(asleep=True)
             if system.settings.wake_timer_s:

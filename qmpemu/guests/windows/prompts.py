@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
 
 class Prompt:
-    """One question. answers: what is offered, the default first; free: any other text is an answer too."""
+    """One question. answers: what is offered, the default first; free: any other text is an answer too.
 
-    __slots__ = ("_gate", "answers", "free", "text")
+    user: in whose session it is shown and with whose session it goes; empty for one that belongs to none.
+    """
 
-    def __init__(self, text: str, answers: tuple[str, ...], *, free: bool = False) -> None:
+    __slots__ = ("_gate", "answers", "free", "text", "user")
+
+    def __init__(self, text: str, answers: tuple[str, ...], *, free: bool = False, user: str = "") -> None:
         self.text = text
         self.answers = answers
         self.free = free
+        self.user = user
         self._gate = Gate()
 
     def takes(self, answer: str) -> bool:
@@ -33,7 +37,7 @@ class Prompt:
         self._gate.open(given)
 
     def wait(self, limit_ns: int | None) -> Steps[str]:
-        """Wait for the answer; "" when the limit ran out."""
+        """Wait for the answer; "" when the limit ran out, or it was dismissed."""
         given = yield self._gate if limit_ns is None else self._gate.within(limit_ns)
         return str(given or "")
 
@@ -51,11 +55,23 @@ class Prompts:
         """The one that takes an answer now."""
         return self.shown[-1] if self.shown else None
 
+    def dismiss(self, user: str) -> None:
+        """A user's questions go away unanswered."""
+        for prompt in self.shown:
+            if prompt.user == user:
+                prompt.answer("")
+
     def ask(
-        self, text: str, answers: tuple[str, ...], *, limit_ns: int | None = None, free: bool = False
+        self,
+        text: str,
+        answers: tuple[str, ...],
+        *,
+        limit_ns: int | None = None,
+        free: bool = False,
+        user: str = "",
     ) -> Steps[str]:
-        """Show a question until it is answered: the answer, or "" after `limit_ns`."""
-        prompt = Prompt(text, answers, free=free)
+        """Show a question until it is answered: the answer, or "" after `limit_ns` and when it is dismissed."""
+        prompt = Prompt(text, answers, free=free, user=user)
         self.shown.append(prompt)
         given = yield from prompt.wait(limit_ns)
         self.shown.remove(prompt)

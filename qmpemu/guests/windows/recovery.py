@@ -55,6 +55,13 @@ class Recovery:
         """Whether memory comes back from hiberfil.sys."""
         return self._found.hiberfile != "none"
 
+    def unread(self) -> tuple[str, ...]:
+        """Unsaved documents of a hiberfil.sys that is used up, and whose sessions are not back: a cut takes them."""
+        state = self._windows.disk.state
+        if state.hiberfile != "none":
+            return ()
+        return tuple(document for held in state.sessions.values() for document in held.unsaved())
+
     def loader(self) -> Steps[None]:
         """Before Windows is loaded."""
         windows, found = self._windows, self._found
@@ -69,6 +76,8 @@ class Recovery:
             running=True,
             asleep=False,
             hiberfile="none",
+            sessions=found.sessions if self.resumes else {},
+            failed_services=(),
             dialog=found.dialog or found.running,
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qmpemu.core.facts import Fact
 from qmpemu.guests.registry import GuestError
+from qmpemu.guests.windows.disk import HeldProgram, HeldSession
 from qmpemu.guests.windows.participants import YES, Application
 
 if TYPE_CHECKING:
@@ -105,6 +106,25 @@ class Session:
         """Start one more program."""
         running = self.running[application.name] = Running(application)
         return running
+
+    def hold(self, installed: tuple[Application, ...]) -> HeldSession:
+        """What hiberfil.sys keeps of it; what damages this Windows comes back by itself (`Windows.infect`)."""
+        known = {application.name: application for application in installed}
+        programs = {
+            name: HeldProgram(dict(running.opened), dict(running.overrides))
+            for name, running in self.running.items()
+            if running.application == known.get(name, Application(name=name))
+        }
+        return HeldSession(self.locked, programs)
+
+    def restore(self, held: HeldSession) -> None:
+        """Run what `held` says, as it ran, and nothing else."""
+        known = {name: running.application for name, running in self.running.items()}
+        self.locked = held.locked
+        self.running = {}
+        for name, program in held.programs.items():
+            running = self.start(known.get(name, Application(name=name)))
+            running.opened, running.overrides = dict(program.documents), dict(program.answers)
 
     def find(self, name: str) -> Running | None:
         """A running application by its name in any spelling."""

@@ -107,11 +107,13 @@ class ServiceManager:
         self.running = {service.name: service for service in self._installed}
         self._system.facts.chain(ServicesStarted(services=len(self.running)))
 
-    def resume(self) -> None:
-        """Everything runs again as it did: memory came back."""
-        for service in self._installed:
+    def resume(self, failed: Iterable[str]) -> None:
+        """Everything runs again as it did: memory came back. failed: what had ended with an error."""
+        self.failed = list(failed)
+        runs = [service for service in self._installed if service.name not in self.failed]
+        for service in runs:
             service.response(START)
-        self.running = {service.name: service for service in self._installed}
+        self.running = {service.name: service for service in runs}
 
     def service(self, name: str) -> Service:
         """The running service `name`, in any spelling; one that is not installed is, and is started."""
@@ -207,14 +209,17 @@ class ServiceManager:
             self._log.write(7043, text, {"param1": name})
 
     def _stop_core(self) -> Steps[None]:
-        core = [service for service in self.running.values() if service.core]
+        core = {service.name: service for service in self.running.values() if service.core}
         limit_ms = self._system.settings.WaitToKillServiceTimeout
-        responses = [service.response(SHUTDOWN) for service in core]
-        wait_ms = max((limit_ms if r.answer == "hang" else r.after_ms for r in responses), default=0)
+        asked = [(name, service.response(SHUTDOWN)) for name, service in core.items()]
+        late = [name for name, r in asked if r.answer == "hang" or r.after_ms > limit_ms]
+        wait_ms = limit_ms if late else max((r.after_ms for _, r in asked), default=0)
         if wait_ms:
-            yield min(wait_ms, limit_ms) * NS_PER_MS
-        for service in core:
-            del self.running[service.name]
-        if any(service.name == EVENT_LOG for service in core):
+            yield wait_ms * NS_PER_MS
+        for name in late:
+            self._ended(core[name], SHUTDOWN, "WaitToKillServiceTimeout", limit_ms, late=True)
+        for name in core:
+            del self.running[name]
+        if EVENT_LOG in core:
             self._log.write(6006, "The Event log service was stopped.")
         self._system.facts.chain(CoreServicesStopped(services=len(core)))

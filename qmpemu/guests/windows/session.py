@@ -18,6 +18,7 @@ from qmpemu.guests.windows.running import Session
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
+    from qmpemu.guests.windows.disk import HeldSession
     from qmpemu.guests.windows.participants import Application
     from qmpemu.guests.windows.system import System
 
@@ -130,26 +131,14 @@ class SessionManager:
         for call in self._system.hooks.logged_on:
             call(session)
 
-    def contents(self) -> dict[str, dict[str, bool]]:
-        """What hiberfil.sys keeps of the sessions: user -> open document -> has changes."""
-        return {
-            session.user: {
-                name: changed
-                for running in session.running.values()
-                for name, changed in running.opened.items()
-            }
-            for session in self._all()
-        }
+    def contents(self) -> dict[str, HeldSession]:
+        """What hiberfil.sys keeps of the users' sessions."""
+        return {session.user: session.hold(self._installed) for session in self.sessions}
 
-    def restore(self, user: str, documents: dict[str, bool]) -> None:
+    def restore(self, user: str, held: HeldSession) -> None:
         """A session comes back from hiberfil.sys as it was."""
-        from qmpemu.guests.windows import desk
-
         self.log_on(user)
-        session = self.of(user)
-        assert session is not None
-        for name, changed in documents.items():
-            desk.reopen(self._system, session, name, changed=changed)
+        self.sessions[-1].restore(held)
 
     def lock(self, session: Session, why: str) -> None:
         """Lock a session; one that is locked stays so."""
@@ -233,6 +222,7 @@ class SessionManager:
     def _forget(self, session: Session) -> None:
         if session in self.sessions:
             self.sessions.remove(session)
+            self._system.prompts.dismiss(session.user)
             self._system.facts.chain(UserLoggedOff(user=session.user))
         else:
             self.hidden.remove(session)

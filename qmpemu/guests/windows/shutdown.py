@@ -86,6 +86,12 @@ class DriverStalled(Fact):
     irp: str
 
 
+class FastStartupPrepared(Fact):
+    """The users are logged off, kernel and services are in hiberfil.sys, and the power may go."""
+
+    setting: str
+
+
 class SafeToTurnOff(Fact):
     """Windows has halted and waits for its power to be cut."""
 
@@ -166,13 +172,18 @@ class Shutdown:
             system.facts.chain(ShutdownCancelled())
             self.in_progress = False
             return
-        hybrid = (hybrid or door == BUTTON) and bool(system.settings.HiberbootEnabled)
-        if goal == POWER_OFF and hybrid and windows.ospm.offers("S4"):
+        if goal == POWER_OFF and (hybrid or door == BUTTON) and self._is_fast():
             yield from self._fast_startup()
             return
         yield from windows.update.at_shutdown()
         yield from windows.services.stop_all()
         yield from self._end_kernel(door, goal)
+
+    def _is_fast(self) -> bool:
+        """Whether fast startup is on and possible; with an update to install the shutdown is a full one (U)."""
+        windows = self._windows
+        enabled = bool(windows.system.settings.HiberbootEnabled)
+        return enabled and windows.ospm.offers("S4") and not windows.update.waits
 
     def _fast_startup(self) -> Steps[None]:
         """Users are logged off, kernel and services go to hiberfil.sys; volumes stay mounted (facts 4)."""
@@ -180,7 +191,9 @@ class Shutdown:
         windows.log.write(42, "The system is entering sleep.", {"TargetState": "S4"})
         yield from windows.volume.flush(dismount=False)
         yield system.settings.hibernate_ms * NS_PER_MS
-        windows.disk.change(running=False, hiberfile="fast startup", sessions={})
+        failed = tuple(windows.services.failed)
+        windows.disk.change(running=False, hiberfile="fast startup", sessions={}, failed_services=failed)
+        system.facts.chain(FastStartupPrepared(setting="HiberbootEnabled"))
         system.move("S4 written")
         windows.ospm.sleep("S4")
 

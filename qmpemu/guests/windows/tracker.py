@@ -1,7 +1,7 @@
 """The Shutdown Event Tracker (C2): Windows wants a reason from whoever sits at the console, and waits for it.
 
     before a shutdown   where it is on, somebody is logged on, and a service or driver has failed since the start (C2)
-    after an unclean end   the first to log on is asked why; without an answer in 2 minutes they are logged off
+    after an unclean end   who logs on is asked why until one has answered; who does not in 2 minutes is logged off
 
 Sources: facts windows-acpi 8. That a press of the button prompts is said by the mission's vendor only (C2).
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.facts import Fact
+from qmpemu.guests.windows.system import RUNNING
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
@@ -85,6 +86,11 @@ class Tracker:
         windows.system.facts.chain(ReasonGiven(reason=reason, unexpected=False))
         return True, reason
 
+    def _leaving(self) -> bool:
+        """Whether sessions end anyway: a shutdown or a log-off is under way."""
+        windows = self._windows
+        return windows.system.phase != RUNNING or bool(windows.sessions.logging_off)
+
     def _logged_on(self, session: Session) -> None:
         if self._windows.disk.state.dialog and self.is_on:
             self._windows.system.activities.start(self._ask_why(session))
@@ -93,14 +99,19 @@ class Tracker:
         windows = self._windows
         text = "Shutdown Event Tracker: why did the computer shut down unexpectedly?"
         limit_ns = REASON_LIMIT_S * NS_PER_S
-        reason = yield from windows.system.prompts.ask(text, UNPLANNED, limit_ns=limit_ns, free=True)
-        if not windows.disk.state.dialog:
+        prompts, user = windows.system.prompts, session.user
+        reason = yield from prompts.ask(text, UNPLANNED, limit_ns=limit_ns, free=True, user=user)
+        if not windows.disk.state.dialog or session not in windows.sessions.sessions:
             return
         if not reason:
-            windows.system.facts.chain(ReasonRefused(user=session.user))
+            if self._leaving():
+                return
+            windows.system.facts.chain(ReasonRefused(user=user))
             yield from windows.sessions.log_off(session)
             return
         windows.disk.change(dialog=False)
+        for other in windows.sessions.users():
+            prompts.dismiss(other)
         windows.system.facts.chain(ReasonGiven(reason=reason, unexpected=True))
-        text = f"The reason supplied by user {session.user} for the last unexpected shutdown of this computer"
+        text = f"The reason supplied by user {user} for the last unexpected shutdown of this computer"
         windows.log.write(1076, f"{text} is: {reason}", {"Reason": reason})

@@ -66,17 +66,18 @@ class UpdateEnded(Fact):
 class Update:
     """Servicing of one booted Windows."""
 
-    __slots__ = ("_disk", "_system")
+    __slots__ = ("_disk", "_system", "half_applied")
 
     def __init__(self, system: System, disk: Disk) -> None:
         self._system = system
         self._disk = disk
+        self.half_applied = ""
+        """What a power cut would break off now: `installing 35 %`, `configuring`, `undoing 20 %`, or nothing."""
 
     @property
-    def half_applied(self) -> str:
-        """What a power cut would leave now: `installing 35 %`, or nothing."""
-        state = self._disk.state
-        return f"{state.update} {state.update_percent} %" if state.update == "installing" else ""
+    def waits(self) -> bool:
+        """Whether the next shutdown installs one."""
+        return self._disk.state.update == "staged"
 
     def stage(self, kind: str) -> None:
         """Make an update wait for the next shutdown. Raises GuestError."""
@@ -91,7 +92,7 @@ class Update:
 
     def at_shutdown(self) -> Steps[None]:
         """Install what waits; nothing that asked for the shutdown makes it shorter."""
-        if self._disk.state.update != "staged":
+        if not self.waits:
             return
         settings, kind = self._system.settings, self._disk.state.update_kind
         whole_ms = settings.update_slow_ms if kind == "slow" else settings.update_quick_ms
@@ -102,6 +103,7 @@ class Update:
                 return
             yield whole_ms * STEP_PERCENT // 100 * NS_PER_MS
         self._disk.change(update="installed", update_percent=100)
+        self.half_applied = ""
         self._system.facts.chain(UpdateEnded(outcome="installed"))
 
     def at_boot(self) -> Steps[None]:
@@ -109,6 +111,9 @@ class Update:
         state, settings = self._disk.state, self._system.settings
         if state.update == "installed":
             self._show("configuring", 100, "Getting Windows ready. Don't turn off your computer")
+            self.half_applied = (
+                "configuring"  # its screen says that all is installed, and not how far this is
+            )
             yield settings.update_configure_ms * NS_PER_MS
             self._over("configured")
         elif state.update in ("installing", "abandoned"):
@@ -126,6 +131,7 @@ class Update:
             yield Gate()
         yield limit_s * NS_PER_S
         self._disk.change(update="abandoned")
+        self.half_applied = ""
         self._system.facts.chain(UpdateAbandoned(percent=percent))
 
     def _progress(self, stage: str, percent: int) -> None:
@@ -133,8 +139,10 @@ class Update:
         self._show(stage, percent, f"Working on updates {percent}% complete. Don't turn off your computer")
 
     def _show(self, stage: str, percent: int, text: str) -> None:
+        self.half_applied = f"{stage} {percent} %"
         self._system.facts.chain(UpdateScreenShown(stage=stage, percent=percent, text=text))
 
     def _over(self, outcome: str) -> None:
         self._disk.change(update="none", update_kind="none", update_percent=0)
+        self.half_applied = ""
         self._system.facts.chain(UpdateEnded(outcome=outcome))

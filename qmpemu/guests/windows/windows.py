@@ -158,7 +158,7 @@ class Windows:
         self.system.facts.chain(
             PowerLost(
                 phase=self.system.phase,
-                documents=self.sessions.unsaved(),
+                documents=(*self.sessions.unsaved(), *self.recovery.unread()),
                 services=self.services.stopping,
                 update=self.update.half_applied,
                 volumes=volumes,
@@ -241,15 +241,17 @@ class Windows:
         self._wake_infections(found)
         self.ospm.enable()
         system.move("OSPM on")
-        self.services.resume()
+        self.services.resume(found.failed_services)
         system.move("log-on screen up")
         self.disk.change(failed_boots=0)
-        for user, documents in found.sessions.items():
-            self.sessions.restore(user, documents)
+        for user, held in found.sessions.items():
+            self.sessions.restore(user, held)
         self.disk.change(sessions={})
         system.facts.chain(HibernationEnded(kind=found.hiberfile))
         self.log.write(107, "The system has resumed from sleep.")
         self.display.touch("resume")
+        if self.sessions.active is not None:
+            self.display.console_locked(self.sessions.active.locked)
         self.shutdown.booted.open()
 
     def _wake_infections(self, found: DiskState) -> None:
