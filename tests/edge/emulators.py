@@ -98,7 +98,10 @@ class Emulator:
         client = self.adopt(_connect(self.socket_path))
         client.greeting = client.read()
         if negotiate:
-            assert client.ask("qmp_capabilities") == {"return": {}}
+            reply = client.ask("qmp_capabilities")
+            if "QMP" in reply:  # the real one, when it is met while it starts, may greet twice
+                reply = client.read()
+            assert reply == {"return": {}}
         return client
 
 
