@@ -135,6 +135,22 @@ def test_power_cut_in_the_middle_of_an_update() -> None:
     assert [fact.data()["outcome"] for fact in second.all("UpdateEnded")] == ["undone"]
 
 
+@pytest.mark.parametrize(
+    ("shutdown_s", "boot_s", "half"), [(300, 5, ""), (300, 20, "configuring"), (30, 90, "undoing 20 %")]
+)
+def test_power_cut_while_the_next_boot_works_on_it(shutdown_s: float, boot_s: float, half: str) -> None:
+    """The ledger names what this cut has broken off, not what an earlier one has; the boot after ends it."""
+    rig = Rig(CLOUD_SERVER, {"pending_update": "quick"}).boot().press(shutdown_s)
+    rig.cut_power()
+    second = again(rig, boot_s)
+    second.cut_power()
+    assert second.one("PowerLost").data()["update"] == half
+    third = again(second, 900)
+    assert [fact.data()["outcome"] for fact in third.all("UpdateEnded")] == [
+        "configured" if shutdown_s == 300 else "undone"
+    ]
+
+
 def test_the_agent_does_not_skip_an_update() -> None:
     """A forced shutdown by the guest agent waits for the update as well (facts 11)."""
     rig = Rig(CLOUD_SERVER, {"pending_update": "quick"}).boot()

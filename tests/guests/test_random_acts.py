@@ -47,7 +47,11 @@ def attempt(rig: Rig, act: str, argument: str) -> None:
 
 def played(name: str, steps: list[tuple[float, tuple[str, str]]]) -> Rig:
     """A booted guest to which all of that happened; what an act refuses is a sentence."""
-    rig = Rig(name).boot()
+    return play_steps(Rig(name).boot(), steps)
+
+
+def play_steps(rig: Rig, steps: list[tuple[float, tuple[str, str]]]) -> Rig:
+    """Let all of that happen to a booted guest, and time pass."""
     for wait_s, (act, argument) in steps:
         if rig.board.exit_status is not None:
             break

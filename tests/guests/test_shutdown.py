@@ -249,6 +249,7 @@ def test_a_core_service_that_hangs_costs_its_time_out() -> None:
     base = off_after_ms(serving().press())
     rig = serving(Service(name="SamSs", core=True, responses={SHUTDOWN: HANG})).press()
     assert off_after_ms(rig) - base == 5000
+    assert rig.one("ServiceTimedOut").data()["service"] == "SamSs"
 
 
 def test_an_application_that_hangs_at_sleep_costs_two_seconds() -> None:

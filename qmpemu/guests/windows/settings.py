@@ -194,7 +194,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         int,
         _switch(
             "Fast startup: a shutdown hibernates kernel and services. Clients on hardware have it on (recalled); off "
-            "here, as in a machine without hiberfil.sys. Restart, guest agent and shutdown APIs never use it (A)",
+            "here, as in a machine without hiberfil.sys. Restart, guest agent and shutdown APIs never use it (A), nor "
+            "does a shutdown with an update to install",
             "U",
         ),
     ] = 0
