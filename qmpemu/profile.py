@@ -3,7 +3,8 @@
     profile.json    provenance; banner; whether KVM was present        options.json    option -> takes an argument
     greeting.json   the bytes a client is greeted with                 cpu/<accel>/<model>.json
     widths.json     what introspection hides of argument types         refusals.json   "not found" by command
-    preconfig.json  the commands that --preconfig allows
+    preconfig.json  the commands that --preconfig allows                devices.json    what -device takes
+    device/<type>.json, object/<type>.json   one of each as it stands in a machine that has not run
     replies/<layer>/<command>.json, or <command>/<arguments>.json      {"return": ...} or {"error": ...} as on the wire
 
 Layers, the first that has the file wins: `<machine>-bare` (only where nothing was added to the machine), `common-kvm`
@@ -168,6 +169,16 @@ class Profile:
                     return dict(loads(data))
         raise AssertionError(f"the profile {self.name} has no processor")
 
+    def pluggable(self) -> dict[str, Any]:
+        """Every type or alias that -device takes: its `type`, its `bus`, whether it is `pluggable` at run time."""
+        return dict(loads(self._file("devices.json")))
+
+    def added(self, kind: str, name: str) -> dict[str, Any] | None:
+        """One recorded `device` or `object` of a type (`objects`, `pci`), or None where there is none."""
+        file = added_file(kind, name)
+        data = self._read(file) if len(file) < NAME_CHARS_MAX else None
+        return None if data is None else dict(loads(data))
+
     def _file(self, name: str) -> bytes:
         data = self._read(name)
         assert data is not None, f"the profile {self.name} lacks {name}"
@@ -178,6 +189,11 @@ def cpu_file(accel: str, model: str) -> str | None:
     """Where the processor object of a model stands; None for a name that no file can have."""
     safe = _safe(model, ".")
     return None if len(safe) > NAME_CHARS_MAX else f"cpu/{accel}/{safe}.json"
+
+
+def added_file(kind: str, name: str) -> str:
+    """Where the recorded `device` or `object` of a type stands."""
+    return f"{kind}/{_safe(name, '.')}.json"
 
 
 def reply_file(layer: str, command: str, arguments: dict[str, Any] | None) -> str | None:

@@ -32,19 +32,24 @@ BEFORE_MODULES = ("query-command-line-options", "query-chardev-backends")
 """What answers otherwise before qom-list-types has loaded QEMU's modules; no other query loads them."""
 
 DEVICES = """
-    AC97 ES1370 ICH9-LPC PIIX4_PM VGA ahci am53c974 bochs-display dc390 e1000 e1000e floppy hda-duplex hda-micro
-    hda-output i6300esb i82559er i82801b11-bridge ib700 ich9-ahci ich9-intel-hda ich9-usb-ehci1 ich9-usb-uhci1
-    ide-cd ide-hd intel-hda intel-iommu isa-debugcon isa-fdc isa-serial kvm-pit lsi53c895a mch megasas mptsas1068
-    ne2k_pci nec-usb-xhci nvdimm nvme pc-dimm pci-bridge pci-serial pcie-pci-bridge pcie-root-port pcnet
-    piix3-usb-uhci piix4-usb-uhci pvpanic pvpanic-pci pvscsi pxb pxb-pcie qemu-xhci qxl qxl-vga rtl8139 sb16
-    scsi-block scsi-cd scsi-generic scsi-hd sd-card sdhci-pci secondary-vga smbus-eeprom tpm-crb tpm-tis tulip
-    u2f-passthru usb-audio usb-bot usb-ccid usb-ehci usb-host usb-hub usb-kbd usb-mouse usb-mtp usb-net usb-redir
-    usb-serial usb-storage usb-tablet usb-uas vfio-pci vhost-scsi-pci vhost-user-blk-pci vhost-user-fs-device
-    vhost-user-fs-pci vhost-vsock-pci virtconsole virtio-balloon-ccw virtio-balloon-device virtio-balloon-pci
-    virtio-blk-pci virtio-crypto-pci virtio-gpu-device virtio-gpu-pci virtio-input-host-pci virtio-iommu-pci
-    virtio-keyboard-pci virtio-mem-pci virtio-mouse-pci virtio-net-ccw virtio-net-pci virtio-pmem-pci virtio-rng-pci
-    virtio-scsi-ccw virtio-scsi-pci virtio-serial-pci virtio-tablet-pci virtio-vga virtserialport vmcoreinfo vmgenid
-    vmware-svga vmxnet3 x3130-upstream xio3130-downstream
+    AC97 ES1370 ICH9-LPC PIIX4_PM VGA ahci am53c974 bochs-display cirrus-vga dc390 e1000 e1000e floppy hda-duplex
+    hda-micro hda-output i6300esb i82559er i82801b11-bridge ib700 ich9-ahci ich9-intel-hda ich9-usb-ehci1
+    ich9-usb-uhci1 ich9-usb-uhci2 ich9-usb-uhci3 ide-cd ide-hd intel-hda intel-iommu isa-debugcon isa-fdc isa-serial
+    isa-vga kvm-pit lsi53c895a mch megasas mptsas1068 ne2k_pci nec-usb-xhci nvdimm nvme nvme-ns pc-dimm pci-bridge
+    pci-serial pcie-pci-bridge pcie-root-port pcnet piix3-usb-uhci piix4-usb-uhci pvpanic pvpanic-pci pvscsi pxb
+    pxb-pcie qemu-xhci qxl qxl-vga ramfb rtl8139 sb16 scsi-block scsi-cd scsi-generic scsi-hd sd-card sdhci-pci
+    secondary-vga smbus-eeprom tpm-crb tpm-tis tulip u2f-passthru usb-audio usb-bot usb-ccid usb-ehci usb-host
+    usb-hub usb-kbd usb-mouse usb-mtp usb-net usb-redir usb-serial usb-storage usb-tablet usb-uas usb-wacom-tablet
+    vfio-pci vhost-scsi-pci vhost-user-blk-pci vhost-user-fs-device vhost-user-fs-pci vhost-vsock-pci virtconsole
+    virtio-9p-pci virtio-9p-pci-non-transitional virtio-9p-pci-transitional virtio-balloon-ccw virtio-balloon-device
+    virtio-balloon-pci virtio-balloon-pci-non-transitional virtio-balloon-pci-transitional virtio-blk-pci
+    virtio-blk-pci-non-transitional virtio-blk-pci-transitional virtio-crypto-pci virtio-gpu-device virtio-gpu-pci
+    virtio-input-host-pci virtio-iommu-pci virtio-keyboard-pci virtio-mem-pci virtio-mouse-pci virtio-net-ccw
+    virtio-net-pci virtio-net-pci-non-transitional virtio-net-pci-transitional virtio-pmem-pci virtio-rng-pci
+    virtio-rng-pci-non-transitional virtio-rng-pci-transitional virtio-scsi-ccw virtio-scsi-pci
+    virtio-scsi-pci-non-transitional virtio-scsi-pci-transitional virtio-serial-pci
+    virtio-serial-pci-non-transitional virtio-serial-pci-transitional virtio-tablet-pci virtio-vga virtserialport
+    vmcoreinfo vmgenid vmware-svga vmxnet3 x3130-upstream xio3130-downstream
 """.split()
 """Device types whose properties are recorded: those libvirt asks about and those its drivers make.
 

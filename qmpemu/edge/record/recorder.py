@@ -17,6 +17,7 @@ from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
+from qmpemu.edge.record import devices
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
 from qmpemu.edge.record.questions import (
@@ -34,7 +35,7 @@ from qmpemu.edge.record.questions import (
 from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.widths import Asker
-from qmpemu.profile import cpu_file, reply_file
+from qmpemu.profile import added_file, cpu_file, reply_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -101,6 +102,7 @@ class Recorder:
             await self._machine(machine)
         for accel in ("tcg", "kvm") if kvm_recorded else ("tcg",):
             await self._processors(accel)
+        await self._devices()
         self._write("profile.json", {**self._about, "kvm_recorded": kvm_recorded, "recordings": self._argv})
 
     # --- parts ------------------------------------------------------------------------------------------------
@@ -230,6 +232,28 @@ class Recorder:
                         asked = {"path": path, "property": row["name"]}
                         values[row["name"]] = await client.execute("qom-get", asked)
             return {"properties": rows, "values": values}
+
+    async def _devices(self) -> None:
+        types = devices.types(await self._output("-device", "help"))
+        async with self._emulator("q35", "tcg") as (client, _):
+            await devices.mark_unpluggable(client, types)
+            for name, about in (await devices.objects(client)).items():
+                self._write(added_file("object", name), about)
+        self._write("devices.json", types)
+        for name in sorted(set(DEVICES) & types.keys() - set(devices.HOSTS_OWN)):
+            await self._device(name, types[name]["bus"])
+
+    async def _device(self, name: str, bus: str | None) -> None:
+        """Record one device by the first recipe that makes it, if any does; its file says which."""
+        for words in devices.attempts(name, bus):
+            try:
+                async with self._emulator("q35", "tcg", *words) as (client, _):
+                    about = await devices.device(client)
+            except RecordError:  # it may die of what it lacks, not only refuse
+                continue
+            self._write(added_file("device", name), {**about, "recording": self._argv.pop()})
+            return
+        self._progress(f"no device {name}: it needs something of the host's")
 
     # --- tools ------------------------------------------------------------------------------------------------
 

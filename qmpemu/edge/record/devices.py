@@ -1,0 +1,129 @@
+"""Records what can be added to a machine: where each device goes, and one of each in a machine that has not run.
+
+    devices.json           every type or alias of -device: its `type`, `bus` (None for none), `pluggable` at run time
+    device/<type>.json     objects below /machine/peripheral/ID as in `tree`; `pci` its row of query-pci
+    object/<type>.json     the same of what object-add makes
+
+A type that cannot be made without something of the host's is not among the files. What its back ends are differs from
+type to type, so recipes are tried in order and the first that starts is taken.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from qemu.qmp import ExecuteError
+
+from qmpemu.edge.record.tree import tree
+
+if TYPE_CHECKING:
+    from qemu.qmp import QMPClient
+
+LISTED = re.compile(r'^name "([^"]+)"(?:, bus ([^,]+))?(?:, alias "([^"]+)")?')
+ID = "dev0"
+"""The id of the recorded device; in the files it stands wherever QEMU derives a name from it (a bus, say)."""
+
+BUSES = {
+    "SCSI": ("-device", "virtio-scsi-pci,id=ctl"),
+    "usb-bus": ("-device", "qemu-xhci,id=ctl"),
+    "virtio-serial-bus": ("-device", "virtio-serial-pci,id=ctl"),
+    "floppy-bus": ("-device", "isa-fdc,id=ctl"),
+    "HDA": ("-device", "ich9-intel-hda,id=ctl"),
+    "sd-bus": ("-device", "sdhci-pci,id=ctl"),
+}
+"""What makes a bus that a bare machine lacks."""
+
+HOSTS_OWN = """
+    ICH9-LPC PIIX4_PM kvm-pit mch nvdimm nvme-ns pxb scsi-block scsi-generic tpm-crb tpm-tis u2f-passthru usb-mtp
+    vfio-pci vhost-scsi-pci vhost-user-blk-pci vhost-user-fs-device vhost-user-fs-pci vhost-vsock-pci
+    virtio-balloon-device virtio-gpu-device virtio-input-host-pci
+""".split()
+"""Of the recorded device types those that take more than a command line to make one."""
+
+MEMORY = ("-m", "128,slots=2,maxmem=1G", "-object", "memory-backend-ram,id=back,size=128M")
+RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("", ()),
+    (",drive=back", ("-blockdev", "null-co,node-name=back")),
+    (",chardev=back", ("-chardev", "null,id=back")),
+    (",memdev=back", MEMORY),
+    (",chassis_nr=1", ()),
+    (",drive=back,serial=none", ("-blockdev", "null-co,node-name=back")),
+    (",fsdev=back", ("-fsdev", "local,id=back,path=/,security_model=none")),
+    (",cryptodev=back", ("-object", "cryptodev-backend-builtin,id=back")),
+    (",bus=port0", ("-device", "pcie-root-port,id=port0")),
+    (",bus=up0", ("-device", "pcie-root-port,id=port0", "-device", "x3130-upstream,id=up0,bus=port0")),
+)
+"""What a device may need: its own options, and others before it."""
+
+
+OBJECTS: dict[str, dict[str, Any]] = {
+    "authz-list": {},
+    "authz-simple": {"identity": "nobody"},
+    "cryptodev-backend-builtin": {},
+    "iothread": {},
+    "memory-backend-file": {"mem-path": "/dev/zero", "size": 1 << 20},
+    "memory-backend-memfd": {"size": 1 << 20},
+    "memory-backend-ram": {"size": 1 << 20},
+    "rng-builtin": {},
+    "rng-egd": {"chardev": "back"},
+    "rng-random": {},
+    "secret": {"data": "none"},
+    "throttle-group": {},
+    "tls-creds-anon": {"endpoint": "server"},
+}
+"""Object types of which one is recorded, and what each needs."""
+NOT_PLUGGABLE = "Parameter 'driver' expects a pluggable device type"
+
+
+def types(listing: str) -> dict[str, dict[str, Any]]:
+    """What `-device help` lists, aliases among them."""
+    found: dict[str, dict[str, Any]] = {}
+    for line in listing.splitlines():
+        if match := LISTED.match(line):
+            name, bus, alias = match.groups()
+            for each in filter(None, (name, alias)):
+                found[each] = {"type": name, "bus": bus, "pluggable": True}
+    return found
+
+
+async def mark_unpluggable(client: QMPClient, found: dict[str, dict[str, Any]]) -> None:
+    """Ask a machine that is there already: it refuses such a type before it looks for the bus."""
+    for name, about in found.items():
+        try:
+            await client.execute("device_add", {"driver": name, "bus": "no-such-bus"})
+        except ExecuteError as error:
+            about["pluggable"] = str(error) != NOT_PLUGGABLE
+
+
+async def objects(client: QMPClient) -> dict[str, Any]:
+    """Type -> its object's part of the tree."""
+    found: dict[str, Any] = {}
+    await client.execute("chardev-add", {"id": "back", "backend": {"type": "null", "data": {}}})
+    for name, arguments in OBJECTS.items():
+        try:
+            await client.execute("object-add", {"qom-type": name, "id": ID, **arguments})
+        except ExecuteError:
+            continue  # this binary lacks it
+        found[name] = {"objects": await tree(client, f"/objects/{ID}"), "pci": None}
+        await client.execute("object-del", {"id": ID})
+    return found
+
+
+def attempts(name: str, bus: str | None) -> list[tuple[str, ...]]:
+    """Command lines that may make a device of this type, the simplest first."""
+    before = BUSES.get(bus or "", ())
+    return [(*before, *words, "-device", f"{name},id={ID}{own}") for own, words in RECIPES]
+
+
+async def device(client: QMPClient) -> dict[str, Any]:
+    """The recorded device of a running emulator."""
+    rows: Any = await client.execute("query-pci")
+    found = [row for bus in rows for row in _functions(bus["devices"]) if row["qdev_id"] == ID]
+    return {"objects": await tree(client, f"/machine/peripheral/{ID}"), "pci": found[0] if found else None}
+
+
+def _functions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every PCI function, those behind bridges included."""
+    below = [each for row in rows for each in row.get("pci_bridge", {}).get("devices", ())]
+    return [*rows, *(_functions(below) if below else ())]
