@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qmpemu.core.clock import Clock, Lifetime
     from qmpemu.guests.guest import Guest, Store
     from qmpemu.guests.windows.participants import Participant
+    from qmpemu.hardware import Hardware
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
@@ -112,6 +113,8 @@ class VM:
         self._over = False
         self._fresh = True
         self._was_reset = False
+        self._rtc_ahead_ns = 0
+        self._true_base_ns: int | None = None
         self.store: Store | None = None
         """The guest's disk; without one it is kept in memory from the first boot on."""
         self.guest: Guest | None = None
@@ -299,6 +302,25 @@ class VM:
         clock = self._clock if not self.config.qtest_accel else self.machine.virtual_clock
         clock.call_at(clock.now_ns + delay_ns, call)
 
+    def _true_time_ns(self) -> int:
+        """The host's time of day, going on at the speed of the machine's clock."""
+        if self._true_base_ns is None:
+            seconds, _ = self.host.timestamp()
+            self._true_base_ns = seconds * NS_PER_S - self._clock.now_ns
+        return self._true_base_ns + self._clock.now_ns
+
+    def _set_rtc(self, time_ns: int) -> None:
+        """The guest set the battery-backed clock: it keeps that over resets."""
+        from qmpemu.machine.wiring import rtc_set
+
+        self._rtc_ahead_ns = time_ns - self._true_time_ns()
+        self.facts.publish(rtc_set(self.config, self._rtc_ahead_ns // NS_PER_S))
+
+    def _hardware(self) -> Hardware:
+        from qmpemu.machine.inventory import hardware
+
+        return hardware(self.machine)
+
     def _load_guest(self, boot: Lifetime) -> Guest | None:
         acpi = self.machine.acpi
         if acpi is None or self.config.guest == NO_GUEST:
@@ -309,13 +331,27 @@ class VM:
         from qmpemu.guests.guest import MemoryStore, Platform
 
         rng = Random(f"{self.config.seed}/{self.config.name}")
-        seconds, _ = self.host.timestamp()
-        rtc_base_ns = seconds * NS_PER_S - boot.now_ns  # so that Windows' clock shows the host's time
+        true_ns = self._true_time_ns()
+        rtc_base_ns = (
+            true_ns + self._rtc_ahead_ns - boot.now_ns
+        )  # so that Windows' clock shows the host's time
         if self.store is None:
             self.store = MemoryStore()
             self.facts.publish(DiskKeptInMemory())
         ports, alarm = self.machine.ports, self.machine.set_alarm
-        platform = Platform(acpi, boot, self.facts, rng, ports, rtc_base_ns, self.store, alarm)
+        platform = Platform(
+            acpi,
+            boot,
+            self.facts,
+            rng,
+            ports,
+            rtc_base_ns,
+            self.store,
+            alarm,
+            self._hardware,
+            self._set_rtc,
+            self._true_time_ns,
+        )
         name = self.config.guest or guests.DEFAULT
         given = tuple(f"{key}={value}" for key, value in self.config.settings.items())
         self.facts.publish(GuestLoaded(guest=name, settings=given, seed=self.config.seed))

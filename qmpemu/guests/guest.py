@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from qmpemu.acpi import FixedHardware
     from qmpemu.core.clock import Lifetime
     from qmpemu.core.facts import Bus
+    from qmpemu.hardware import Hardware
     from qmpemu.port import Port
 
 
@@ -60,15 +61,35 @@ def _no_alarm(delay_ns: int) -> None:
     """A machine whose clock wakes nobody."""
 
 
+def _plain() -> Hardware:
+    """A machine that nobody described."""
+    from qmpemu.hardware import plain
+
+    return plain()
+
+
 class Platform:
     """The machine as its software sees it.
 
     clock: lives as long as this boot. rng: this machine's own seeded generator. ports: virtio-serial ports by name.
     store: its disk. alarm(delay_ns): lets the clock wake the machine from S3. rtc_base_ns: the battery-backed clock at
-    machine time 0, in nanoseconds since 1970.
+    machine time 0, in nanoseconds since 1970. hardware(): what devices there are now.
+    set_rtc(time_ns): sets the battery-backed clock. true_time_ns(): what a time server says.
     """
 
-    __slots__ = ("acpi", "alarm", "clock", "facts", "ports", "rng", "rtc_base_ns", "store")
+    __slots__ = (
+        "acpi",
+        "alarm",
+        "clock",
+        "facts",
+        "hardware",
+        "ports",
+        "rng",
+        "rtc_base_ns",
+        "set_rtc",
+        "store",
+        "true_time_ns",
+    )
 
     def __init__(
         self,
@@ -80,6 +101,9 @@ class Platform:
         rtc_base_ns: int = RTC_BASE_NS,
         store: Store | None = None,
         alarm: Callable[[int], object] = _no_alarm,
+        hardware: Callable[[], Hardware] = _plain,
+        set_rtc: Callable[[int], object] = _no_alarm,
+        true_time_ns: Callable[[], int] | None = None,
     ) -> None:
         self.acpi = acpi
         self.clock = clock
@@ -88,6 +112,9 @@ class Platform:
         self.ports = ports
         self.rtc_base_ns = rtc_base_ns
         self.alarm = alarm
+        self.hardware = hardware
+        self.set_rtc = set_rtc
+        self.true_time_ns = true_time_ns or (lambda: rtc_base_ns + clock.now_ns)
         self.store: Store = MemoryStore() if store is None else store
 
 

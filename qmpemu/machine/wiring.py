@@ -6,7 +6,7 @@ from qmpemu.core.clock import NS_PER_S
 from qmpemu.machine import panic
 from qmpemu.machine.ioports import IoPorts
 from qmpemu.machine.machine import RTC_IRQ
-from qmpemu.machine.rtc import Rtc, RtcTime
+from qmpemu.machine.rtc import Rtc, RtcSet, RtcTime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ def io_ports(machine: Machine, acpi: FixedHardware) -> IoPorts:
         board.request_reset(guest=True, reason="guest-reset")
 
     return IoPorts(acpi, _rtc(machine), device or None, reset)
+
+
+def rtc_set(config: MachineConfig, offset_s: int) -> RtcSet:
+    """The clock of such a machine was set."""
+    return RtcSet(offset_s=offset_s, qom_path=_rtc_path(config))
 
 
 def _rtc(machine: Machine) -> Rtc:

@@ -55,6 +55,7 @@ class DiskState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log-on screen. bugcheck: the code of a crash nobody has looked at. asleep: S3, whose memory is lost with the power.
     sessions, failed_services: what hiberfil.sys holds, by user, and services that have failed. dialog: the shutdown
     event tracker wants to know why. infections: what has damaged this Windows.
+    files: those that were written, by path.
     """
 
     format: int = FORMAT
@@ -72,6 +73,7 @@ class DiskState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failed_services: tuple[str, ...] = ()
     dialog: bool = False
     infections: tuple[str, ...] = ()
+    files: dict[str, bytes] = {}
 
 
 def decode(data: bytes) -> DiskState:

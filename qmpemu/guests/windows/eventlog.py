@@ -20,6 +20,7 @@ RECORDS_MAX = 10_000
 
 SOURCES = {
     1: "Power-Troubleshooter",
+    8: "volsnap",
     13: "Kernel-General",
     41: "Kernel-Power",
     42: "Kernel-Power",
@@ -36,6 +37,10 @@ SOURCES = {
     7043: "Service Control Manager",
 }
 """Who writes which event (facts: windows-acpi 7 and 8)."""
+
+
+KERNEL_GENERAL = "Kernel-General"
+"""The other source of event 1."""
 
 
 class EventLogged(Fact):
@@ -65,9 +70,11 @@ class EventLog:
         self._system = system
         self.records: deque[Record] = deque(maxlen=RECORDS_MAX)
 
-    def write(self, event_id: int, text: str, data: dict[str, str | int] | None = None) -> None:
-        """Append a record; the time is now."""
-        source = SOURCES[event_id]
+    def write(
+        self, event_id: int, text: str, data: dict[str, str | int] | None = None, source: str = ""
+    ) -> None:
+        """Append a record; the time is now. source: where it is not the usual one of this id."""
+        source = source or SOURCES[event_id]
         self.records.append(Record(event_id, source, self._system.now_ns, text, data or {}))
         self._system.facts.publish(EventLogged(id=event_id, source=source, text=text))
 

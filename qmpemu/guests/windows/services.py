@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
+from qmpemu.guests.windows import winerror
 from qmpemu.guests.windows.participants import PRESHUTDOWN, SHUTDOWN, START, Service
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ class PreshutdownSent(Fact):
     limit_ms: int
 
 
+class ServiceStarted(Fact):
+    """A service was started by itself."""
+
+    service: str
+
+
 class ServiceStopped(Fact):
     """A service stopped."""
 
@@ -79,12 +86,20 @@ class CoreServicesStopped(Fact):
 class ServiceManager:
     """The service control manager of one booted Windows."""
 
-    __slots__ = ("_installed", "_log", "_stopping", "_system", "failed", "running")
+    __slots__ = ("_installed", "_log", "_manual", "_stopping", "_system", "failed", "running")
 
-    def __init__(self, system: System, log: EventLog, installed: Iterable[Service]) -> None:
+    def __init__(
+        self,
+        system: System,
+        log: EventLog,
+        installed: Iterable[Service],
+        stopped: Iterable[str] = (),
+    ) -> None:
+        """Installed: all services; stopped: the names of those that are not started at boot."""
         self._system = system
         self._log = log
         self._installed = tuple(installed)
+        self._manual = {name.casefold() for name in stopped}
         self.running: dict[str, Service] = {}
         """Running services by name, in database order."""
         self.failed: list[str] = []
@@ -103,17 +118,50 @@ class ServiceManager:
 
     def start_others(self) -> None:
         """Start everything else."""
-        self._start(service for service in self._installed if not service.core)
-        self.running = {service.name: service for service in self._installed}
+        started = [each for each in self._installed if each.name.casefold() not in self._manual]
+        self._start(service for service in started if not service.core)
+        self.running = {service.name: service for service in started}
         self._system.facts.chain(ServicesStarted(services=len(self.running)))
 
     def resume(self, failed: Iterable[str]) -> None:
         """Everything runs again as it did: memory came back. failed: what had ended with an error."""
         self.failed = list(failed)
-        runs = [service for service in self._installed if service.name not in self.failed]
+        stays = {*(name.casefold() for name in self.failed), *self._manual}
+        runs = [service for service in self._installed if service.name.casefold() not in stays]
         for service in runs:
             service.response(START)
         self.running = {service.name: service for service in runs}
+
+    def state(self, name: str) -> str:
+        """`RUNNING` or `STOPPED`; empty if there is no such service."""
+        key = name.casefold()
+        if any(each.casefold() == key for each in self.running):
+            return "RUNNING"
+        known = {*(each.name.casefold() for each in self._installed), *map(str.casefold, self.failed)}
+        return "STOPPED" if key in known else ""
+
+    def start_one(self, name: str) -> int:
+        """Start an installed service; the Windows error code."""
+        if self.state(name) != "STOPPED":
+            running = self.state(name) == "RUNNING"
+            return winerror.SERVICE_ALREADY_RUNNING if running else winerror.SERVICE_DOES_NOT_EXIST
+        key = name.casefold()
+        service = next((each for each in self._installed if each.name.casefold() == key), Service(name=name))
+        self._start([service])
+        self._system.facts.chain(ServiceStarted(service=service.name))
+        return winerror.SUCCESS
+
+    def stop_one(self, name: str) -> int:
+        """Stop a running service; the Windows error code. One that hangs stays."""
+        if self.state(name) != "RUNNING":
+            stopped = self.state(name) == "STOPPED"
+            return winerror.SERVICE_NOT_ACTIVE if stopped else winerror.SERVICE_DOES_NOT_EXIST
+        service = self.service(name)
+        if service.response(SHUTDOWN).answer == "hang":
+            return winerror.SERVICE_REQUEST_TIMEOUT
+        del self.running[service.name]
+        self._system.facts.chain(ServiceStopped(service=service.name, took_ms=0))
+        return winerror.SUCCESS
 
     def service(self, name: str) -> Service:
         """The running service `name`, in any spelling; one that is not installed is, and is started."""

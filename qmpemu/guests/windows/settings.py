@@ -31,6 +31,9 @@ def _text(meaning: str, grade: str, pattern: str | None = None, valid: str = "an
     return Meta(pattern=pattern, description=meaning, extra={"grade": grade, "valid": valid})
 
 
+COMMAND = r"^(\*|guest-[a-z-]+)?$"
+"""Empty, all, or the name of a guest agent command."""
+
 BUTTON_ACTIONS = {0: "do nothing", 1: "sleep", 2: "hibernate", 3: "shut down", 4: "turn off the display"}
 """PBUTTONACTION's index values (facts: windows-acpi 5)."""
 
@@ -209,6 +212,61 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
             extra={"grade": "C"},
         ),
     ] = "absent"
+
+    agent_start_ms: Annotated[
+        int, _count("From the start of the guest agent's service to its open port", "U", HOUR_MS)
+    ] = 0
+    agent_answer_ms: Annotated[
+        int, _count("From a request to the guest agent to its execution", "U", HOUR_MS)
+    ] = 2
+    agent_hangs_at: Annotated[
+        str,
+        _text(
+            "The command at which the guest agent hangs for good, `*` for every one but guest-sync",
+            "C",
+            COMMAND,
+            "empty, * or a command such as guest-shutdown",
+        ),
+    ] = ""
+    agent_dies_at: Annotated[
+        str,
+        _text(
+            "The command at which the guest agent's process ends and its port closes, `*` for every one but guest-sync",
+            "C",
+            COMMAND,
+            "empty, * or a command such as guest-shutdown",
+        ),
+    ] = ""
+    agent_restart_ms: Annotated[
+        int,
+        _count(
+            "How soon Windows starts a guest agent again that has died, 0 never (recovery actions)",
+            "U",
+            HOUR_MS,
+        ),
+    ] = 0
+    vss_freeze_ms: Annotated[
+        int, _count("How long the writers take to prepare for a snapshot (VSS)", "U", 60_000)
+    ] = 800
+
+    # --- network and accounts
+    DhcpIPAddress: Annotated[
+        str,
+        _text(
+            "The IPv4 address, with prefix length, that DHCP gives to each adapter in turn, separated by `;`. Without "
+            "one: 10.0.2.15/24 on QEMU's user network, else an address of 169.254.0.0/16",
+            "U",
+            r"^((\d{1,3}\.){3}\d{1,3}/\d{1,2})?(;((\d{1,3}\.){3}\d{1,3}/\d{1,2})?)*$",
+            "addresses such as 192.168.122.45/24, separated by ';'",
+        ),
+    ] = ""
+    PasswordComplexity: Annotated[
+        int,
+        _switch(
+            "Whether a new password needs three kinds of characters, six of them, and not the user's name",
+            "B",
+        ),
+    ] = 1
 
     # --- durations of the model
     boot_firmware_ms: Annotated[int, _count("Power-on self test", "U", HOUR_MS)] = 3_000

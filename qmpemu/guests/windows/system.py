@@ -66,7 +66,17 @@ class PhaseEntered(Fact):
 class System:
     """Shared by all parts of one booted Windows."""
 
-    __slots__ = ("activities", "computer", "facts", "hooks", "phase", "platform", "prompts", "settings")
+    __slots__ = (
+        "_ahead_ns",
+        "activities",
+        "computer",
+        "facts",
+        "hooks",
+        "phase",
+        "platform",
+        "prompts",
+        "settings",
+    )
 
     def __init__(self, platform: Platform, settings: Settings) -> None:
         self.platform = platform
@@ -77,11 +87,17 @@ class System:
         self.phase = OFF
         self.hooks = Hooks()
         self.prompts = Prompts()
+        self._ahead_ns = 0
 
     @property
     def now_ns(self) -> int:
         """The time of day, in nanoseconds since 1970."""
-        return self.platform.rtc_base_ns + self.platform.clock.now_ns
+        return self.platform.rtc_base_ns + self.platform.clock.now_ns + self._ahead_ns
+
+    def set_time(self, time_ns: int) -> None:
+        """Set it, and the battery-backed clock."""
+        self._ahead_ns += time_ns - self.now_ns
+        self.platform.set_rtc(time_ns)
 
     def allows(self, given: str) -> bool:
         """Whether `given` may happen in this phase."""

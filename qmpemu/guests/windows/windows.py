@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qmpemu.core.clock import NS_PER_MS
+from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.facts import Fact
 from qmpemu.guests.windows import system as life
+from qmpemu.guests.windows.accounts import Accounts
 from qmpemu.guests.windows.disk import Disk
 from qmpemu.guests.windows.display import Display
-from qmpemu.guests.windows.eventlog import EventLog
+from qmpemu.guests.windows.eventlog import KERNEL_GENERAL, EventLog
+from qmpemu.guests.windows.files import FileStore
 from qmpemu.guests.windows.initiated import Initiated
+from qmpemu.guests.windows.network import Network
 from qmpemu.guests.windows.ospm import Ospm
 from qmpemu.guests.windows.participants import guarded
 from qmpemu.guests.windows.power import PowerPolicy
@@ -23,21 +26,24 @@ from qmpemu.guests.windows.recovery import Recovery
 from qmpemu.guests.windows.services import ServiceManager
 from qmpemu.guests.windows.session import SessionManager
 from qmpemu.guests.windows.shutdown import Shutdown
+from qmpemu.guests.windows.storage import Storage
 from qmpemu.guests.windows.system import System
 from qmpemu.guests.windows.tracker import Tracker
 from qmpemu.guests.windows.update import Update
 from qmpemu.guests.windows.volume import Volume
+from qmpemu.guests.windows.vss import Snapshots
 from qmpemu.port import AGENT_PORT
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
-    from qmpemu.guests.agent import Agent
+    from qmpemu.guests.agent.session import AgentSession
     from qmpemu.guests.guest import Platform
     from qmpemu.guests.windows.disk import DiskState
     from qmpemu.guests.windows.installation import Installation
     from qmpemu.guests.windows.participants import Service
     from qmpemu.guests.windows.settings import Settings
 
+AGENT_SERVICE = "QEMU-GA"
 NMI_HARDWARE_FAILURE = 0x80
 """The bugcheck of an NMI nobody claims (Microsoft: Bug Check 0x80)."""
 
@@ -74,6 +80,12 @@ class HibernationEnded(Fact):
     kind: str
 
 
+class TimeSet(Fact):
+    """Somebody set Windows' clock. by_ms: how far, forward or back."""
+
+    by_ms: int
+
+
 class PowerLost(Fact):
     """Windows lost power where it stood.
 
@@ -98,16 +110,23 @@ class Windows:
         self.log = EventLog(self.system)
         self.disk = Disk(platform.store)
         self.volume = Volume(self.system, "C:", self.disk)
+        self.files = FileStore(self.disk)
+        self.network = Network(self.system)
+        self.storage = Storage(self.system, self.files)
+        self.snapshots = Snapshots(self)
         self.update = Update(self.system, self.disk)
         self.recovery = Recovery(self)
         self.display = Display(self.system)
         self.sessions = SessionManager(self.system, guarded(installation.applications, platform.facts))
-        self.agent: Agent | None = None
+        self.accounts = Accounts(self)
+        self.agent: AgentSession | None = None
+        """The guest agent, where it is installed and the machine has its port."""
         self.infections: list[str] = []
         self.services = ServiceManager(
             self.system,
             self.log,
             guarded((*installation.services, *self._agent_service()), platform.facts),
+            stopped=(AGENT_SERVICE,) if self.system.settings.QEMU_GA == "stopped" else (),
         )
         self.power = PowerPolicy(self)
         self.shutdown = Shutdown(self, guarded(installation.drivers, platform.facts))
@@ -182,6 +201,14 @@ class Windows:
         return self.shutdown.request(
             door, goal, force=force, reason=reason, comment=comment, announced=announced, hybrid=hybrid
         )
+
+    def set_time(self, time_ns: int) -> None:
+        """Set the clock, the battery-backed one with it; the event log shows it (Kernel-General 1)."""
+        system = self.system
+        by_ns = time_ns - system.now_ns
+        system.set_time(time_ns)
+        system.facts.publish(TimeSet(by_ms=by_ns // NS_PER_MS))
+        self.log.write(1, "The system time has changed.", {"NewTime": time_ns // NS_PER_S}, KERNEL_GENERAL)
 
     def infect(self, kind: str) -> None:
         """Something damages this Windows from now on (C7, `faults`). Raises GuestError."""
@@ -268,13 +295,12 @@ class Windows:
             self.ospm.reset()
 
     def _agent_service(self) -> tuple[Service, ...]:
-        """The guest agent, where it is installed, set to run, and the machine has its port."""
+        """The guest agent, where it is installed and the machine has its port."""
         port = self.system.platform.ports.get(AGENT_PORT)
-        state = self.system.settings.QEMU_GA
-        if port is None or state not in ("running", "hung"):
+        if port is None or self.system.settings.QEMU_GA == "absent":
             return ()
-        from qmpemu.guests.agent import Agent
-        from qmpemu.guests.windows import agent_host
+        from qmpemu.guests.windows.agent_host import AgentService
 
-        self.agent = Agent(port, agent_host.AgentHost(self), self.system.activities)
-        return (agent_host.service(self.agent, hung=state == "hung"),)
+        agent = AgentService(self, port)
+        self.agent = agent.session
+        return (agent.service(),)
