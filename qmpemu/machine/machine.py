@@ -184,6 +184,9 @@ class Machine:
         self.board.on_reset = self._reset_ports
 
     def _reset_ports(self) -> None:
+        """Serial ports forget that a program held them; I/O ports take their values of the start."""
+        for port in self.ports.values():
+            port.set_guest_open(False)
         if self._io_ports is not None:
             self._io_ports.reset()
 

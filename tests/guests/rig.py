@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from random import Random
+from typing import Any
 
 from qmpemu.acpi import ICH9, Chipset, FixedHardware
 from qmpemu.core.clock import NS_PER_S, Clock, Lifetime, MachineClock
@@ -14,6 +16,7 @@ from qmpemu.guests.windows import presets
 from qmpemu.guests.windows.installation import Installation, fresh
 from qmpemu.guests.windows.participants import Application, Participant, Service
 from qmpemu.guests.windows.windows import Windows
+from qmpemu.hardware import Hardware, plain
 from qmpemu.machine.board import Board
 from qmpemu.machine.processor import Processor
 from qmpemu.port import AGENT_PORT, Port
@@ -39,11 +42,14 @@ class Rig:
         s4_disabled: bool = False,
         seed: str = "seed",
         store: MemoryStore | None = None,
+        hardware: Hardware | None = None,
     ) -> None:
         self.name, self.settings, self.seed = name, dict(settings or {}), seed
         self.applications, self.services = applications, services
         self.participants, self.infections = participants, infections
         self.store = store or MemoryStore()
+        self.hardware = hardware or plain()
+        """What the machine has; a test may put another in its place at any time."""
         self.host = Clock()
         self.facts = Bus(lambda: self.host.now_ns)
         self.clock = MachineClock(self.host, self.facts, lambda: self.board.serve())
@@ -53,6 +59,7 @@ class Rig:
         self.port.on_guest_data = self._reply
         self.processor = Processor(self.clock, self._load)
         self.board = Board(self.facts, self.clock, self.acpi, self.processor)
+        self.board.on_reset = lambda: self.port.set_guest_open(False)
         self.guests: list[Guest] = []
 
     @property
@@ -118,12 +125,27 @@ class Rig:
         self.run(seconds)
         return self.replies
 
+    def ask_agent(self, execute: str, seconds: float = 5, **arguments: object) -> Any:
+        """One request to the guest agent (`_` for `-` in names): what it returned, or its error's text in a list."""
+        spelled = {name.replace("_", "-"): value for name, value in arguments.items()}
+        message = {"execute": execute, **({"arguments": spelled} if spelled else {})}
+        reply = json.loads(self.send(json.dumps(message).encode() + b"\n", seconds))
+        return reply["return"] if "return" in reply else [reply["error"]["desc"]]
+
     def _reply(self, data: bytes) -> None:
         self.replies += data
 
     def _load(self, boot: Lifetime) -> Guest:
         rng = Random(f"{self.seed}/{len(self.guests)}")
-        platform = Platform(self.acpi, boot, self.facts, rng, {AGENT_PORT: self.port}, store=self.store)
+        platform = Platform(
+            self.acpi,
+            boot,
+            self.facts,
+            rng,
+            {AGENT_PORT: self.port},
+            store=self.store,
+            hardware=lambda: self.hardware,
+        )
         if self.applications is None and self.services is None and not self.infections:
             guest = registry.load(self.name, self.settings, platform, self.participants)
         else:

@@ -90,6 +90,7 @@ class AgentSession:
         "manner",
         "on_death",
         "process",
+        "runs",
     )
 
     def __init__(self, port: Port, host: Host, activities: Activities, manner: Manner) -> None:
@@ -104,17 +105,15 @@ class AgentSession:
         """Counts starts and ends: what belongs to an earlier run goes no further."""
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
-
-    @property
-    def runs(self) -> bool:
-        """Whether the process is there."""
-        return self._port.guest_open
+        self.runs = False
+        """Whether the process is there; it holds the port open as long as the port itself is not reset."""
 
     def start(self) -> None:
         """The service starts."""
         self._end_run()
         self._port.on_host_data = self._receive
         self._activities.facts.publish(AgentStarted())
+        self.runs = True
         self._port.set_guest_open(True)
 
     def stop(self) -> None:
@@ -128,9 +127,18 @@ class AgentSession:
         self._run += 1
         self._port.on_host_data = _unheard
 
+    def renew(self) -> None:
+        """The machine woke up: its port was reset meanwhile, with what was under way; the driver opens it again."""
+        if self.runs:
+            self._run += 1
+            self._unread.clear()
+            self._unread_bytes = 0
+            self._port.set_guest_open(True)
+
     def close(self) -> None:
         """The port is no longer held."""
         self._end_run()
+        self.runs = False
         self._port.on_host_data = _unheard
         self._port.set_guest_open(False)
 

@@ -10,9 +10,6 @@ from qmpemu.qmp.errors import QmpError
 if TYPE_CHECKING:
     from qmpemu.guests.agent.host import Agent
 
-TIME_MAX_NS = (2**63 - 1 - 116_444_736_000_000_000) * 100 + 99
-"""What still fits Windows' count of 100 ns since 1601."""
-
 
 @command("guest-get-osinfo")
 def guest_get_osinfo(agent: Agent) -> object:
@@ -39,7 +36,7 @@ def guest_set_time(agent: Agent, time: int | None = None) -> object:
         why = agent.host.clock.resync()
         if why:
             raise QmpError(why)
-    elif not 0 <= time <= TIME_MAX_NS:
+    elif time < 0:
         raise QmpError(f"Time {time}is invalid")  # no space there: so the real one
     else:
         agent.host.clock.set(time)

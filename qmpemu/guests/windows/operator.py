@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.guests.activity import Steps
+    from qmpemu.guests.agent.session import Manner
     from qmpemu.guests.windows.running import Session
     from qmpemu.guests.windows.windows import Windows
 
@@ -211,6 +212,40 @@ class Operator:
         """Let a service end with an error; it is installed if there is none of that name."""
         self._must_run()
         faults.attach(self._windows, "service_error", name)
+
+    @action("NAME")
+    def stop_service(self, name: str) -> None:
+        """Stop a service; the guest agent's is QEMU-GA."""
+        self._must_run()
+        self._windows_says(self._windows.services.stop_one(name))
+
+    @action("NAME")
+    def start_service(self, name: str) -> None:
+        """Start an installed service that does not run."""
+        self._must_run()
+        self._windows_says(self._windows.services.start_one(name))
+
+    @action("[COMMAND]")
+    def agent_dies_at(self, command: str = "") -> None:
+        """Let the guest agent's process end at a command (`*`: any), or at none any more."""
+        self._manner(command).dies_at = command
+
+    @action("[COMMAND]")
+    def agent_hangs_at(self, command: str = "") -> None:
+        """Let the guest agent hang at a command (`*`: any), or at none any more."""
+        self._manner(command).hangs_at = command
+
+    def _manner(self, command: str) -> Manner:
+        """How the agent works, to be changed for `command`."""
+        from qmpemu.guests.agent import registry
+
+        registry.load()
+        if command not in ("", "*", *registry.COMMANDS):
+            hint = nearest(command, registry.COMMANDS)
+            raise OperatorError(f"'{command}' is no command of the guest agent: {hint}")
+        if self._windows.agent is None:
+            raise OperatorError("no guest agent is installed in this Windows")
+        return self._windows.agent.manner
 
     @action("NAME")
     def stall_driver(self, name: str) -> None:

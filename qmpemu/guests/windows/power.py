@@ -115,6 +115,8 @@ class PowerPolicy:
         windows.ospm.enable_after_wake()
         system.move("OSPM on")
         system.facts.chain(SleepEnded(state="S3"))
+        if windows.agent is not None:
+            windows.agent.renew()
         windows.log.write(107, "The system has resumed from sleep.")
         windows.log.write(1, "The system has returned from a low power state.", {"WakeSource": source})
         windows.display.touch("wake")

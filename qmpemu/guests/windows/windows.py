@@ -170,7 +170,7 @@ class Windows:
     def power_lost(self) -> None:
         """Reset or power cut: say what was volatile and is gone."""
         if self.agent is not None:
-            self.agent.close()
+            self.agent.freeze()  # its port is closed by the reset of the device, if there is one
         if self.system.phase in life.DEAD:
             return
         volumes = (self.volume.name,) if self.volume.dirty else ()
