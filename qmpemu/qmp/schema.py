@@ -159,8 +159,8 @@ class Schema:
         """The type of an alternate that fits the JSON type of `value`."""
         kinds = {self._json_type(member["type"]): str(member["type"]) for member in info["members"]}
         for kind, type_name in kinds.items():
-            if type(value) in PYTHON_TYPES[kind]:
-                return type_name
+            if type(value) in PYTHON_TYPES[kind] or (kind == "int" and type(value) is float):
+                return type_name  # any number chooses it; that it is no integer is said by the check of it
         plain = " or ".join(JSON_TYPES.get(kind, kind) for kind in kinds)
         raise errors.parameter_type(name or "null", self._alternates.get(info["name"], plain))
 
