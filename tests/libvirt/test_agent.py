@@ -1,0 +1,337 @@
+"""The guest agent through an unmodified libvirt: what virsh shows is the guest's own truth, and what happens without.
+
+libvirt's own time-outs are real time: 5 s for the first sign of life of an agent, 60 s for a shutdown it has taken on.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.libvirt.libvirtd import Libvirtd, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    MakeDomain = Callable[..., str]
+
+pytestmark = [pytest.mark.xdist_group("libvirt"), pytest.mark.timeout(180)]
+
+FAST = "60x"
+CONNECTED = "agent-lifecycle': state: 'connected' reason: 'channel event"
+DISCONNECTED = "agent-lifecycle': state: 'disconnected' reason: 'channel event"
+STARTED = ["Defined Added", "Resumed Unpaused", "Started Booted"]
+OFF = "shut off (shutdown)"
+SYNC_TIMEOUT_S = 5.0
+
+
+@pytest.fixture
+def start(libvirtd: Libvirtd, make_domain: MakeDomain) -> Callable[..., str]:
+    """Start a cloud-tuned Windows: start("A=1", connected=True) -> its name, settings as in QMPEMU_SET."""
+
+    def start_(*settings: str, connected: bool = True, **environment: str) -> str:
+        environment = {"QMPEMU_SPEED": FAST, "QMPEMU_GUEST": "windows-server-2022-cloud", **environment}
+        if settings:
+            environment["QMPEMU_SET"] = ",".join(settings)
+        name = make_domain(**environment)
+        libvirtd.ok("start", name)
+        if connected:
+            until(lambda: CONNECTED in libvirtd.events(name), f"the agent of {name} is connected")
+        return name
+
+    return start_
+
+
+def operate(libvirtd: Libvirtd, name: str, act: str, value: str = "") -> None:
+    """One act at the guest's console."""
+    arguments = {"value": value} if value else {}
+    command = {"execute": f"__org.qmpemu_{act}", "arguments": arguments}
+    reply = json.loads(libvirtd.ok("qemu-monitor-command", name, json.dumps(command)))
+    assert "error" not in reply, reply
+
+
+def booted(libvirtd: Libvirtd, name: str) -> None:
+    """Until Windows without an agent is up: from then on a service can be named at its console."""
+
+    def up() -> bool:
+        command = '{"execute": "__org.qmpemu_stop_service", "arguments": {"value": "Spooler"}}'
+        return "error" not in libvirtd.ok("qemu-monitor-command", name, command)
+
+    until(up, f"Windows of {name} is up")
+
+
+def ask(libvirtd: Libvirtd, name: str, execute: str, **arguments: object) -> Any:
+    """An agent command through libvirt: what it returned."""
+    spelled = {key.replace("_", "-"): value for key, value in arguments.items()}
+    command = json.dumps({"execute": execute, "arguments": spelled})
+    return json.loads(libvirtd.ok("qemu-agent-command", name, command))["return"]
+
+
+def info(text: str) -> dict[str, str]:
+    """Lines `key : value` of virsh."""
+    return {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())
+    }
+
+
+# --- what it tells --------------------------------------------------------------------------------------------
+
+
+def test_guestinfo(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """Every group of guestinfo is filled, and disks are found to be those of the domain."""
+    shown = info(libvirtd.ok("guestinfo", start()))
+    assert shown["os.id"] == "mswindows" and shown["os.version-id"] == "2022"
+    assert (shown["timezone.offset"], shown["hostname"], shown["user.count"]) == ("0", "WIN-QMPEMU", "0")
+    assert (shown["fs.count"], shown["fs.1.mountpoint"], shown["fs.1.fstype"]) == ("2", "C:\\", "NTFS")
+    assert shown["fs.1.disk.0.alias"] == "vda" == shown["disk.0.alias"]
+    assert shown["if.0.hwaddr"] == "52:54:00:12:34:56" and shown["if.0.addr.1.addr"] == "10.0.2.15"
+
+
+def test_users(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """Whoever logs on at the console is seen."""
+    name = start()
+    operate(libvirtd, name, "log_on", "Ada")
+    until(lambda: info(libvirtd.ok("guestinfo", name, "--user"))["user.count"] == "1", "Ada is logged on")
+    assert info(libvirtd.ok("guestinfo", name, "--user"))["user.0.name"] == "Ada"
+
+
+def test_names_addresses_processors(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """domhostname, domifaddr, domfsinfo, guestvcpus and domdisplay."""
+    name = start("ComputerName=HOST-7")
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "HOST-7"
+    addresses = libvirtd.ok("domifaddr", name, "--source", "agent", "--full")
+    assert "52:54:00:12:34:56    ipv4         10.0.2.15/24" in addresses and "127.0.0.1/8" in addresses
+    rows = [line.split() for line in libvirtd.ok("domfsinfo", name).splitlines()]
+    assert [(row[-2], row[-1]) for row in rows] == [("NTFS", "vda"), ("NTFS", "vda")]
+    assert info(libvirtd.ok("guestvcpus", name)) == {"vcpus": "0-1", "online": "0-1", "offlinable": ""}
+    refused = libvirtd.virsh("guestvcpus", name, "--disable", "--cpulist", "1")
+    assert "vCPU '1' is not offlinable" in refused.stderr
+    assert libvirtd.ok("domdisplay", name).startswith("vnc://127.0.0.1:")
+
+
+def test_time(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """domtime shows and sets the guest's clock; the battery-backed one follows, as an event tells."""
+    name = start(
+        QMPEMU_SPEED="1x",
+        QMPEMU_SET="boot_firmware_ms=0,boot_loader_ms=0,boot_kernel_ms=0,boot_services_ms=0",
+    )
+    assert abs(_time(libvirtd, name) - time.time()) < 10
+    libvirtd.ok("domtime", name, "--time", "1700000000")
+    assert 0 <= _time(libvirtd, name) - 1_700_000_000 < 10
+    until(lambda: any("rtc-change" in event for event in libvirtd.events(name)), "event rtc-change")
+    libvirtd.ok("domtime", name, "--now")
+    assert abs(_time(libvirtd, name) - time.time()) < 10
+    libvirtd.ok("domtime", name, "--time", "1700000000")
+    libvirtd.ok("domtime", name, "--sync")
+    assert abs(_time(libvirtd, name) - time.time()) < 10
+
+
+def _time(libvirtd: Libvirtd, name: str) -> int:
+    return int(libvirtd.ok("domtime", name).removeprefix("Time: "))
+
+
+def test_programs_and_files(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """guest-exec and guest-file-* by qemu-agent-command."""
+    name = start()
+    handle = ask(libvirtd, name, "guest-file-open", path="C:\\Temp\\a.txt", mode="w")
+    ask(libvirtd, name, "guest-file-write", handle=handle, buf_b64="aGVsbG8=")
+    ask(libvirtd, name, "guest-file-close", handle=handle)
+    arguments = ["/c", "type", "C:\\Temp\\a.txt"]
+    pid = ask(libvirtd, name, "guest-exec", path="cmd.exe", arg=arguments, capture_output=True)["pid"]
+    status: dict[str, Any] = {}
+
+    def ended() -> bool:
+        status.update(ask(libvirtd, name, "guest-exec-status", pid=pid))
+        return bool(status["exited"])
+
+    until(ended, "cmd.exe has ended")
+    assert (status["exitcode"], b64decode(status["out-data"])) == (0, b"hello")
+
+
+# --- what it does ---------------------------------------------------------------------------------------------
+
+
+def test_freeze_and_thaw(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """domfsfreeze and domfsthaw; in between everything but the thaw is refused in the agent's words."""
+    name = start(QMPEMU_SPEED="10x", QMPEMU_SET="vss_freeze_ms=0")
+    libvirtd.ok("domfsfreeze", name)
+    refused = libvirtd.virsh("domfstrim", name)
+    assert "Command guest-fstrim has been disabled: the agent is in frozen state" in refused.stderr
+    libvirtd.virsh("domfsthaw", name)
+    libvirtd.ok("domfstrim", name)
+
+
+def test_thaw_that_comes_too_late(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """Windows holds writes for 10 s; virsh shows the agent's text, and the next freeze works."""
+    name = start(QMPEMU_SPEED="600x")
+    libvirtd.ok("domfsfreeze", name)
+
+    def too_late() -> bool:
+        done = libvirtd.virsh("domfsthaw", name)
+        if done.returncode == 0:
+            libvirtd.ok("domfsfreeze", name)
+        return "couldn't hold writes: fsfreeze is limited up to 10 seconds" in done.stderr
+
+    until(too_late, "the thaw comes too late")
+    libvirtd.ok("domfsfreeze", name)
+
+
+def test_passwords(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """set-user-password, and Windows' refusals."""
+    name = start()
+    libvirtd.ok("set-user-password", name, "Administrator", "Passw0rd!")
+    for user, password, text in (
+        ("nobody", "Passw0rd!", "The user name could not be found."),
+        ("Administrator", "abc", "The password does not meet the password policy requirements."),
+    ):
+        assert text in libvirtd.virsh("set-user-password", name, user, password).stderr
+
+
+def test_suspend_and_wake_up(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """dompmsuspend mem sleeps, dompmwakeup wakes, and the agent is connected anew after the port's reset."""
+    name = start()
+    libvirtd.ok("dompmsuspend", name, "mem")
+    libvirtd.wait_for_state(name, "pmsuspended (unknown)")
+    libvirtd.ok("dompmwakeup", name)
+    libvirtd.wait_for_state(name, "running (event wakeup)")
+    until(lambda: libvirtd.events(name).count(CONNECTED) == 2, "the agent is connected again")
+    assert DISCONNECTED in libvirtd.events(name)
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
+
+
+def test_hibernation(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """dompmsuspend disk is refused by libvirt where the domain has no S4; the agent itself can be asked."""
+    name = start()
+    assert "S4 state is disabled for this domain" in libvirtd.virsh("dompmsuspend", name, "disk").stderr
+    refused = libvirtd.virsh("qemu-agent-command", name, '{"execute": "guest-suspend-disk"}')
+    assert "suspend-to-disk not supported by OS" in refused.stderr
+
+
+@pytest.mark.parametrize("mode", [(), ("--mode", "agent")])
+def test_shutdown(libvirtd: Libvirtd, start: Callable[..., str], mode: tuple[str, ...]) -> None:
+    """With a working agent the default and the agent's way end through the agent: no button is pressed."""
+    name = start("PBUTTONACTION=0")
+    libvirtd.ok("shutdown", name, *mode)
+    libvirtd.wait_for_state(name, OFF)
+
+
+@pytest.mark.parametrize("mode", [(), ("--mode", "agent")])
+def test_reboot(libvirtd: Libvirtd, start: Callable[..., str], mode: tuple[str, ...]) -> None:
+    """The guest resets itself; its agent goes and comes."""
+    name = start("PBUTTONACTION=0")
+    libvirtd.ok("reboot", name, *mode)
+    until(lambda: libvirtd.events(name).count(CONNECTED) == 2, "the agent is back after the restart")
+    events = [event for event in libvirtd.events(name) if event in ("reboot", CONNECTED, DISCONNECTED)]
+    assert events[-1] == CONNECTED and "reboot" in events
+    assert libvirtd.domain_state(name) == "running (booted)"
+
+
+# --- without it -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["absent", "stopped"])
+def test_without_an_agent(libvirtd: Libvirtd, start: Callable[..., str], state: str) -> None:
+    """KubeVirt's published case: no agent in the guest, DEFAULT flag. Nobody waits for 60 s: the port never opened.
+
+    libvirt knows by VSERPORT_CHANGE that nobody is there, and goes to ACPI at once; asked for the agent's way, it
+    says so.
+    """
+    name = start(f"QEMU-GA={state}", connected=False)
+    booted(libvirtd, name)
+    refused = libvirtd.virsh("shutdown", name, "--mode", "agent")
+    assert "QEMU guest agent is not connected" in refused.stderr
+    began = time.monotonic()
+    libvirtd.ok("shutdown", name)
+    assert time.monotonic() - began < SYNC_TIMEOUT_S
+    libvirtd.wait_for_state(name, OFF)
+    assert CONNECTED not in libvirtd.events(name)
+
+
+def test_hung_agent(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """An agent that never answers costs the 5 s of libvirt's sync, then ACPI ends the guest."""
+    name = start("QEMU-GA=hung")
+    began = time.monotonic()
+    libvirtd.ok("shutdown", name)
+    assert time.monotonic() - began >= SYNC_TIMEOUT_S
+    libvirtd.wait_for_state(name, OFF)
+
+
+def test_hung_agent_is_named(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """Any other use of a hung agent fails with libvirt's sentence; guest-agent-timeout shortens the wait."""
+    name = start("QEMU-GA=hung")
+    libvirtd.ok("guest-agent-timeout", name, "--timeout", "1")
+    began = time.monotonic()
+    assert "Guest agent is not responding" in libvirtd.virsh("domtime", name).stderr
+    assert time.monotonic() - began < SYNC_TIMEOUT_S
+
+
+def test_agent_that_takes_a_shutdown_on_and_hangs(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """An agent that answers the sync and never comes back from guest-shutdown holds libvirt past the sync's time-out.
+
+    This is the wait of 60 s (measured: 60.0 s, then ACPI); here it is ended from outside by `destroy`.
+    """
+    name = start("agent_hangs_at=guest-shutdown")
+    virsh = ["virsh", "-q", "-c", libvirtd.uri, "shutdown", name]
+    waiting = subprocess.Popen(
+        virsh, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(SYNC_TIMEOUT_S + 1)
+    assert libvirtd.domain_state(name) == "running (booted)"
+    libvirtd.ok("destroy", name)
+    waiting.wait(20)
+    assert libvirtd.lifecycle(name)[:3] == STARTED
+
+
+def test_agent_that_dies_over_a_shutdown(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """libvirt takes the closing of the port for the beginning of the end: the command succeeds, the guest runs on.
+
+    The next attempt finds no agent, and ACPI ends it.
+    """
+    name = start("agent_dies_at=guest-shutdown")
+    libvirtd.ok("shutdown", name)
+    until(lambda: DISCONNECTED in libvirtd.events(name), "the agent's port is closed")
+    assert libvirtd.domain_state(name) == "running (booted)"
+    libvirtd.ok("shutdown", name)
+    libvirtd.wait_for_state(name, OFF)
+
+
+def test_agent_that_dies_over_a_question(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """The question fails; once Windows has started the service again, the next one is answered."""
+    name = start("agent_dies_at=guest-get-timezone", "agent_restart_ms=60000")
+    done = libvirtd.virsh("guestinfo", name, "--timezone")
+    assert done.returncode != 0 and "agent" in done.stderr
+    until(lambda: libvirtd.events(name).count(CONNECTED) == 2, "the agent is connected again")
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
+
+
+def test_late_agent(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """Until the agent opens its port libvirt says that nobody is connected; then it is, and the domain goes on."""
+    name = start("agent_start_ms=300000", connected=False)
+    booted(libvirtd, name)
+    assert "QEMU guest agent is not connected" in libvirtd.virsh("domtime", name).stderr
+    until(lambda: CONNECTED in libvirtd.events(name), "the agent is connected")
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
+
+
+def test_agent_stopped_and_started(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """Somebody stops the service, and starts it again."""
+    name = start()
+    operate(libvirtd, name, "stop_service", "QEMU-GA")
+    until(lambda: DISCONNECTED in libvirtd.events(name), "the agent is disconnected")
+    assert "QEMU guest agent is not connected" in libvirtd.virsh("domtime", name).stderr
+    operate(libvirtd, name, "start_service", "QEMU-GA")
+    until(lambda: libvirtd.events(name).count(CONNECTED) == 2, "the agent is connected again")
+    assert libvirtd.ok("domtime", name).startswith("Time: ")
+
+
+def test_agent_after_libvirtd_restart(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """A new libvirtd finds the port open and talks to the agent at once."""
+    name = start()
+    libvirtd.restart()
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
