@@ -218,16 +218,28 @@ class Libvirtd:
         self._init.stdin.flush()
         return int(self._answer("done "))
 
-    def restart(self) -> None:
-        """Restart libvirtd alone; emulators live on. The event log goes on once it is back.
+    def started(self, *args: str) -> subprocess.Popen[str]:
+        """One virsh command, under way."""
+        return subprocess.Popen(
+            ["virsh", "-q", "-c", self.uri, *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+
+    def restart(self, *, killed: bool = False) -> None:
+        """Restart libvirtd alone; emulators live on. The event log goes on once it is back. killed: by SIGKILL.
 
         A job under way (the refresh after a reset) would hold up libvirtd's end for its 30 s of grace.
         """
-        for name in self.ok("list", "--name").split():
-            until(lambda name=name: self.ok("domcontrol", name) == "ok", f"no job on domain {name}")  # type: ignore[misc]
+        if not killed:
+            for name in self.ok("list", "--name").split():
+                until(lambda name=name: self.ok("domcontrol", name) == "ok", f"no job on domain {name}")  # type: ignore[misc]
         watching = self._watcher is not None
         self._stop_watching()
-        self.inside('kill "$libvirtd"; wait "$libvirtd"')
+        self.inside(f'kill {"-KILL" if killed else "-TERM"} "$libvirtd"; wait "$libvirtd" 2>/dev/null')
         self._start_daemon()
         if watching:
             self.watch_events()

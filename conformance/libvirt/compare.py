@@ -1,0 +1,140 @@
+"""One table on the real QEMU and on ours at the same time, and the two monitor logs laid side by side.
+
+The order of all lines of a table counts, of events against replies as well. A line is not tied to its row: what
+libvirt's own threads ask after an event may fall behind the last check of the row that caused it. Where the lines
+differ, the two logs are aligned like the two files of a `diff`, and each pair that differs goes through the ledger.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+from conformance.libvirt.stage import RowFailed, Stage
+from qmpemu.edge.conform.judge import NOTHING_MORE
+from qmpemu.guests.registry import NONE
+
+if TYPE_CHECKING:
+    from conformance.libvirt.table import Table
+    from qmpemu.edge.conform.ledger import Ledger
+    from tests.libvirt.libvirtd import Libvirtd
+
+FIRMWARE_RESET = '"event": "RESET", "data": {"guest": true,'
+"""After each system_reset SeaBIOS resets once more by itself."""
+REFRESH = (
+    '"execute":"qom-list","arguments":{"path":"/machine/peripheral"}',
+    '"execute":"qom-get","arguments":{"path":"/machine/peripheral/video0"',
+    '"execute":"query-block",',
+)
+"""What libvirt asks after every RESET, whoever caused it."""
+
+
+class Said(NamedTuple):
+    """One line of a log and the row during which it was written."""
+
+    row: str
+    text: str
+
+
+class Run(NamedTuple):
+    """One table on one side. failed: rows that did not hold; seconds: per virsh line."""
+
+    said: list[Said]
+    failed: list[str]
+    seconds: dict[str, float]
+
+
+class Difference(NamedTuple):
+    """Two lines that should be equal."""
+
+    row: str
+    real: str
+    ours: str
+
+
+def play(libvirtd: Libvirtd, table: Table, emulator: str, guest: str) -> Run:
+    """Play the rows that the real QEMU does too."""
+    said: list[Said] = []
+    failed: list[str] = []
+    with Stage(libvirtd, table, emulator, guest) as stage:
+        for row in table.rows:
+            if not row.real:
+                continue
+            try:
+                stage.play(row)
+            except RowFailed as failure:
+                failed.append(str(failure))
+            said += (Said(row.name, str(line)) for line in stage.said())
+        return Run(told(said), failed, stage.seconds)
+
+
+def told(said: list[Said]) -> list[Said]:
+    """The log as it is compared: each reply with its question, and without what only SeaBIOS's own resets cause.
+
+    Its events are left out, and so is a question of REFRESH that got the reply which it got the last time.
+    """
+    kept: list[Said] = []
+    known: dict[str, str] = {}
+    question = Said("", "")
+    for each in said:
+        if each.text.startswith("-> "):
+            question = each
+            kept.append(each)
+        elif each.text.startswith("<- "):
+            if any(text in question.text for text in REFRESH) and known.get(question.text) == each.text:
+                del kept[len(kept) - 1 - kept[::-1].index(question)]
+                continue
+            known[question.text] = each.text
+            kept.append(each._replace(text=f"{each.text}   to {question.text[3:]}"))
+        elif FIRMWARE_RESET not in each.text:
+            kept.append(each)
+    return kept
+
+
+def both(real: Libvirtd, ours: Libvirtd, table: Table, binaries: tuple[str, str]) -> tuple[Run, Run]:
+    """Both sides at once: (the real one, ours). Raises what a side raised."""
+    runs: dict[str, Run | BaseException] = {}
+
+    def side(name: str, libvirtd: Libvirtd, binary: str, guest: str) -> None:
+        try:
+            runs[name] = play(libvirtd, table, binary, guest)
+        except BaseException as error:  # handed on by the other thread
+            runs[name] = error
+
+    other = threading.Thread(target=side, args=("real", real, binaries[0], ""))
+    other.start()
+    side("ours", ours, binaries[1], NONE)
+    other.join()
+    for run in runs.values():
+        if isinstance(run, BaseException):
+            raise run
+    return runs["real"], runs["ours"]  # type: ignore[return-value]
+
+
+def differences(real: list[Said], ours: list[Said], ledger: Ledger) -> list[Difference]:
+    """Every pair of lines that differs and is in no ledger."""
+    texts = [said.text for said in real], [said.text for said in ours]
+    found = []
+    matcher = difflib.SequenceMatcher(None, *texts, autojunk=False)
+    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        for at in range(max(i2 - i1, j2 - j1)):
+            mine = real[i1 + at] if i1 + at < i2 else None
+            theirs = ours[j1 + at] if j1 + at < j2 else None
+            pair = mine.text if mine else NOTHING_MORE, theirs.text if theirs else NOTHING_MORE
+            if not ledger.tolerates(*pair):
+                row = mine or theirs
+                found.append(Difference(row.row if row else "", *pair))
+    return found
+
+
+def where(real: str, ours: str, width: int = 160) -> tuple[str, str]:
+    """Both lines from shortly before the place where they part."""
+    at = next(
+        (n for n, (a, b) in enumerate(zip(real, ours, strict=False)) if a != b), min(len(real), len(ours))
+    )
+    begin = max(0, at - width // 3)
+    dots = "... " if begin else ""
+    return tuple(dots + text[begin : begin + width] for text in (real, ours))  # type: ignore[return-value]

@@ -1,0 +1,91 @@
+"""What libvirt and an emulator said to each other, from libvirt's own log, with references for what differs by nature.
+
+libvirt writes every line of its monitors with `log_filters="1:qemu.qemu_monitor"`:
+
+    ... QEMU_MONITOR_SEND_MSG: mon=0x7f8b7800c740 msg={"execute":"cont","id":"libvirt-414"}
+    ... QEMU_MONITOR_RECV_EVENT: mon=0x7f8b7800c740 event={"timestamp": {...}, "event": "RESUME"}
+    ... QEMU_MONITOR_RECV_REPLY: mon=0x7f8b7800c740 reply={"return": {}, "id": "libvirt-414"}
+
+A `Line` is one of them. On top of `qmpemu.edge.conform.references` come libvirt's ids, ports, terminals and figures
+that are the guest's own or the host's (bytes read, nanoseconds, pages, blocks that a file takes on the host's disk).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from qmpemu.edge.conform.references import References
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SAID = re.compile(r"QEMU_MONITOR_(SEND_MSG|RECV_REPLY|RECV_EVENT): mon=\S+ (?:msg|reply|event)=(.*)")
+MARKS = {"SEND_MSG": "->", "RECV_REPLY": "<-", "RECV_EVENT": "<="}
+ID = re.compile(r'"id": ?"libvirt-\d+"')
+MEASURED = re.compile(
+    r'("(?:(?:rd|wr|flush|unmap)_(?:bytes|operations|merged|total_time_ns)|wr_highest_offset'
+    r"|actual-size|total-time|setup-time|downtime|expected-downtime|mbps|pages-per-second|duplicate|normal"
+    r"|normal-bytes|transferred|remaining|precopy-bytes|downtime-bytes|dirty-pages-rate|dirty-sync-count"
+    r'|last-update|start-time|calc-time|dirty-rate)": )-?[\d.e+-]+'
+)
+GUESTS_OWN = re.compile(r'"idle_time_ns": \d+, ')
+"""There once the guest has read something, which SeaBIOS does and no guest does not."""
+GUESTS_CACHE = re.compile(r'"writeback": (?:true|false)')
+"""In query-block: whether the guest's virtio driver has taken the write cache. SeaBIOS's has not."""
+TERMINAL = re.compile(r"/dev/pts/\d+")
+PORT = re.compile(r'("(?:port|service)": ?)"\d+"')
+COMMAND = re.compile(r'"execute": ?"([\w-]+)"')
+EVENT = re.compile(r'"event": "(\w+)"')
+
+
+class Line(NamedTuple):
+    """One line. mark: `->` sent, `<-` a reply, `<=` an event; text has references."""
+
+    mark: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.text}"
+
+    @property
+    def word(self) -> str:
+        """The command's or event's name; `return` or `error` for a reply."""
+        if self.mark == "<-":
+            return "error" if self.text.startswith('{"error"') or ', "error":' in self.text else "return"
+        match = (COMMAND if self.mark == "->" else EVENT).search(self.text)
+        return match[1] if match else ""
+
+
+class MonitorLog:
+    """Reads a libvirtd.log as it grows. folder: the path that becomes `$folder`."""
+
+    def __init__(self, path: Path, folder: str) -> None:
+        self._path = path
+        self._references = References(folder)
+        self._offset = 0
+        self._rest = b""
+
+    def skip(self) -> None:
+        """Forget what has been said so far."""
+        self._offset, self._rest = self._path.stat().st_size, b""
+
+    def more(self) -> list[Line]:
+        """The lines since the last call."""
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        self._offset += len(data)
+        whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
+        found = []
+        for raw in (whole + newline).decode(errors="replace").splitlines():
+            if match := SAID.search(raw):
+                found.append(Line(MARKS[match[1]], self._replaced(match[2].rstrip())))
+        return found
+
+    def _replaced(self, text: str) -> str:
+        text = TERMINAL.sub("$pty", ID.sub('"id": "$id"', GUESTS_OWN.sub("", text)))
+        if '"io-status"' in text:
+            text = GUESTS_CACHE.sub('"writeback": $guest', text)
+        text = MEASURED.sub(r"\1$measured", text)
+        return self._references.replace(PORT.sub(r'\1"$port"', text))
