@@ -40,7 +40,7 @@ def main() -> int:
     tables = [read(file) for file in options.tables] or read_all(SCENARIOS)
     today = datetime.datetime.now(datetime.UTC).date()
     ledger = Ledger.read(SCENARIOS / "ledger.toml", VERSION, today)
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = Console(width=None if sys.stdout.isatty() else 200, emoji=False)
     bad, times = 0, Times()
     with (
         Libvirtd({"qemu-system-x86_64": options.real}) as real,

@@ -6,8 +6,9 @@ libvirt writes every line of its monitors with `log_filters="1:qemu.qemu_monitor
     ... QEMU_MONITOR_RECV_EVENT: mon=0x7f8b7800c740 event={"timestamp": {...}, "event": "RESUME"}
     ... QEMU_MONITOR_RECV_REPLY: mon=0x7f8b7800c740 reply={"return": {}, "id": "libvirt-414"}
 
-A `Line` is one of them. On top of `qmpemu.edge.conform.references` come libvirt's ids, ports, terminals and figures
-that are the guest's own or the host's (bytes read, nanoseconds, pages, blocks that a file takes on the host's disk).
+A `Line` is one of them, or what virsh said when it failed. On top of `qmpemu.edge.conform.references` come libvirt's
+ids, ports, terminals, and figures that are the guest's own or the host's (bytes read, nanoseconds, pages, blocks that
+a file takes on the host's disk).
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ GUESTS_OWN = re.compile(r'"idle_time_ns": \d+, ')
 """There once the guest has read something, which SeaBIOS does and no guest does not."""
 GUESTS_CACHE = re.compile(r'"writeback": (?:true|false)')
 """In query-block: whether the guest's virtio driver has taken the write cache. SeaBIOS's has not."""
+TEMPORARY = re.compile(r"(qemu\.\w+\.)\w{6}\b")
 TERMINAL = re.compile(r"/dev/pts/\d+")
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ")
+ENDED = re.compile("process exited while connecting to monitor|qemu unexpectedly closed the monitor")
+"""libvirt's words for an emulator that ends at its start depend on how far libvirt itself has come."""
+DOMAIN_ID = re.compile(r"\bdomain-\d+-")
 PORT = re.compile(r'("(?:port|service)": ?)"\d+"')
 COMMAND = re.compile(r'"execute": ?"([\w-]+)"')
 EVENT = re.compile(r'"event": "(\w+)"')
@@ -83,8 +89,15 @@ class MonitorLog:
                 found.append(Line(MARKS[match[1]], self._replaced(match[2].rstrip())))
         return found
 
+    def failure(self, errors: str) -> Line:
+        """What virsh said about a failure, as a line of mark `!!`."""
+        text = STAMP.sub("$stamp ", ENDED.sub("$ended", errors.strip().replace("\n", "\\n")))
+        return Line("!!", self._replaced(text))
+
     def _replaced(self, text: str) -> str:
         text = TERMINAL.sub("$pty", ID.sub('"id": "$id"', GUESTS_OWN.sub("", text)))
+        text = DOMAIN_ID.sub("domain-$n-", text)
+        text = TEMPORARY.sub(r"\1$temporary", text)
         if '"io-status"' in text:
             text = GUESTS_CACHE.sub('"writeback": $guest', text)
         text = MEASURED.sub(r"\1$measured", text)

@@ -15,6 +15,7 @@ import shlex
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
@@ -23,6 +24,8 @@ from conformance.libvirt.checks import CheckFailed, check
 from conformance.libvirt.monitor_log import MonitorLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conformance.libvirt.monitor_log import Line
     from conformance.libvirt.table import Row, Table
     from tests.libvirt.libvirtd import Libvirtd
@@ -106,6 +109,15 @@ class Stage:
         """What `virsh event` has reported since the row began."""
         return self.libvirtd.events(self.name)[self._events_before :]
 
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """What is said meanwhile, but for events, is not part of `said`."""
+        before = len(self.said())
+        try:
+            yield
+        finally:
+            self._said[before:] = [line for line in self.said()[before:] if line.mark == "<="]
+
     def filled(self, text: str) -> str:
         """`text` with $D, $F and $X."""
         folder = str(self.folder)
@@ -121,6 +133,8 @@ class Stage:
             pid = self.libvirtd.emulator_pid(self.name) if "$P" in rest else 0
             if status := self.libvirtd.inside(rest.replace("$P", str(pid))):
                 raise CheckFailed(f"{line}: status {status}")
+        elif line.startswith("start with "):
+            self._start_with(row, shlex.split(line)[2:])
         elif line == "libvirtd restarts":
             self.libvirtd.restart()
         elif line == "libvirtd dies":
@@ -134,9 +148,23 @@ class Stage:
         began = time.perf_counter()
         self.last = self.libvirtd.virsh(*shlex.split(line))
         self.seconds[f"{row.name}: {line.replace(str(self.folder), '$F')}"] = time.perf_counter() - began
+        if self.last.returncode:
+            self._said = [*self.said(), self._log.failure(self.last.stderr)]
         to_fail = last and any(each.startswith("fails ") for each in row.checks)
         if self.last.returncode and not to_fail:
             raise CheckFailed(f"virsh {line}: {self.last.stderr.strip()}")
+
+    def _start_with(self, row: Row, words: list[str]) -> None:
+        xml, changed = self.folder / "domain.xml", self.folder / "changed.xml"
+        arguments = "".join(f"<qemu:arg value={quoteattr(word)}/>" for word in words)
+        changed.write_text(xml.read_text().replace("<qemu:commandline>", "<qemu:commandline>" + arguments))
+        self.libvirtd.ok("define", str(changed))
+        self._virsh(row, f"start {self.name}", last=True)
+        if not self.last.returncode:
+            self.libvirtd.virsh("destroy", self.name)
+        started = self.last
+        self.libvirtd.ok("define", str(xml))
+        self.last = started
 
     def _finish_background(self) -> None:
         for line, process in self._background:
