@@ -44,7 +44,7 @@ def main() -> int:
     bad, times = 0, Times()
     with (
         Libvirtd({"qemu-system-x86_64": options.real}) as real,
-        Libvirtd({"qemu-system-x86_64": str(OURS)}, kvm="ensure") as ours,
+        Libvirtd({"qemu-system-x86_64": options.ours}, kvm="ensure") as ours,
     ):
         for daemon in (real, ours):
             daemon.watch_events()
@@ -66,6 +66,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="conformance.libvirt", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("tables", nargs="*", type=Path, help="only these files")
     parser.add_argument("--real", default="/usr/bin/qemu-system-x86_64", help="the real QEMU")
+    parser.add_argument("--ours", default=str(OURS), help="our emulator")
     parser.add_argument("--rounds", type=int, default=1, help="how often")
     parser.add_argument("--times", action="store_true", help="print how long each virsh line took")
     return parser.parse_args()

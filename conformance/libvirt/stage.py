@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from tests.libvirt.libvirtd import Libvirtd
 
 SCENARIOS = Path(__file__).parents[2] / "tests/libvirt/scenarios"
-SPEED = "600x"
 
 
 class RowFailed(Exception):
@@ -139,8 +138,13 @@ class Stage:
             self.libvirtd.restart()
         elif line == "libvirtd dies":
             self.libvirtd.restart(killed=True)
-        elif line.endswith(" &"):
-            self._background.append((line, self.libvirtd.started(*shlex.split(line[:-2]))))
+        elif line == "libvirtd is killed":
+            self.libvirtd.stop(killed=True)
+        elif line == "libvirtd is back":
+            self.libvirtd.start()
+        elif line.endswith((" &", " & perhaps")):
+            words = shlex.split(line.rpartition(" &")[0])
+            self._background.append((line, self.libvirtd.started(*words)))
         else:
             self._virsh(row, line, last=last)
 
@@ -169,7 +173,7 @@ class Stage:
     def _finish_background(self) -> None:
         for line, process in self._background:
             _, errors = process.communicate(timeout=60)
-            if process.returncode:
+            if process.returncode and line.endswith("&"):
                 raise CheckFailed(f"virsh {line}: {errors.strip()}")
 
     def _end_background(self) -> None:
@@ -184,7 +188,7 @@ class Stage:
         if not self._guest:
             return ""
         name, *settings = self._guest.split()
-        variables = {"QMPEMU_GUEST": name, "QMPEMU_SPEED": SPEED}
+        variables = {"QMPEMU_GUEST": name, "QMPEMU_SPEED": self.table.speed}
         if settings:
             variables["QMPEMU_SET"] = ",".join(settings)
         return "".join(f"<qemu:env name={quoteattr(k)} value={quoteattr(v)}/>" for k, v in variables.items())

@@ -3,14 +3,15 @@
     # Power                                  the title
     domain: w10                              domains/w10.xml, defined and started before the first row
     guest: windows-10 QEMU-GA=running        what runs in it on ours; `none` where real and ours are compared
+    speed: 600x                              of its clock
 
     | operation | virsh | afterwards | real |
     |---|---|---|---|
     | suspend | `suspend $D` | state paused (user); event Suspended Paused | yes |
     | shutdown acpi | `shutdown $D --mode acpi` | state shut off (shutdown) | no: SeaBIOS does not hear it |
 
-Rows are played in their order on one domain. `real` is `yes` where the real QEMU does the same, without a guest; else
-`no:` and why. `virsh` holds lines separated by `;`, `afterwards` holds checks (`stage.py` and `checks.py` list both).
+Rows are played in their order on one domain. `real` is `yes` where the real QEMU does the same, without a guest, and
+says the same; `outcome:` and why where it does the same, but what is said is a race; else `no:` and why. `virsh` holds lines separated by `;`, `afterwards` holds checks (`stage.py` and `checks.py` list both).
 $D is the domain's name, $F a folder for files, $X the folder of `devices/`, its files filled in alike.
 """
 
@@ -29,12 +30,13 @@ class TableError(Exception):
 
 
 class Row(NamedTuple):
-    """One operation. real: whether the real QEMU does the same."""
+    """One operation. real: whether the real QEMU does the same; compared: whether it says the same meanwhile."""
 
     name: str
     lines: tuple[str, ...]
     checks: tuple[str, ...]
     real: bool
+    compared: bool
 
 
 class Table(NamedTuple):
@@ -44,12 +46,13 @@ class Table(NamedTuple):
     title: str
     domain: str
     guest: str
+    speed: str
     rows: tuple[Row, ...]
 
 
 def read(file: Path) -> Table:
     """Read one table. Raises TableError."""
-    title, about, rows = "", {"domain": "w10", "guest": ""}, []
+    title, about, rows = "", {"domain": "w10", "guest": "", "speed": "600x"}, []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         key, _, value = line.partition(":")
         if line.startswith("# "):
@@ -64,7 +67,7 @@ def read(file: Path) -> Table:
         raise TableError(f"{file.name}: a title and at least one row are needed")
     if twice := {row.name for row in rows if sum(row.name == other.name for other in rows) > 1}:
         raise TableError(f"{file.name}: more than one row is called {min(twice)!r}")
-    return Table(file.stem, title, about["domain"], about["guest"], tuple(rows))
+    return Table(file.stem, title, about["domain"], about["guest"], about["speed"], tuple(rows))
 
 
 def read_all(folder: Path) -> list[Table]:
@@ -76,12 +79,12 @@ def _row(cells: tuple[str, ...], where: str) -> Row:
     if len(cells) != len(HEAD):
         raise TableError(f"{where}: {len(cells)} cells instead of {len(HEAD)}")
     name, virsh, afterwards, real = cells
-    if real != "yes" and not real.startswith("no: "):
-        raise TableError(f"{where}: the last cell says `yes`, or `no:` and why")
+    if real != "yes" and not real.startswith(("outcome: ", "no: ")):
+        raise TableError(f"{where}: the last cell says `yes`, or `outcome:` or `no:` and why")
     lines, checks = _parts(virsh.replace("`", "")), _parts(afterwards)
     if not name or not lines or not checks:
         raise TableError(f"{where}: an operation has a name, a line and something that is true afterwards")
-    return Row(name, lines, checks, real == "yes")
+    return Row(name, lines, checks, not real.startswith("no: "), real == "yes")
 
 
 def _parts(cell: str) -> tuple[str, ...]:

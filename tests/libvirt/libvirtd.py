@@ -161,6 +161,7 @@ class Libvirtd:
         self._programs = programs or {}
         self._init: subprocess.Popen[str] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
+        self._was_watching = False
 
     def __enter__(self) -> Libvirtd:
         try:
@@ -237,11 +238,19 @@ class Libvirtd:
         if not killed:
             for name in self.ok("list", "--name").split():
                 until(lambda name=name: self.ok("domcontrol", name) == "ok", f"no job on domain {name}")  # type: ignore[misc]
-        watching = self._watcher is not None
+        self.stop(killed=killed)
+        self.start()
+
+    def stop(self, *, killed: bool = False) -> None:
+        """End libvirtd alone. killed: by SIGKILL."""
+        self._was_watching = self._watcher is not None
         self._stop_watching()
         self.inside(f'kill {"-KILL" if killed else "-TERM"} "$libvirtd"; wait "$libvirtd" 2>/dev/null')
+
+    def start(self) -> None:
+        """Start libvirtd after `stop`; the event log goes on."""
         self._start_daemon()
-        if watching:
+        if self._was_watching:
             self.watch_events()
 
     def watch_events(self) -> None:
