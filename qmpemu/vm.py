@@ -236,7 +236,8 @@ class VM:
 
     def _call(self, command: registry.Command, arguments: dict[str, object]) -> object:
         try:
-            return command.call(self._context, **registry.keywords(arguments))
+            given = arguments if command.name in FREE_FORM else registry.keywords(arguments)
+            return command.call(self._context, **given)
         except Refused as refused:
             raise QmpError(str(refused)) from None
 
@@ -349,6 +350,9 @@ class VM:
             self.store,
             alarm,
             self._hardware,
+            self.machine.plugging.hotplug,
+            self.machine.plugging.balloon,
+            self.machine.plugging.os_started,
             self._set_rtc,
             self._true_time_ns,
         )

@@ -102,13 +102,13 @@ def test_what_is_not_emulated_says_so() -> None:
 
 def test_what_names_nothing_is_refused_as_qemu_does_and_what_names_something_is_not() -> None:
     """A node, device or job that is not there: QEMU's own text. One that is there: not emulated, and said so."""
-    driven = Driven("-machine q35 -device virtio-rng-pci,id=rng0")
+    driven = Driven("-machine q35 -object rng-builtin,id=r0 -device virtio-rng-pci,id=rng0")
     assert driven.say("device_del", id="x")[0]["error"] == {
         "class": "DeviceNotFound",
         "desc": "Device 'x' not found",
     }
-    (reply,) = driven.say("device_del", id="rng0")
-    assert reply["error"]["desc"] == "qmpemu does not emulate the command 'device_del'"
+    (reply,) = driven.say("set_password", protocol="vnc", password="x", connected="rng0")
+    assert reply["error"]["desc"] == "qmpemu does not emulate the command 'set_password'"
     (reply,) = driven.say("block-job-cancel", device="j")
     assert reply["error"] == {"class": "DeviceNotActive", "desc": "Block job 'j' not found"}
     (reply,) = driven.say("device-list-properties", typename="nope")
@@ -155,7 +155,9 @@ def test_quit_is_forced_too() -> None:
 def test_the_agents_port_opens_when_its_service_starts() -> None:
     """With a virtio-serial channel the cloud guest's agent opens it: VSERPORT_CHANGE, frontend-open."""
     line = "-machine q35 -chardev socket,id=c,path=/x,server=on,wait=off "
-    line += "-device virtserialport,chardev=c,id=channel0,name=org.qemu.guest_agent.0"
+    line += (
+        "-device virtio-serial-pci -device virtserialport,chardev=c,id=channel0,name=org.qemu.guest_agent.0"
+    )
     driven = Driven(line)
     assert driven.run(300) == ["VSERPORT_CHANGE"]
     (row,) = driven.say("query-chardev")[0]["return"]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.ghash import listed
-from qmpemu.machine.machine import PortOpened
-from qmpemu.qmp.errors import QmpError
+from qmpemu.machine.plugging import PortOpened
+from qmpemu.machine.qom import Object
+from qmpemu.qmp.errors import QmpError, not_emulated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @command("query-chardev")
@@ -34,6 +40,74 @@ def yank(ctx: Context, *, instances: list[dict[str, object]]) -> object:
     for _, label in wanted:
         ctx.machine.chardevs[str(label)].yank()
     return {}
+
+
+@command("chardev-add")
+def chardev_add(ctx: Context, *, id: str, backend: dict[str, Any]) -> object:
+    """Open a character device. -> its terminal's name for a pty, else {}."""
+    machine = ctx.machine
+    if id in machine.chardevs:
+        raise QmpError(f"Chardev with id '{id}' already exists")
+    made = Chardev(id, str(backend["type"]), _options(ctx, backend["data"]))
+    if made.backend not in OPENED:
+        raise not_emulated(f"chardev-add {made.backend}")
+    machine.open_chardev(made)
+    machine.chardevs[id] = made
+    machine.graft(f"/chardevs/{id}", lambda: Object("chardev"))
+    return {"pty": made.describe().removeprefix("pty:")} if made.backend == "pty" else {}
+
+
+@command("chardev-remove")
+def chardev_remove(ctx: Context, *, id: str) -> object:
+    """Close a character device that no device uses."""
+    machine = ctx.machine
+    chardev = machine.chardevs.get(id)
+    if chardev is None:
+        raise QmpError(f"Chardev '{id}' not found")
+    if chardev.taken:
+        raise QmpError(f"Chardev '{id}' is busy")
+    machine.close_chardev(machine.chardevs.pop(id))
+    machine.prune(f"/chardevs/{id}")
+    return {}
+
+
+@command("chardev-send-break")
+def chardev_send_break(ctx: Context, *, id: str) -> object:
+    """Send a break condition; the simulated guest's serial line does not listen for one."""
+    if id not in ctx.machine.chardevs:
+        raise QmpError(f"Chardev '{id}' not found")
+    return {}
+
+
+OPENED = ("socket", "pty", "null", "file")
+"""Back ends that can be added at run time."""
+
+
+def _options(ctx: Context, data: dict[str, Any]) -> dict[str, str]:
+    """QAPI's form of a back end as the options of -chardev."""
+    options: dict[str, str] = {}
+    for name, value in data.items():
+        if name == "addr":
+            options.update(_address(ctx, value))
+        else:
+            options[{"out": "path"}.get(name, name)] = _option(value)
+    return options
+
+
+def _address(ctx: Context, address: dict[str, Any]) -> dict[str, str]:
+    data: dict[str, Any] = address["data"]
+    if address["type"] != "fd":
+        return {name: _option(value) for name, value in data.items()}
+    name = str(data["str"])
+    if name[:1].isdigit():
+        return {"fd": name}
+    if name not in ctx.machine.named_fds:
+        raise QmpError(f"File descriptor named '{name}' has not been found")
+    return {"fd": str(ctx.machine.named_fds.pop(name))}
+
+
+def _option(value: object) -> str:
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 @event(PortOpened, "VSERPORT_CHANGE")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from qmpemu.commands.registry import Context, command
+from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
-from qmpemu.machine.qom import processor_name
+from qmpemu.machine.plugging import BalloonChanged, OstReported
+from qmpemu.machine.qom import UNATTACHED, processor_name
 from qmpemu.qmp.errors import QmpError, not_emulated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.balloon import Balloon
+    from qmpemu.machine.devices.table import Device
 
 
 @command("query-name")
@@ -69,36 +75,44 @@ def inject_nmi(ctx: Context) -> object:
 @command("query-cpus-fast")
 def query_cpus_fast(ctx: Context) -> object:
     """-> one row per processor, with a thread that really exists."""
-    config = ctx.machine.config
+    if ctx.machine.config.family == "none":
+        return []
+    slots = ctx.machine.devices.processors
     return [
         {
             "thread-id": ctx.machine.host.thread_id(f"CPU {index}"),
-            "props": _cpu_props(config.topology, index),
-            "qom-path": f"/machine/unattached/{processor_name(index)}",
+            "props": slots.props(index),
+            "qom-path": _processor_path(ctx, index),
             "cpu-index": index,
             "target": "x86_64",
         }
-        for index in range(config.cpus if config.family != "none" else 0)
+        for index in slots.present()
     ]
 
 
 @command("query-hotpluggable-cpus")
 def query_hotpluggable_cpus(ctx: Context) -> object:
     """-> every processor slot, the last one first; plugged ones with their path."""
-    config = ctx.machine.config
-    if config.family == "none":
+    if ctx.machine.config.family == "none":
         raise QmpError("The feature 'query-hotpluggable-cpus' is not enabled")
+    slots = ctx.machine.devices.processors
     rows: list[dict[str, object]] = []
-    for index in reversed(range(config.cpus_max)):
+    for index in reversed(range(slots.count)):
         row: dict[str, object] = {
-            "props": _cpu_props(config.topology, index),
+            "props": slots.props(index),
             "vcpus-count": 1,
-            "type": f"{config.cpu}-x86_64-cpu",
+            "type": f"{slots.model}-x86_64-cpu",
         }
-        if index < config.cpus and not ctx.machine.preconfig:  # before that, slots but no processors
-            row["qom-path"] = f"/machine/unattached/{processor_name(index)}"
+        if index in slots.present() and not ctx.machine.preconfig:  # before that, slots but no processors
+            row["qom-path"] = _processor_path(ctx, index)
         rows.append(row)
     return rows
+
+
+def _processor_path(ctx: Context, index: int) -> str:
+    """Where a processor stands in the object tree."""
+    slots = ctx.machine.devices.processors
+    return slots.plugged[index].path if index in slots.plugged else f"{UNATTACHED}/{processor_name(index)}"
 
 
 @command("set-numa-node")
@@ -111,17 +125,82 @@ def set_numa_node(ctx: Context, *, type: str, **node: object) -> object:
 
 @command("query-memory-size-summary")
 def query_memory_size_summary(ctx: Context) -> object:
-    """-> memory in bytes; nothing is plugged at run time."""
-    return {"base-memory": ctx.machine.config.memory_bytes, "plugged-memory": 0}
+    """-> memory in bytes: the machine's own, and what was plugged in."""
+    plugged = ctx.machine.devices.memory.plugged_bytes
+    return {"base-memory": ctx.machine.config.memory_bytes, "plugged-memory": plugged}
+
+
+@command("query-memory-devices")
+def query_memory_devices(ctx: Context) -> object:
+    """-> one row per DIMM, by address."""
+    dimms = sorted(ctx.machine.devices.memory.plugged.values(), key=lambda each: int(each.values["addr"]))
+    return [_memory_device(each) for each in dimms]
+
+
+def _memory_device(dimm: Device) -> dict[str, object]:
+    data: dict[str, object] = {
+        "memdev": f"/objects/{str(dimm.values['memdev']).removeprefix('/objects/')}",
+        "hotplugged": dimm.hotplugged,
+        "addr": dimm.values["addr"],
+        "hotpluggable": True,
+        "size": dimm.values["size"],
+        "slot": dimm.place,
+        "node": dimm.values["node"],
+    }
+    if dimm.id is not None:
+        data["id"] = dimm.id
+    return {"type": "nvdimm" if dimm.kind == "nvdimm" else "dimm", "data": data}
+
+
+@command("query-acpi-ospm-status")
+def query_acpi_ospm_status(ctx: Context) -> object:
+    """-> what the guest last reported of each memory slot, and of processors once it can eject them."""
+    machine = ctx.machine
+    if machine.acpi is None:
+        raise QmpError("command is not supported, missing ACPI device")
+    devices, rows = machine.devices, []
+    for slot in range(devices.memory.count):
+        dimm = devices.memory.plugged.get(slot)
+        rows.append(_ospm_row(machine.plugging.ost.get(("DIMM", str(slot))), dimm, slot, "DIMM"))
+    if devices.processors.by_os:
+        for slot in range(devices.processors.count):
+            cpu = devices.processors.plugged.get(slot)
+            rows.append(_ospm_row(machine.plugging.ost.get(("CPU", str(slot))), cpu, slot, "CPU"))
+    return rows
+
+
+def _ospm_row(said: OstReported | None, device: Device | None, slot: int, kind: str) -> dict[str, object]:
+    row: dict[str, object] = {
+        "source": said.source if said is not None else 0,
+        "status": said.status if said is not None else 0,
+        "slot": str(slot),
+        "slot-type": kind,
+    }
+    if device is not None and device.id is not None:
+        row["device"] = device.id
+    return row
+
+
+@event(OstReported, "ACPI_DEVICE_OST")
+def acpi_device_ost(fact: OstReported) -> dict[str, object]:
+    """The guest told what became of a processor or DIMM that came or was asked to go."""
+    info: dict[str, object] = {
+        "source": fact.source,
+        "status": fact.status,
+        "slot": fact.slot,
+        "slot-type": fact.slot_type,
+    }
+    return {"info": info if fact.device is None else {"device": fact.device, **info}}
 
 
 @command("query-memdev")
 def query_memdev(ctx: Context) -> object:
     """-> one row per memory back end of the command line; the machine's own RAM is one where none was asked for."""
     config = ctx.machine.config
-    asked = [each for each in config.objects if str(each["qom-type"]).startswith("memory-backend-")]
+    objects = ctx.machine.objects.all.values()
+    asked = [each.given for each in objects if each.kind.startswith("memory-backend-")]
     rows = {str(each["id"]): _memdev(each) for each in asked}
-    if not asked and config.memory_bytes:
+    if config.main_memory is None and config.memory_bytes:
         rows[MAIN_MEMORY] = _memdev({"id": MAIN_MEMORY, "size": config.memory_bytes})
     return [rows[name] for name in listed(rows)]
 
@@ -140,26 +219,29 @@ def _memdev(options: dict[str, object]) -> dict[str, object]:
 @command("query-balloon")
 def query_balloon(ctx: Context) -> object:
     """-> {"actual": bytes the guest has}."""
-    return {"actual": _balloon(ctx)}
+    return {"actual": _balloon(ctx).actual_bytes}
 
 
 @command("balloon")
 def balloon(ctx: Context, *, value: int) -> object:
-    """Set what the device asks of the guest. As with any guest without a balloon driver, `actual` stays."""
-    _balloon(ctx)
+    """Ask the guest to live with so many bytes; `actual` follows as its driver inflates or deflates the balloon."""
+    found = _balloon(ctx)
     if value <= 0:
         raise QmpError("Parameter 'target' expects a size")
-    ctx.machine.facts.publish(BalloonTargetSet(target_bytes=min(value, ctx.machine.config.memory_bytes)))
+    target_bytes = min(value, ctx.machine.config.memory_bytes)
+    ctx.machine.facts.chain(BalloonTargetSet(target_bytes=target_bytes))
+    found.ask(target_bytes)
     return {}
 
 
-def _balloon(ctx: Context) -> int:
-    if not any(str(device["driver"]).startswith("virtio-balloon") for device in ctx.machine.config.devices):
+@event(BalloonChanged, "BALLOON_CHANGE")
+def balloon_change(fact: BalloonChanged) -> dict[str, object]:
+    """actual: bytes the guest has now."""
+    return {"actual": fact.actual_bytes}
+
+
+def _balloon(ctx: Context) -> Balloon:
+    found = ctx.machine.plugging.balloon
+    if not found.present:
         raise QmpError("No balloon device has been activated", "DeviceNotActive")
-    return ctx.machine.config.memory_bytes
-
-
-def _cpu_props(topology: tuple[int, int, int], index: int) -> dict[str, object]:
-    _, cores, threads = topology
-    socket, rest = divmod(index, cores * threads)
-    return {"core-id": rest // threads, "thread-id": rest % threads, "socket-id": socket}
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands import hmp
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.ghash import walked
 from qmpemu.machine.rtc import RtcSet
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -105,18 +106,19 @@ def rtc_reset_reinjection(ctx: Context) -> object:
 
 @command("query-iothreads")
 def query_iothreads(ctx: Context) -> object:
-    """-> one row per `-object iothread`, with a thread that really exists."""
+    """-> one row per I/O thread, with a thread that really exists."""
+    objects = ctx.machine.objects.all
+    threads = [name for name in walked(objects) if objects[name].kind == "iothread"]
     return [
         {
-            "id": options["id"],
-            "thread-id": ctx.machine.host.thread_id(str(options["id"])),
-            "poll-max-ns": 32768,
-            "poll-grow": 0,
-            "poll-shrink": 0,
-            "aio-max-batch": 0,
+            "poll-shrink": objects[name].values["poll-shrink"],
+            "thread-id": ctx.machine.host.thread_id(name),
+            "aio-max-batch": objects[name].values["aio-max-batch"],
+            "poll-grow": objects[name].values["poll-grow"],
+            "poll-max-ns": objects[name].values["poll-max-ns"],
+            "id": name,
         }
-        for options in ctx.machine.config.objects
-        if options["qom-type"] == "iothread"
+        for name in threads
     ]
 
 

@@ -1,11 +1,12 @@
-"""QAPI module `qdev`: plugging devices in. Refusals are the real one's; plugging itself is not emulated yet."""
+"""QAPI module `qdev`: plugging devices in and taking them out."""
 
 from __future__ import annotations
 
-from qmpemu.commands.registry import Context, command
+from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block import is_identifier
+from qmpemu.machine.devices.table import DeviceRemoved, DeviceUnplugRefused
 from qmpemu.qmp.encode import number
-from qmpemu.qmp.errors import QmpError, not_emulated
+from qmpemu.qmp.errors import QmpError
 
 
 @command("device_add")
@@ -14,15 +15,34 @@ def device_add(ctx: Context, **options: object) -> object:
     identity = options.get("id")
     if isinstance(identity, str) and not is_identifier(identity):
         raise QmpError("Parameter 'id' expects an identifier")
-    driver = _text(options.get("driver"))
-    if driver is None:
+    texts: dict[str, object] = {
+        name: text for name, value in options.items() if (text := _text(value)) is not None
+    }
+    if not isinstance(identity, str):
+        texts.pop("id", None)
+    if "driver" not in texts:
         raise QmpError("Parameter 'driver' is missing")
-    is_abstract = ctx.profile.device_types().get(driver)
-    if is_abstract is None:
-        raise QmpError(f"'{driver}' is not a valid device model name")
-    if is_abstract:
-        raise QmpError("Parameter 'driver' expects a non-abstract device type")
-    raise not_emulated("device_add")
+    ctx.machine.plugging.add(texts)
+    return {}
+
+
+@command("device_del")
+def device_del(ctx: Context, *, id: str) -> object:
+    """Ask for a device to be taken out; DEVICE_DELETED tells when it is."""
+    ctx.machine.plugging.remove(id)
+    return {}
+
+
+@event(DeviceRemoved, "DEVICE_DELETED")
+def device_deleted(fact: DeviceRemoved) -> dict[str, object]:
+    """A device is gone; device: its id, absent where it had none."""
+    return {"path": fact.path} if fact.id is None else {"device": fact.id, "path": fact.path}
+
+
+@event(DeviceUnplugRefused, "DEVICE_UNPLUG_GUEST_ERROR")
+def device_unplug_guest_error(fact: DeviceUnplugRefused) -> dict[str, object]:
+    """The guest keeps the device."""
+    return {"path": fact.path} if fact.id is None else {"device": fact.id, "path": fact.path}
 
 
 def _text(value: object) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.commands.registry import Context, command
+from qmpemu.machine.devices.objects import check_range
 from qmpemu.machine.qom import Ambiguous, NotFound, Object
 from qmpemu.qmp.encode import Raw
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
@@ -75,9 +76,30 @@ def qom_get(ctx: Context, *, path: str, property: str) -> object:
 @command("qom-set")
 def qom_set(ctx: Context, *, path: str, property: str, value: object) -> object:
     """Set a property of a live object."""
-    _, found = _find(ctx, path)
-    if not found.is_device:
+    full_path, found = _find(ctx, path)
+    made = ctx.machine.objects.all.get(full_path.removeprefix("/objects/"))
+    if made is not None and property in found.writable:
+        check_range(made, property, value)
+    elif not found.is_device:
         found.get(property, path)
         raise not_emulated("qom-set")
     found.set(property, value, path.rpartition("/")[2])
+    return {}
+
+
+@command("object-add")
+def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) -> object:
+    """Create a user object."""
+    named = {name.replace("_", "-"): value for name, value in properties.items()}
+    ctx.machine.objects.add({"qom-type": qom_type, "id": id, **named})
+    made = ctx.machine.objects.all[id]
+    ctx.machine.graft(f"/objects/{id}", lambda: ctx.machine.plugging.object_shown(made))
+    return {}
+
+
+@command("object-del")
+def object_del(ctx: Context, *, id: str) -> object:
+    """Delete a user object that nothing uses."""
+    ctx.machine.objects.remove(id)
+    ctx.machine.prune(f"/objects/{id}")
     return {}

@@ -8,6 +8,7 @@ Works on asyncio, uvloop or `loop.PollLoop`; everything below it is sans-IO.
 from __future__ import annotations
 
 from qmpemu.core.clock import Clock
+from qmpemu.core.table import Refused
 from qmpemu.edge.endpoints import open_stream
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.real_host import RealHost
@@ -78,8 +79,28 @@ class Emulator:
             if stream.front is None:
                 stream.front = PortFront(self, self.vm.machine.chardevs[label])
 
+    def open_chardev(self, chardev: Chardev) -> None:
+        """Open the back end of a character device that was added at run time. Raises Refused."""
+        try:
+            stream = open_stream(self.loop, chardev)
+        except OptionError as error:
+            raise Refused(str(error)) from None
+        if stream is not None:
+            stream.front = PortFront(self, chardev)
+            self.streams[chardev.label] = stream
+            stream.start()
+
+    def close_chardev(self, chardev: Chardev) -> None:
+        """Close the back end of a character device that was removed."""
+        stream = self.streams.pop(chardev.label, None)
+        if stream is not None:
+            stream.finish()
+            stream.close()
+
     def start(self) -> None:
         """Power the machine up and serve."""
+        self.vm.machine.open_chardev = self.open_chardev
+        self.vm.machine.close_chardev = self.close_chardev
         self.vm.power_up()
         for stream in self.streams.values():
             stream.start()
@@ -116,7 +137,7 @@ class Emulator:
 
     def _add_monitor(self, monitor: Monitor) -> None:
         stream = self.streams.get(monitor.chardev.label)
-        monitor.chardev.frontend_open = True
+        monitor.chardev.frontend_open = monitor.chardev.taken = True
         if stream is None or not monitor.control:
             return
         front = MonitorFront(self, stream, self.vm.add_monitor(pretty=monitor.pretty))

@@ -67,6 +67,14 @@ class RealHost(Host):
         self._loop.add_reader(fd, readable)
         return False
 
+    def why_unreadable(self, path: str) -> str | None:
+        """The operating system's reason why the file cannot be opened; None where it can."""
+        try:
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        except OSError as error:
+            return error.strerror
+        return None
+
     def image(self, driver: str, path: str) -> Image:
         """Sizes from the file system, and a qcow2 header's fields (docs: interop/qcow2, "Header")."""
         status = os.stat(path)

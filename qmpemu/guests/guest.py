@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from qmpemu.balloon import Balloon
+from qmpemu.hotplug import Hotplug
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
@@ -68,21 +71,30 @@ def _plain() -> Hardware:
     return plain()
 
 
+def _nobody_asks() -> None:
+    """A machine that does not care which software runs on it."""
+
+
 class Platform:
     """The machine as its software sees it.
 
     clock: lives as long as this boot. rng: this machine's own seeded generator. ports: virtio-serial ports by name.
     store: its disk. alarm(delay_ns): lets the clock wake the machine from S3. rtc_base_ns: the battery-backed clock at
     machine time 0, in nanoseconds since 1970. hardware(): what devices there are now.
+    hotplug: tells of those that come and go. balloon: what memory the host wants back. os_started(): the operating
+    system's ACPI driver runs.
     set_rtc(time_ns): sets the battery-backed clock. true_time_ns(): what a time server says.
     """
 
     __slots__ = (
         "acpi",
         "alarm",
+        "balloon",
         "clock",
         "facts",
         "hardware",
+        "hotplug",
+        "os_started",
         "ports",
         "rng",
         "rtc_base_ns",
@@ -102,6 +114,9 @@ class Platform:
         store: Store | None = None,
         alarm: Callable[[int], object] = _no_alarm,
         hardware: Callable[[], Hardware] = _plain,
+        hotplug: Hotplug | None = None,
+        balloon: Balloon | None = None,
+        os_started: Callable[[], object] = _nobody_asks,
         set_rtc: Callable[[int], object] = _no_alarm,
         true_time_ns: Callable[[], int] | None = None,
     ) -> None:
@@ -113,6 +128,9 @@ class Platform:
         self.rtc_base_ns = rtc_base_ns
         self.alarm = alarm
         self.hardware = hardware
+        self.hotplug = Hotplug() if hotplug is None else hotplug
+        self.balloon = Balloon(0) if balloon is None else balloon
+        self.os_started = os_started
         self.set_rtc = set_rtc
         self.true_time_ns = true_time_ns or (lambda: rtc_base_ns + clock.now_ns)
         self.store: Store = MemoryStore() if store is None else store

@@ -153,8 +153,32 @@ class Blocks:
         if removable is None:
             return
         drive = device.get("drive")
+        driver, qdev = str(device["driver"]), str(device.get("id", ""))
+        if drive is None and not removable:
+            raise Refused("drive property not set")
+        if drive is not None and drive not in self.nodes:
+            raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{drive}'")
         node = self.find(str(drive)) if drive is not None else None
-        qdev = str(device.get("id", ""))
-        if str(device["driver"]).startswith("virtio-blk"):  # the drive belongs to the device behind the bus
+        used = next((each for each in self.drives if node is not None and each.node is node), None)
+        if used is not None:
+            raise Refused(
+                f"Permission conflict on node '{drive}': permissions 'write' are both required by block device "
+                f"'{used.qdev}' (uses node '{drive}' as 'root' child) and unshared by block device '{qdev}' (uses "
+                f"node '{drive}' as 'root' child)."
+            )
+        if driver.startswith("virtio-blk"):  # the drive belongs to the device behind the bus
             qdev = f"/machine/peripheral/{qdev}/virtio-backend"
+        elif driver == "usb-storage":
+            qdev = f"/machine/peripheral/{qdev}/{qdev}.0/legacy[0]"
         self.drives.append(Drive(qdev, node, removable=removable))
+
+    def unplug(self, qdev_id: str) -> None:
+        """The device is gone, and its drive with it; the node stays."""
+        behind = f"/machine/peripheral/{qdev_id}/"
+        self.drives = [
+            each for each in self.drives if each.qdev != qdev_id and not each.qdev.startswith(behind)
+        ]
+
+
+def _drive_owner(driver: str) -> str:
+    return "virtio-blk-device" if driver.startswith("virtio-blk") else driver

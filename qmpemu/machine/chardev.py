@@ -21,6 +21,7 @@ class Chardev:
         "on_connected",
         "options",
         "receive",
+        "taken",
         "write",
         "yank",
     )
@@ -31,6 +32,8 @@ class Chardev:
         self.options = options
         self.frontend_open = False
         """Whether a front end (a monitor, a guest program behind a virtio-serial port) holds this device."""
+        self.taken = False
+        """Whether a device or a monitor was made for it: no other can be."""
         self.describe: Callable[[], str] = lambda: backend
         """The device as query-chardev's `filename` shows it; the edge sets it once the device is open."""
         self.write: Callable[[bytes], None] = _nowhere
@@ -41,6 +44,11 @@ class Chardev:
         """Tear down the connection of the back end; wired by the edge."""
         self.on_connected: Callable[[bool], None] = _nowhere
         """A client came to or left the back end; wired by the front end."""
+
+    def release(self) -> None:
+        """The device is gone: nobody reads or writes any more, and another may take its place."""
+        self.taken = self.frontend_open = False
+        self.receive = self.on_connected = _nowhere
 
     def on(self, option: str, default: bool) -> bool:
         """A boolean option (QEMU spells them on/off, yes/no, true/false, y/n)."""

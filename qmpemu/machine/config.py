@@ -19,6 +19,8 @@ class MachineConfig:
         """The machine type, aliases resolved (`q35` is `pc-q35-7.2`)."""
         self.accel = "tcg"
         self.cpu = "qemu64"
+        self.cpu_features: dict[str, object] = {}
+        """-cpu NAME,feature=value: what it sets of a processor's properties."""
         self.cpus = 1
         self.cpus_max = 1
         self.topology = (1, 1, 1)
@@ -26,6 +28,9 @@ class MachineConfig:
         self.nodefaults = False
         """-nodefaults: no device is there that was not asked for."""
         self.memory_asked_bytes: int | None = None
+        self.memory_slots = 0
+        self.memory_most_bytes = 0
+        """-m slots=, maxmem=: what can be plugged in."""
         self.main_memory: str | None = None
         """-machine memory-backend=: the object that is the machine's RAM."""
         self.firmware: str | None = None
@@ -52,6 +57,8 @@ class MachineConfig:
         self.objects: list[dict[str, object]] = []
         self.blockdevs: list[dict[str, object]] = []
         self.netdevs: list[dict[str, object]] = []
+        self.typed: dict[str, list[str]] = {}
+        """How each -device, -object, -blockdev and -netdev was typed, in their order: messages begin with it."""
         self.guest: str | None = None
         """The simulated guest, or None for the default one; settings are its Windows' names."""
         self.settings: dict[str, str] = {}

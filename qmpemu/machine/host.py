@@ -47,6 +47,10 @@ class Host:
         tell(b"")
         return True
 
+    def why_unreadable(self, path: str) -> str | None:
+        """The operating system's reason why the file cannot be opened; None where it can."""
+        return None
+
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)

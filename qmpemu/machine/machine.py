@@ -9,9 +9,9 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.block import Blocks
 from qmpemu.machine.board import Board
 from qmpemu.machine.fdsets import FdSets
+from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
 from qmpemu.machine.runstate import INMIGRATE
-from qmpemu.port import Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,18 +24,11 @@ if TYPE_CHECKING:
     from qmpemu.machine.host import Host
     from qmpemu.machine.ioports import IoPorts
     from qmpemu.machine.processor import Software
-    from qmpemu.machine.qom import Tree
+    from qmpemu.machine.qom import Object, Tree
     from qmpemu.profile import Profile
 
 
 SCI_IRQ, RTC_IRQ = 9, 8
-
-
-class PortOpened(Fact):
-    """A program in the guest opened or closed a virtio-serial port (QMP event VSERPORT_CHANGE)."""
-
-    id: str
-    open: bool
 
 
 class BalloonTargetSet(Fact):
@@ -85,14 +78,16 @@ class Machine:
         self._io_ports: IoPorts | None = None
         if self.acpi is not None:
             self._wire(self.acpi)
+        self.open_chardev: Callable[[Chardev], object] = _opened
+        """Open the back end of a new character device; the edge sets it. Raises Refused."""
+        self.close_chardev: Callable[[Chardev], object] = _opened
+        """Close it again."""
         self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
-        self.ports: dict[str, Port] = {}
         self.blocks = Blocks(host)
-        for options in config.blockdevs:
-            self.blocks.add_node(options)
-        for device in config.devices:
-            self.blocks.plug(device)
-            self._plug_chardev(device)
+        self.plugging = Plugging(self, profile)
+        self.devices, self.objects = self.plugging.devices, self.plugging.objects
+        self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
+        self.plugging.start()
 
     @property
     def qom(self) -> Tree:
@@ -100,8 +95,31 @@ class Machine:
         if self._qom is None:
             from qmpemu.machine.qom import Tree
 
-            self._qom = Tree(self.config, self._profile, self.chardevs, preconfig=self.preconfig)
+            shown = self.plugging.shown()
+            self._qom = Tree(self.config, self._profile, self.chardevs, shown, preconfig=self.preconfig)
         return self._qom
+
+    def qom_processor(self) -> Object:
+        """A processor of the machine's model, as the object tree shows it."""
+        from qmpemu.machine.qom import processor
+
+        return processor(self.config, self._profile)
+
+    def recorded_objects(self) -> dict[str, Object]:
+        """The bare machine's objects by path."""
+        from qmpemu.machine.qom import recorded
+
+        return recorded(self.config, self._profile, preconfig=False)
+
+    def graft(self, path: str, made: Callable[[], Object]) -> None:
+        """Something was added: show it, where the tree was built already."""
+        if self._qom is not None:
+            self._qom.graft(path, made())
+
+    def prune(self, path: str) -> None:
+        """Something is gone from the tree."""
+        if self._qom is not None:
+            self._qom.prune(path)
 
     def power_up(self) -> None:
         """What QEMU does once everything is set up: run, unless -S keeps it in prelaunch."""
@@ -154,11 +172,9 @@ class Machine:
 
     def knows_any_of(self, arguments: dict[str, object]) -> bool:
         """Whether a string among a command's arguments names something of this machine, alone or within a path."""
-        config = self.config
-        known = {
-            str(each["id"]) for each in (*config.devices, *config.objects, *config.netdevs) if "id" in each
-        }
-        known.update(self.chardevs, self.blocks.nodes, (drive.qdev for drive in self.blocks.drives))
+        known = {device.id for device in self.devices.all if device.id is not None}
+        known.update(self.objects.all, self.netdevs.all, self.chardevs, self.blocks.nodes)
+        known.update(drive.qdev for drive in self.blocks.drives)
         given = [value for value in arguments.values() if isinstance(value, str)]
         return any(part in known for value in given for part in (value, *value.split("/")))
 
@@ -187,32 +203,14 @@ class Machine:
         """Serial ports forget that a program held them; I/O ports take their values of the start."""
         for port in self.ports.values():
             port.set_guest_open(False)
+        self.plugging.reset()
         if self._io_ports is not None:
             self._io_ports.reset()
-
-    def _plug_chardev(self, device: dict[str, object]) -> None:
-        """Join a device and its character device: a port is open when the guest says so, a serial line always."""
-        chardev = self.chardevs.get(str(device.get("chardev")))
-        if device["driver"] in ("virtserialport", "virtconsole"):
-            self._plug_port(device, chardev)
-        elif chardev is not None:
-            chardev.frontend_open = True
-
-    def _plug_port(self, device: dict[str, object], chardev: Chardev | None) -> None:
-        name = str(device.get("name", ""))
-        port = self.ports[name] = Port(name)
-
-        def guest_open(opened: bool) -> None:
-            if chardev is not None:
-                chardev.frontend_open = opened
-            self.facts.publish(PortOpened(id=str(device.get("id", "")), open=opened))
-
-        port.on_guest_open = guest_open
-        if chardev is not None:
-            port.on_guest_data = lambda data: chardev.write(data)
-            chardev.receive = port.host_write
-            chardev.on_connected = port.host_open
 
 
 def _nobody(number: int, level: bool) -> None:
     """Nobody listens to the interrupt controller."""
+
+
+def _opened(chardev: Chardev) -> None:
+    """A machine without a host: there is nothing to open."""

@@ -1,7 +1,7 @@
 """The object tree as far as clients walk it: the machine, devices by id, processors, user-created objects.
 
-A device's properties are those its type has in the recorded profile; values are what the command line gave, else the
-recorded defaults. A processor's are recorded for a CPU model (`profile`: cpu). Sources: facts/libvirt.md §2b.
+The bare machine is the recorded one; what was added to it stands in it as `devices.shown` shows it. A processor's
+properties are recorded for a CPU model (`profile`: cpu). Sources: facts/libvirt.md §2b.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.ghash import listed
+from qmpemu.machine.ghash import Table, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
-OWN_PROPERTIES = (("type", "string"), ("realized", "bool"), ("hotplugged", "bool"), ("hotpluggable", "bool"))
-"""What every device has besides its type's recorded properties."""
+FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr"})
+"""Properties of a device that nobody ever sets."""
+UNATTACHED = "/machine/unattached"
 
 
 class NotFound(Exception):
@@ -34,13 +35,15 @@ class Ambiguous(Exception):
 class Object:
     """One object: type name, properties (name -> type), values, children (name -> object)."""
 
-    __slots__ = ("children", "order", "properties", "type_name", "unreadable", "values", "writable")
+    __slots__ = ("children", "order", "properties", "table", "type_name", "unreadable", "values", "writable")
 
     def __init__(self, type_name: str) -> None:
         self.type_name = type_name
         self.properties: dict[str, str] = {"type": "string"}
         self.values: dict[str, object] = {"type": type_name}
         self.children: dict[str, Object] = {}
+        self.table: Table | None = None
+        """Where children stand once one was taken out; until then that follows from their order."""
         self.order: list[str] | None = None
         """A recorded order of properties and children; without one it is that of the hash table."""
         self.unreadable: dict[str, str] = {}
@@ -50,14 +53,15 @@ class Object:
 
     @property
     def is_device(self) -> bool:
-        """Whether it is a device of the command line: others may take a new value, which nothing here acts upon."""
-        return "realized" in self.properties and self.order is None
+        """Whether it is a device."""
+        return "hotpluggable" in self.properties
 
     def listing(self) -> list[dict[str, str]]:
         """The object as qom-list shows it."""
         kinds = dict(self.properties)
         kinds.update((name, f"child<{child.type_name}>") for name, child in self.children.items())
-        known = self.order or [*self.properties, *listed(self.children)]
+        children = listed(self.children) if self.table is None else self.table.names()
+        known = self.order or [*self.properties, *children]
         names = [name for name in known if name in kinds]
         names += [name for name in kinds if name not in names]
         return [{"name": name, "type": kinds[name]} for name in names]
@@ -74,7 +78,10 @@ class Object:
 
     def set(self, name: str, value: object, device_id: str) -> None:
         """Set a property. Raises Refused."""
-        self.get(name, "")
+        if name not in self.properties:
+            raise Refused(f"Property '{self.type_name}.{name}' not found")
+        if name in FIXED:
+            raise Refused(f"Property '{self.type_name}.{name}' is not writable")
         if name not in self.writable:
             raise Refused(
                 f"Attempt to set property '{name}' on device '{device_id}' (type '{self.type_name}') "
@@ -83,52 +90,68 @@ class Object:
         self.values[name] = value
 
 
-BALLOON_WRITABLE = frozenset({"guest-stats-polling-interval"})
-UNKNOWN_STAT = 2**64 - 1
-"""What QEMU shows for a balloon statistic that the guest's driver has not reported."""
-
-BALLOON_STATS = (
-    "swap-in",
-    "swap-out",
-    "major-faults",
-    "minor-faults",
-    "free-memory",
-    "total-memory",
-    "available-memory",
-    "disk-caches",
-    "htlb-pgalloc",
-    "htlb-pgfail",
-)
-
-
 class Tree:
     """The tree of one machine, built at first need: the recorded one of a bare machine, and what was added to it.
 
-    With more processors than one the recorded devices have other numbers; only the processors are shown then.
+    shown: what was added, path -> object, each below one that is there.
     """
 
-    __slots__ = ("_config", "_profile", "root")
+    __slots__ = ("root",)
 
     def __init__(
-        self, config: MachineConfig, profile: Profile, chardevs: Iterable[str], *, preconfig: bool
+        self,
+        config: MachineConfig,
+        profile: Profile,
+        chardevs: Iterable[str],
+        shown: Iterable[tuple[str, Object]],
+        *,
+        preconfig: bool,
     ) -> None:
-        self._config = config
-        self._profile = profile
-        self.root = self._recorded(preconfig) if config.cpus == 1 else Object("container")
+        made = recorded(config, profile, preconfig=preconfig)
+        for path, each in made.items():
+            parent, _, name = path.rpartition("/")
+            if name:
+                made[parent or "/"].children[name] = each
+        self.root = made["/"]
         machine = self._child(self.root, "machine", f"{config.machine}-machine")
         machine.values["type"] = machine.type_name = f"{config.machine}-machine"
         if config.main_memory is not None:
             self.root.children.pop("objects", None)  # the default back end is not made then
         machine.values["memory"] = {"size": config.memory_bytes}
-        objects = self._user_objects()
-        if objects.children:
-            self._child(self.root, "objects").children.update(objects.children)
-        self._child(self.root, "chardevs").children.update((name, Object("chardev")) for name in chardevs)
-        if preconfig:  # devices and processors are made when it ends
+        for label in chardevs:
+            self.graft(f"/chardevs/{label}", Object("chardev"))
+        for path, each in shown:
+            if path.startswith("/objects/") or not preconfig:  # devices are made when it ends
+                self.graft(path, each)
+        if preconfig:
             return
-        self._child(machine, "peripheral").children.update(self._devices().children)
+        self._child(machine, "peripheral")
         self._child(machine, "peripheral-anon")
-        self._child(machine, "unattached").children.update(self._processors().children)
+        for index in range(config.cpus if config.family != "none" else 0):
+            self.graft(f"{UNATTACHED}/{processor_name(index)}", processor(config, profile))
+
+    def graft(self, path: str, made: Object) -> None:
+        """Put an object with all below it at `path`."""
+        parent, _, name = path.rpartition("/")
+        here = self.root
+        for part in parent.split("/")[1:]:
+            here = self._child(here, part)
+        here.children[name] = made
+        if here.table is not None:
+            here.table.insert(name)
+
+    def prune(self, path: str) -> None:
+        """Remove the object at `path`, if it is there."""
+        parent, _, name = path.rpartition("/")
+        found = _below(self.root, [part for part in parent.split("/") if part])
+        if found is None or name not in found.children:
+            return
+        if found.table is None:
+            found.table = Table()
+            for each in found.children:
+                found.table.insert(each)
+        found.table.remove(name)
+        del found.children[name]
 
     def find(self, path: str) -> tuple[str, Object]:
         """The object at a path, and its path from the root. Raises NotFound, Ambiguous."""
@@ -156,91 +179,41 @@ class Tree:
     def _child(self, parent: Object, name: str, type_name: str = "container") -> Object:
         return parent.children.setdefault(name, Object(type_name))
 
-    def _recorded(self, preconfig: bool) -> Object:
-        """The bare machine's tree."""
-        recorded = self._profile.tree(self._config.family, preconfig=preconfig)
-        made: dict[str, Object] = {}
-        for path, about in recorded.items():
-            made[path] = self._recorded_object(about)
-        for path, each in made.items():
-            parent, _, name = path.rpartition("/")
-            if name:
-                made[parent or "/"].children[name] = each
-        return made["/"]
 
-    def _recorded_object(self, about: dict[str, Any]) -> Object:
-        made = Object(str(about["values"]["type"]))
-        made.order = None if made.type_name == "container" else [name for name, _ in about["rows"]]
-        made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
-        made.values = about["values"]
-        made.unreadable = about["errors"]
-        return made
+def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dict[str, Object]:
+    """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
+    more = max(0, config.cpus - 1)
+    tree = profile.tree(config.family, preconfig=preconfig)
+    return {_renumbered(path, more): _recorded_object(about, more) for path, about in tree.items()}
 
-    def _devices(self) -> Object:
-        container = Object("container")
-        for device in self._config.devices:
-            if "id" in device:
-                container.children[str(device["id"])] = self._device(device)
-        return container
 
-    def _device(self, device: dict[str, object]) -> Object:
-        driver = str(device["driver"])
-        made = Object(driver)
-        made.properties.update(OWN_PROPERTIES)
-        made.values.update(realized=True, hotplugged=False, hotpluggable=True)
-        recorded = self._profile.reply(
-            self._config.family, self._config.accel, "device-list-properties", {"typename": driver}
-        )
-        for row in loads(recorded) if isinstance(recorded, bytes) else ():
-            made.properties.setdefault(row["name"], row["type"])
-            if "default-value" in row:
-                made.values.setdefault(row["name"], row["default-value"])
-        made.values.update({name: value for name, value in device.items() if name in made.properties})
-        if driver.startswith("virtio-balloon"):
-            self._add_balloon(made)
-        return made
+def _recorded_object(about: dict[str, Any], more: int) -> Object:
+    made = Object(str(about["values"]["type"]))
+    made.order = None if made.type_name == "container" else [name for name, _ in about["rows"]]
+    made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
+    made.values = {
+        name: _renumbered(value, more) if isinstance(value, str) else value
+        for name, value in about["values"].items()
+    }
+    made.unreadable = about["errors"]
+    return made
 
-    def _add_balloon(self, made: Object) -> None:
-        made.properties.update({"guest-stats": "guest statistics", "guest-stats-polling-interval": "int"})
-        stats = {f"stat-{name}": UNKNOWN_STAT for name in BALLOON_STATS}
-        made.values.update(
-            {"guest-stats-polling-interval": 0, "guest-stats": {"stats": stats, "last-update": 0}}
-        )
-        made.writable = BALLOON_WRITABLE
 
-    def _user_objects(self) -> Object:
-        container = Object("container")
-        for options in self._config.objects:
-            made = container.children[str(options.get("id", ""))] = Object(str(options["qom-type"]))
-            for name, value in options.items():
-                if name not in ("qom-type", "id"):
-                    made.properties[name] = "string" if isinstance(value, str) else "int"
-                    made.values[name] = value
-        return container
-
-    def _processors(self) -> Object:
-        container = Object("container")
-        if self._config.family == "none":
-            return container
-        for index in range(self._config.cpus):
-            container.children[processor_name(index)] = self._processor()
-        return container
-
-    def _processor(self) -> Object:
-        recorded = self._profile.cpu(self._config.accel, self._config.cpu)
-        made = Object(f"{self._config.cpu}-x86_64-cpu")
-        for row in recorded["properties"]:
-            made.properties[row["name"]] = row["type"]
-        made.values.update(recorded["values"])
-        expanded = self._profile.reply(
-            "none",
-            self._config.accel,
-            "query-cpu-model-expansion",
-            {"type": "static", "model": {"name": self._config.cpu}},
-        )
-        if isinstance(expanded, bytes):  # the model's own features, where they were recorded (host, max)
-            made.values.update(loads(expanded)["model"].get("props", {}))
-        return made
+def processor(config: MachineConfig, profile: Profile) -> Object:
+    """One processor of the machine's model."""
+    about = profile.cpu(config.accel, config.cpu)
+    made = Object(f"{config.cpu}-x86_64-cpu")
+    for row in about["properties"]:
+        made.properties[row["name"]] = row["type"]
+    made.values.update(about["values"])
+    asked: dict[str, Any] = {"type": "static", "model": {"name": config.cpu}}
+    expanded = profile.reply("none", config.accel, "query-cpu-model-expansion", asked)
+    if isinstance(expanded, bytes):  # the model's own features, where they were recorded (host, max)
+        made.values.update(loads(expanded)["model"].get("props", {}))
+    made.values.update(
+        (name, value) for name, value in config.cpu_features.items() if name in made.properties
+    )
+    return made
 
 
 def _below(start: Object, parts: list[str]) -> Object | None:
@@ -248,6 +221,15 @@ def _below(start: Object, parts: list[str]) -> Object | None:
     for part in parts:
         found = found.children.get(part) if found is not None else None
     return found
+
+
+def _renumbered(path: str, more: int) -> str:
+    """A recorded path where `more` processors stand in front of the board's own devices."""
+    if not more or not path.startswith(f"{UNATTACHED}/device["):
+        return path
+    number, bracket, rest = path.removeprefix(f"{UNATTACHED}/device[").partition("]")
+    shifted = int(number) + more if int(number) > 1 else int(number)
+    return f"{UNATTACHED}/device[{shifted}{bracket}{rest}"
 
 
 def processor_name(index: int) -> str:

@@ -46,3 +46,10 @@ def _hash(name: bytes) -> int:
     for index, byte in enumerate(name):
         value += byte << (index * 5 % 24)
     return (_HASH_FACTOR * (value & 0xFFFFFFFF) + _HASH_ADD) & 0xFFFFFFFF
+
+
+def as_inserted(value: object) -> object:
+    """A reply read from the wire, its members in the order in which they were put in: encoded again it is the same."""
+    if isinstance(value, dict):
+        return {name: as_inserted(member) for name, member in reversed(value.items())}
+    return [as_inserted(each) for each in value] if isinstance(value, list) else value

@@ -9,7 +9,6 @@ from qmpemu.core.clock import NS_PER_S, Clock
 from qmpemu.core.table import Refused
 from qmpemu.guests.guest import MemoryStore
 from qmpemu.guests.windows import operator
-from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.config import MachineConfig
 from qmpemu.machine.host import Host
 from qmpemu.port import AGENT_PORT
@@ -71,9 +70,8 @@ class Stage:
         config = MachineConfig()
         config.machine, config.nodefaults = "pc-q35-7.2", True
         config.guest, config.settings, config.seed = scenario.guest, dict(scenario.settings), scenario.seed
-        config.chardevs = [Chardev("agent", "null", {})]
-        config.devices = [{"driver": "virtserialport", "id": "agent", "chardev": "agent", "name": AGENT_PORT}]
         self.vm = VM(config, profile, Host(), self._clock)
+        self.vm.machine.plugging.add_port(AGENT_PORT, "agent", None)
         self.vm.store = store
         self.vm.participants = scenario.participants
         self.vm.facts.subscribe(lambda fact: self._entries.append(Entry.of(fact)))

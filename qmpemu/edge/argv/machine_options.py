@@ -105,14 +105,34 @@ def _enable_kvm(parser: Parser, _: str) -> None:
 
 @option("cpu")
 def _cpu(parser: Parser, argument: str) -> None:
-    parser.config.cpu = argument.partition(",")[0]
+    model, *features = argument.split(",")
+    parser.config.cpu = model
+    for feature in features:
+        name, _, value = feature.partition("=")
+        sign = name[:1] if name[:1] in "+-" else ""
+        parser.config.cpu_features[name.removeprefix(sign or "=")] = _feature(sign, value)
+
+
+def _feature(sign: str, value: str) -> object:
+    """A switch, or a number in any base, or text."""
+    if sign:
+        return sign == "+"
+    if value in ("", "on", "off"):
+        return value != "off"
+    try:
+        return int(value, 0)
+    except ValueError:
+        return value
 
 
 @option("m")
 def _memory(parser: Parser, argument: str) -> None:
-    parser.config.memory_asked_bytes = keyval.size(
-        "size", keyval.parse(argument, "size").get("size", "128"), "M"
-    )
+    options = keyval.parse(argument, "size")
+    config = parser.config
+    config.memory_asked_bytes = keyval.size("size", options.get("size", "128"), "M")
+    if "slots" in options or "maxmem" in options:
+        config.memory_slots = int(options.get("slots", "0"), 0)
+        config.memory_most_bytes = keyval.size("maxmem", options.get("maxmem", "0"), "M")
 
 
 @option("smp")
@@ -165,6 +185,7 @@ def _global(parser: Parser, argument: str) -> None:
 @option("device")
 def _device(parser: Parser, argument: str) -> None:
     parser.config.devices.append(_members(argument, "driver"))
+    parser.remember("device")
 
 
 @option("object")
@@ -173,6 +194,7 @@ def _object(parser: Parser, argument: str) -> None:
     if str(members["qom-type"]).startswith("memory-backend-"):
         _type_backend(members)
     parser.config.objects.append(members)
+    parser.remember("object")
 
 
 def _type_backend(members: dict[str, object]) -> None:
@@ -187,11 +209,13 @@ def _type_backend(members: dict[str, object]) -> None:
 @option("blockdev")
 def _blockdev(parser: Parser, argument: str) -> None:
     parser.config.blockdevs.append(_members(argument, "driver"))
+    parser.remember("blockdev")
 
 
 @option("netdev")
 def _netdev(parser: Parser, argument: str) -> None:
     parser.config.netdevs.append(_members(argument, "type"))
+    parser.remember("netdev")
 
 
 def _members(argument: str, implied: str) -> dict[str, object]:

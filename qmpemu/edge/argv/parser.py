@@ -123,6 +123,10 @@ class Parser:
         self.process.sources[chardev.label] = self.typed
         return chardev
 
+    def remember(self, option: str) -> None:
+        """How the option being parsed was typed, for messages of what is made of it later."""
+        self.config.typed.setdefault(option, []).append(self.typed)
+
     def _add_monitor(self, argument: str, typed: str) -> None:
         options = keyval.parse(argument, "chardev")
         label = options.get("chardev")

@@ -49,7 +49,7 @@ RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (",memdev=back", MEMORY),
     (",chassis_nr=1", ()),
     (",drive=back,serial=none", ("-blockdev", "null-co,node-name=back")),
-    (",fsdev=back", ("-fsdev", "local,id=back,path=/,security_model=none")),
+    (",fsdev=back,mount_tag=none", ("-fsdev", "local,id=back,path=/,security_model=none")),
     (",cryptodev=back", ("-object", "cryptodev-backend-builtin,id=back")),
     (",bus=port0", ("-device", "pcie-root-port,id=port0")),
     (",bus=up0", ("-device", "pcie-root-port,id=port0", "-device", "x3130-upstream,id=up0,bus=port0")),

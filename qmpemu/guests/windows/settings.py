@@ -203,6 +203,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         ),
     ] = 0
 
+    # --- hot plug
+    device_removal: Annotated[
+        Literal["accept", "refuse", "ignore"],
+        Meta(
+            description="What Windows does when the host asks for a device (PCI, processor, memory) back: lets it go, "
+            "says no, or never answers. That it gives processors back at all is more than a real one does",
+            extra={"grade": "U"},
+        ),
+    ] = "accept"
+
     # --- guest agent
     QEMU_GA: Annotated[
         Literal["running", "hung", "stopped", "absent"],

@@ -21,6 +21,7 @@ from qmpemu.guests.windows.initiated import Initiated
 from qmpemu.guests.windows.network import Network
 from qmpemu.guests.windows.ospm import Ospm
 from qmpemu.guests.windows.participants import guarded
+from qmpemu.guests.windows.plug_and_play import PlugAndPlay
 from qmpemu.guests.windows.power import PowerPolicy
 from qmpemu.guests.windows.recovery import Recovery
 from qmpemu.guests.windows.services import ServiceManager
@@ -132,6 +133,7 @@ class Windows:
         self.shutdown = Shutdown(self, guarded(installation.drivers, platform.facts))
         self.initiated = Initiated(self)
         self.tracker = Tracker(self)
+        self.plug_and_play = PlugAndPlay(self)
 
     # --- what the hardware does to it -------------------------------------------------------------------------
 
@@ -243,6 +245,7 @@ class Windows:
         yield system.boot_ns(settings.boot_kernel_ms)
         self._wake_infections(found)
         self.ospm.enable()
+        self.plug_and_play.start()
         system.move("OSPM on")
         self.recovery.log()
         self.services.start_core()
@@ -267,6 +270,7 @@ class Windows:
         yield system.boot_ns(system.settings.resume_ms)
         self._wake_infections(found)
         self.ospm.enable()
+        self.plug_and_play.start()
         system.move("OSPM on")
         self.services.resume(found.failed_services)
         system.move("log-on screen up")

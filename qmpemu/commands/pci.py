@@ -1,0 +1,28 @@
+"""QAPI module `pci`."""
+
+from __future__ import annotations
+
+from json import loads
+
+from qmpemu.commands.registry import Context, command
+from qmpemu.machine.devices.pci import Firmware
+from qmpemu.qmp.order import as_inserted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@command("query-pci")
+def query_pci(ctx: Context) -> object:
+    """-> every PCI function by bus; what is behind a bridge is seen once firmware has numbered the buses."""
+    machine, config = ctx.machine, ctx.machine.config
+    recorded = ctx.profile.reply(config.family, config.accel, "query-pci", None, bare=True)
+    assert isinstance(recorded, bytes)
+    buses: Any = as_inserted(loads(recorded))
+    root = next((bus for bus in machine.devices.board_buses if bus.is_pci), None)
+    if root is None:
+        return buses
+    firmware = Firmware(done=machine.acpi is not None and machine.acpi.pm_base != 0)
+    rows = firmware.rows(root, 0, buses[0]["devices"], machine.devices)
+    return [{**buses[0], "devices": rows}]

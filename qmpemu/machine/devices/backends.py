@@ -1,0 +1,68 @@
+"""What devices are joined with on the host's side, as options name it: drives, networks, character devices, objects."""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.devices.catalog import Recorded
+    from qmpemu.machine.devices.objects import UserObject
+    from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.machine import Machine
+
+LINK = "link<"
+BUSY_MEMORY = "can't use already busy memdev: "
+
+
+class Backends:
+    """Joins and parts, on behalf of `table.Devices`."""
+
+    __slots__ = ("_held", "_machine")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._held: dict[Device, list[UserObject]] = {}
+
+    def join(self, device: Device, recorded: Recorded) -> None:
+        """Take what the options name, all or nothing. Raises Refused or QmpError."""
+        machine = self._machine
+        kinds = recorded.kinds()
+        try:
+            for name, value in list(device.values.items()):
+                if kinds.get(name, "").startswith(LINK):
+                    self._link(device, name, str(value))
+                elif name == "netdev":
+                    machine.netdevs.join(str(value), device, recorded.owner("netdev"))
+                elif name == "chardev":
+                    self._chardev(str(value), recorded.owner("chardev"))
+            machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values})
+        except Exception:
+            self.part(device)
+            raise
+
+    def part(self, device: Device) -> None:
+        """Release everything."""
+        machine = self._machine
+        machine.netdevs.part(device)
+        machine.blocks.unplug(device.id or "")
+        for held in self._held.pop(device, ()):
+            held.users.remove(device)
+
+    def _link(self, device: Device, name: str, target: str) -> None:
+        found = self._machine.objects.find(target)
+        if name == "memdev":
+            if any(getattr(user, "kind", "") == device.kind for user in found.users):
+                raise Refused(BUSY_MEMORY + target)
+            device.values["size"] = found.values["size"]
+        found.users.append(device)
+        self._held.setdefault(device, []).append(found)
+
+    def _chardev(self, label: str, owner: str) -> None:
+        chardev = self._machine.chardevs.get(label)
+        if chardev is None:
+            raise Refused(f"Property '{owner}.chardev' can't find value '{label}'")
+        if chardev.taken:
+            raise Refused(
+                f"Property '{owner}.chardev' can't take value '{label}': Device '{label}' is in use"
+            )

@@ -1,0 +1,212 @@
+"""Buses and the places on them: a PCI slot, a USB port, a SCSI id, the number of a virtio-serial port.
+
+A bus knows only which places are taken. Messages are QEMU 7.2's, measured.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.devices.table import Device
+
+PCI_KINDS = ("PCI", "PCIE")
+FUNCTIONS = 8
+SLOTS = 32
+SERIAL_PORTS = 31
+"""Ports of a virtio-serial device when max_ports says nothing else; number 0 is a console's."""
+SCSI_TARGETS, SCSI_LUNS = 255, 16383
+"""The largest id and unit of a virtio SCSI controller."""
+HUB_PORTS = 8
+
+
+class Bus:
+    """One bus. kind: QOM type. hotplug: who handles plugging at run time (a path), empty where nobody can.
+
+    taken: place -> the device there, or the name of one that belongs to the board.
+    """
+
+    __slots__ = (
+        "children",
+        "devices",
+        "free_ports",
+        "hotplug",
+        "kind",
+        "name",
+        "number",
+        "owner",
+        "path",
+        "taken",
+    )
+
+    def __init__(self, name: str, kind: str, path: str, hotplug: str, owner: Device | None) -> None:
+        self.name = name
+        self.kind = kind
+        self.path = path
+        self.hotplug = hotplug
+        self.owner = owner
+        self.taken: dict[object, Device | str] = {}
+        self.devices: list[Device] = []
+        self.free_ports: list[str] | None = None
+        """Of a USB bus, in the order in which they are taken."""
+        self.number = 0
+        """Of a PCI bus, once firmware has numbered it."""
+        self.children = 0
+        """How many devices were ever put on it, the board's own included: the number of the next `child[N]`."""
+
+    @property
+    def is_pci(self) -> bool:
+        """Whether it is a PCI or PCI Express bus."""
+        return self.kind in PCI_KINDS
+
+    @property
+    def asks_guest(self) -> bool:
+        """Whether the guest has to let a device go before it can be taken out."""
+        return self.is_pci
+
+    def fits(self, kind: str) -> bool:
+        """Whether a device that needs a bus of this kind can go here."""
+        return kind == self.kind or (kind in PCI_KINDS and self.is_pci)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether QEMU passes it over when it looks for a bus by itself."""
+        return self.kind == "IDE" and len(self.taken) >= (1 if self.name in AHCI_PORTS else 2)
+
+    def place(self, device: Device) -> object:
+        """The place for `device` by its options; it is the device's from now on. Raises Refused."""
+        finder = _FINDERS.get("PCI" if self.is_pci else self.kind)
+        found = finder(self, device) if finder is not None else None
+        if found is not None:
+            self.taken[found] = device
+        self.devices.append(device)
+        self.children += 1
+        return found
+
+    def leave(self, device: Device) -> None:
+        """The device is gone."""
+        self.devices.remove(device)
+        if self.free_ports is not None:  # what is free again is taken last
+            ports = [str(place) for place, each in self.taken.items() if each is device]
+            behind = tuple(f"{port}." for port in ports)
+            self.free_ports = [port for port in self.free_ports if not port.startswith(behind)] + ports
+        self.taken = {place: each for place, each in self.taken.items() if each is not device}
+
+
+AHCI_PORTS = frozenset(f"ide.{number}" for number in range(2, 6))
+
+
+def _pci(bus: Bus, device: Device) -> int:
+    """devfn: slot * 8 + function."""
+    asked = device.values.get("addr", -1)
+    if asked in (-1, None):
+        for slot in range(SLOTS):
+            if not any(slot * FUNCTIONS + function in bus.taken for function in range(FUNCTIONS)):
+                return slot * FUNCTIONS
+        raise Refused(f"PCI: no slot/function available for {device.kind}, all in use or reserved")
+    devfn = int(str(asked))
+    slot, function = divmod(devfn, FUNCTIONS)
+    there = bus.taken.get(devfn)
+    if there is not None:
+        name = there if isinstance(there, str) else f"{there.kind},id={there.id or ''}"
+        raise Refused(
+            f"PCI: slot {slot} function {function} not available for {device.kind}, in use by {name}"
+        )
+    first = bus.taken.get(slot * FUNCTIONS)
+    if (
+        function
+        and first is not None
+        and not isinstance(first, str)
+        and not first.values.get("multifunction")
+    ):
+        raise Refused(f"PCI: single function device can't be populated in function {slot:x}.{function:x}")
+    return devfn
+
+
+def _usb(bus: Bus, device: Device) -> str:
+    if bus.free_ports is None:
+        bus.free_ports = _root_ports(bus)
+    asked = device.values.get("port")
+    if asked and asked not in bus.free_ports:
+        raise Refused(f"usb port {asked} (bus {bus.name}) not found (in use?)")
+    if not bus.free_ports:
+        raise Refused(f"tried to attach usb device {device.kind} to a bus with no free ports")
+    port = str(asked or bus.free_ports[0])
+    bus.free_ports.remove(port)
+    if device.kind == "usb-hub":
+        bus.free_ports += [f"{port}.{number + 1}" for number in range(HUB_PORTS)]
+    return port
+
+
+def _root_ports(bus: Bus) -> list[str]:
+    """The ports of the controller: an xHCI has as many as its USB 2 or USB 3 side has."""
+    owner = bus.owner
+    if owner is None or owner.recorded is None:
+        return []
+    values = {**owner.recorded.objects[""]["values"], **owner.values}
+    count = max(int(values["p2"]), int(values["p3"])) if "p2" in values else OTHER_PORTS.get(owner.kind, 2)
+    return [str(number + 1) for number in range(count)]
+
+
+OTHER_PORTS = {"usb-ehci": 6, "ich9-usb-ehci1": 6}
+"""Controllers that have no option for it; the companions of an EHCI drive its ports."""
+
+
+def _scsi(bus: Bus, device: Device) -> tuple[int, int]:
+    target, lun = int(device.values.get("scsi-id", -1)), int(device.values.get("lun", -1))
+    if target > SCSI_TARGETS:
+        raise Refused(f"bad scsi device id: {target}")
+    if lun > SCSI_LUNS:
+        raise Refused(f"bad scsi device lun: {lun}")
+    if target < 0:
+        target = next((t for t in range(SCSI_TARGETS + 1) if (t, max(lun, 0)) not in bus.taken), SCSI_TARGETS)
+    if lun < 0:
+        lun = next((u for u in range(SCSI_LUNS + 1) if (target, u) not in bus.taken), SCSI_LUNS)
+    there = bus.taken.get((target, lun))
+    if there is not None and not isinstance(there, str):
+        raise Refused(f"lun already used by '{there.id or ''}'")
+    device.values.update({"scsi-id": target, "lun": lun, "channel": device.values.get("channel", 0)})
+    return target, lun
+
+
+def _virtio_serial(bus: Bus, device: Device) -> int:
+    options = bus.owner.values if bus.owner is not None else {}
+    count = int(options.get("max_ports", SERIAL_PORTS))
+    asked = device.values.get("nr", 0xFFFFFFFF)
+    first = 0 if device.kind == "virtconsole" else 1
+    if asked in (0xFFFFFFFF, None):
+        free = [number for number in range(first, count) if number not in bus.taken]
+        if not free:
+            raise Refused("virtio-serial-bus: Maximum port limit for this device reached")
+        device.values["nr"] = free[0]
+        return free[0]
+    number = int(str(asked))
+    if number in bus.taken:
+        raise Refused(f"virtio-serial-bus: A port already exists at id {number}")
+    if number >= count:
+        raise Refused(f"virtio-serial-bus: Out-of-range port id specified, max. allowed: {count - 1}")
+    return number
+
+
+def _ide(bus: Bus, device: Device) -> int:
+    asked = device.values.get("unit", 0xFFFFFFFF)
+    units = (0, 1)
+    unit = (
+        next((u for u in units if u not in bus.taken), 0) if asked in (0xFFFFFFFF, None) else int(str(asked))
+    )
+    if unit in bus.taken:
+        raise Refused(f"IDE unit {unit} is in use")
+    if unit not in units:
+        raise Refused(f"Can't create IDE unit {unit}, bus supports only 2 units")
+    device.values["unit"] = unit
+    return unit
+
+
+_FINDERS = {
+    "PCI": _pci,
+    "usb-bus": _usb,
+    "SCSI": _scsi,
+    "virtio-serial-bus": _virtio_serial,
+    "IDE": _ide,
+}

@@ -1,0 +1,104 @@
+"""Device types as the profile's QEMU has them: the bus each needs, its properties, the buses it brings along."""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.qmp.order import as_inserted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.profile import Profile
+
+RECORDED_ID = "dev0"
+"""The id that recorded devices have (`edge.record.devices`)."""
+HOME = f"/machine/peripheral/{RECORDED_ID}"
+VIRTIO_BACKEND = "/virtio-backend"
+
+CPU_SUFFIX = "-x86_64-cpu"
+
+
+class Recorded:
+    """One recorded device. objects: path below the device -> {rows, values, errors}; pci: its row of query-pci."""
+
+    __slots__ = ("objects", "pci")
+
+    def __init__(self, about: dict[str, Any]) -> None:
+        self.objects: dict[str, dict[str, Any]] = {
+            path.removeprefix(HOME): each for path, each in about["objects"].items()
+        }
+        self.pci: Any = as_inserted(about["pci"])
+
+    def kinds(self) -> dict[str, str]:
+        """Property -> QOM type of the device itself."""
+        return {name: kind for name, kind in self.objects[""]["rows"] if not kind.startswith("child<")}
+
+    def owner(self, name: str) -> str:
+        """The type that a message about the property names: of a virtio device it is often the one behind the bus."""
+        behind = self.objects.get(VIRTIO_BACKEND)
+        if behind is not None and any(row[0] == name for row in behind["rows"]):
+            return str(behind["values"]["type"])
+        return str(self.objects[""]["values"]["type"])
+
+    def nested(self) -> list[str]:
+        """Paths below the device of the devices that it is made of, the innermost first."""
+        found = [
+            path
+            for path, about in self.objects.items()
+            if path and any(row[0] == "hotpluggable" for row in about["rows"])
+        ]
+        return sorted(found, key=lambda path: -path.count("/"))
+
+
+class Kind:
+    """A device type. name: aliases resolved. bus: the kind of bus it needs, None for none."""
+
+    __slots__ = ("bus", "name", "pluggable")
+
+    def __init__(self, name: str, bus: str | None, *, pluggable: bool) -> None:
+        self.name = name
+        self.bus = bus
+        self.pluggable = pluggable
+
+
+class Catalog:
+    """All device types, read from the profile when they are asked for."""
+
+    __slots__ = ("_known", "_profile", "_recorded", "_types")
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._known: dict[str, Any] | None = None
+        self._types: dict[str, bool] | None = None
+        self._recorded: dict[str, Recorded | None] = {}
+
+    def kind(self, driver: str, *, running: bool) -> Kind:
+        """The type of that name. running: the machine is there already. Raises Refused."""
+        if self._known is None:
+            self._known = self._profile.pluggable()
+        about = self._known.get(driver)
+        if driver.endswith(CPU_SUFFIX):
+            about = {"type": driver, "bus": None, "pluggable": True}
+        if about is None:
+            raise Refused(self._why_not(driver))
+        if running and not about["pluggable"]:
+            raise Refused("Parameter 'driver' expects a pluggable device type")
+        return Kind(about["type"], about["bus"], pluggable=about["pluggable"])
+
+    def recorded(self, name: str) -> Recorded | None:
+        """What such a device looks like; None where none could be recorded."""
+        if name not in self._recorded:
+            about = self._profile.added("device", name)
+            self._recorded[name] = None if about is None else Recorded(about)
+        return self._recorded[name]
+
+    def _why_not(self, driver: str) -> str:
+        if self._types is None:
+            self._types = self._profile.device_types()
+        is_abstract = self._types.get(driver)
+        if is_abstract is None:
+            return f"'{driver}' is not a valid device model name"
+        if is_abstract:
+            return "Parameter 'driver' expects a non-abstract device type"
+        return "Parameter 'driver' expects a pluggable device type"

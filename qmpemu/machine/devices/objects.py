@@ -1,0 +1,98 @@
+"""User-created objects (-object, object-add): I/O threads, memory back ends, random sources, secrets, ..."""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.qmp.errors import QmpError, device_not_found
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.machine.host import Host
+    from qmpemu.profile import Profile
+
+NOT_PROPERTIES = ("qom-type", "id")
+RANGE_TEXT = "{name} value must be in range [0, 9223372036854775807]"
+IOTHREAD_LIMITS = (
+    "poll-max-ns",
+    "poll-grow",
+    "poll-shrink",
+    "aio-max-batch",
+    "thread-pool-min",
+    "thread-pool-max",
+)
+
+
+class UserObject:
+    """One object. values: every readable property. users: what holds it."""
+
+    __slots__ = ("errors", "given", "kind", "properties", "users", "values")
+
+    def __init__(self, kind: str, given: dict[str, object], about: dict[str, Any] | None) -> None:
+        self.kind = kind
+        self.given = given
+        self.users: list[object] = []
+        self.properties: dict[str, str] = {"type": "string"}
+        self.values: dict[str, object] = {"type": kind}
+        self.errors: dict[str, str] = {}
+        if about is not None:
+            self.properties = dict(about["rows"])
+            self.values.update(about["values"])
+            self.errors = dict(about["errors"])
+        for name, value in given.items():
+            if name not in NOT_PROPERTIES:
+                self.properties.setdefault(name, "string" if isinstance(value, str) else "int")
+                self.values[name] = value
+
+
+class Objects:
+    """All of them by id, in order of creation."""
+
+    __slots__ = ("_host", "_profile", "all")
+
+    def __init__(self, profile: Profile, host: Host) -> None:
+        self._profile = profile
+        self._host = host
+        self.all: dict[str, UserObject] = {}
+
+    def add(self, given: dict[str, object]) -> None:
+        """Create what `given` describes (`qom-type`, `id`, properties). Raises Refused."""
+        kind, name = str(given["qom-type"]), str(given["id"])
+        if name in self.all:
+            raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
+        if kind == "rng-random":
+            self._check_file(str(given.get("filename", "/dev/urandom")))
+        recorded = self._profile.added("object", kind)
+        about = None if recorded is None else next(iter(recorded["objects"].values()))
+        made = UserObject(kind, given, about)
+        for each, value in made.values.items():
+            check_range(made, each, value)
+        self.all[name] = made
+
+    def remove(self, name: str) -> None:
+        """Delete an object that nothing uses. Raises Refused."""
+        found = self.all.get(name)
+        if found is None:
+            raise Refused(f"object '{name}' not found")
+        if found.users:
+            raise Refused(f"object '{name}' is in use, can not be deleted")
+        del self.all[name]
+
+    def find(self, name: str) -> UserObject:
+        """The object that a link names, by id or path. Raises QmpError."""
+        found = self.all.get(name.removeprefix("/objects/"))
+        if found is None:
+            raise device_not_found(name)
+        return found
+
+    def _check_file(self, path: str) -> None:
+        reason = self._host.why_unreadable(path)
+        if reason is not None:
+            raise QmpError(f"Could not open '{path}': {reason}")
+
+
+def check_range(made: UserObject, name: str, value: object) -> None:
+    """Refuse a number that an I/O thread cannot have."""
+    if made.kind == "iothread" and name in IOTHREAD_LIMITS and isinstance(value, int) and value < 0:
+        raise Refused(RANGE_TEXT.format(name=name))

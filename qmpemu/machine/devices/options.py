@@ -1,0 +1,111 @@
+"""Option values -> property values, as QEMU 7.2 converts them for -device and device_add (texts measured)."""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.devices.catalog import Recorded
+
+NOT_PROPERTIES = ("driver", "id", "bus")
+ON, OFF = ("on", "yes", "true", "y"), ("off", "no", "false", "n")
+INTEGERS = {
+    "uint8": (0, 2**8 - 1),
+    "uint16": (0, 2**16 - 1),
+    "uint32": (0, 2**32 - 1),
+    "uint64": (0, 2**64 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int": (-(2**63), 2**63 - 1),
+    "size": (0, 2**64 - 1),
+}
+ENUMERATIONS = {
+    "OnOffAuto": ("auto", "on", "off"),
+    "BlockdevOnError": ("report", "ignore", "enospc", "stop", "auto"),
+    "LostTickPolicy": ("discard", "delay", "slew"),
+    "OffAutoPCIBAR": ("off", "auto", "bar0", "bar1", "bar2", "bar3", "bar4", "bar5"),
+}
+MULTIPLES = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
+
+
+def values(recorded: Recorded, options: dict[str, object]) -> dict[str, object]:
+    """Each option as its property's value. Raises Refused."""
+    kinds = recorded.kinds()
+    found: dict[str, object] = {}
+    for name, given in options.items():
+        if name in NOT_PROPERTIES:
+            continue
+        if name not in kinds:
+            own = recorded.objects[""]["values"]["type"]
+            raise Refused(f"Property '{own}.{name}' not found")
+        found[name] = _value(recorded, name, kinds[name], given)
+    return found
+
+
+def _value(recorded: Recorded, name: str, kind: str, given: object) -> object:
+    if name == "addr":
+        return _pci_address(recorded, given)
+    if name in ("mac", "macaddr"):
+        return _mac(recorded, name, given)
+    if kind == "bool":
+        return _switch(name, given)
+    if kind in INTEGERS:
+        return _integer(name, kind, given)
+    if kind in ENUMERATIONS and given not in ENUMERATIONS[kind]:
+        raise Refused(f"Parameter '{name}' does not accept value '{given}'")
+    return given
+
+
+def _switch(name: str, given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    if given in ON or given in OFF:
+        return given in ON
+    raise Refused(f"Parameter '{name}' expects 'on' or 'off'")
+
+
+def _integer(name: str, kind: str, given: object) -> int:
+    low, high = INTEGERS[kind]
+    if isinstance(given, bool) or not isinstance(given, int | str):
+        raise Refused(f"Parameter '{name}' expects integer")
+    try:
+        number = given if isinstance(given, int) else _number(given, sized=kind == "size")
+    except ValueError:
+        what = "a size" if kind == "size" else "integer"
+        raise Refused(f"Parameter '{name}' expects {what}") from None
+    if not low <= number <= high:
+        if kind in ("uint64", "int", "size"):
+            raise Refused(f"Parameter '{name}' expects integer")
+        raise Refused(f"Parameter '{name}' expects {kind}_t")
+    return number
+
+
+def _number(text: str, *, sized: bool) -> int:
+    if sized and text[-1:].lower() in MULTIPLES:
+        return int(text[:-1], 0) << MULTIPLES[text[-1].lower()]
+    return int(text, 0)
+
+
+def _pci_address(recorded: Recorded, given: object) -> object:
+    """devfn from a number, or from SLOT[.FUNCTION] in hexadecimal."""
+    if isinstance(given, int) or recorded.pci is None:
+        return given
+    slot, _, function = str(given).partition(".")
+    try:
+        numbers = int(slot, 16), int(function or "0", 16)
+    except ValueError:
+        numbers = 32, 0
+    if not 0 <= numbers[0] < 32 or not 0 <= numbers[1] < 8:
+        raise Refused(f"Property '{recorded.owner('addr')}.addr' doesn't take value '{given}'")
+    return numbers[0] * 8 + numbers[1]
+
+
+def _mac(recorded: Recorded, name: str, given: object) -> str:
+    parts = str(given).replace("-", ":").split(":")
+    if len(parts) != 6 or any(len(part) != 2 or not _is_hex(part) for part in parts):
+        raise Refused(f"Property '{recorded.owner(name)}.{name}' doesn't take value '{given}'")
+    return ":".join(parts).lower()
+
+
+def _is_hex(text: str) -> bool:
+    return all(char in "0123456789abcdefABCDEF" for char in text)

@@ -1,0 +1,79 @@
+"""Processor slots: which are there from the start and which were plugged in."""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.devices.table import Device
+
+
+class Slots:
+    """All slots of a machine, in order of their index. plugged: index -> what was plugged in."""
+
+    __slots__ = ("by_os", "model", "plugged", "started", "topology")
+
+    def __init__(self) -> None:
+        self.topology = (1, 1, 1)
+        """sockets, cores, threads."""
+        self.started = 0
+        """How many processors the machine started with: those of the first slots."""
+        self.model = ""
+        self.plugged: dict[int, Device] = {}
+        self.by_os = False
+        """Whether the operating system has switched to the interface that can eject processors."""
+
+    @property
+    def count(self) -> int:
+        """How many slots there are."""
+        sockets, cores, threads = self.topology
+        return sockets * cores * threads
+
+    def present(self) -> list[int]:
+        """The indexes of all processors."""
+        return [*range(self.started), *self.plugged]
+
+    def props(self, index: int) -> dict[str, object]:
+        """Where a slot is."""
+        _, cores, threads = self.topology
+        socket, rest = divmod(index, cores * threads)
+        return {"core-id": rest // threads, "thread-id": rest % threads, "socket-id": socket}
+
+    def plug(self, device: Device) -> int:
+        """The slot for a new processor by its options. Raises Refused."""
+        wanted = f"{self.model}-x86_64-cpu"
+        if device.kind != wanted:
+            raise Refused(f"Invalid CPU type, expected cpu type: '{wanted}'")
+        sockets, cores, threads = self.topology
+        where = [
+            _coordinate(device, name, most)
+            for name, most in (("socket-id", sockets), ("core-id", cores), ("thread-id", threads))
+        ]
+        index = (where[0] * cores + where[1]) * threads + where[2]
+        if index < self.started or index in self.plugged:
+            raise Refused(f"CPU[{index}] with APIC ID {self._apic_id(where)} exists")
+        self.plugged[index] = device
+        return index
+
+    def unplug(self, device: Device) -> None:
+        """The processor is gone, if it was one."""
+        self.plugged = {index: each for index, each in self.plugged.items() if each is not device}
+
+    def _apic_id(self, where: list[int]) -> int:
+        """Fields as wide as their counts need."""
+        _, cores, threads = self.topology
+        core_bits, thread_bits = (cores - 1).bit_length(), (threads - 1).bit_length()
+        return (where[0] << core_bits | where[1]) << thread_bits | where[2]
+
+
+def _coordinate(device: Device, name: str, most: int) -> int:
+    given = device.values.get(name)
+    if given is None:
+        raise Refused(f"CPU {name} is not set")
+    if isinstance(given, bool) or not str(given).lstrip("-").isdigit():
+        raise Refused(f"Parameter '{name}' expects integer")
+    number = int(str(given))
+    if not 0 <= number < most:
+        raise Refused(f"Invalid CPU {name}: {number} must be in range 0:{most - 1}")
+    return number

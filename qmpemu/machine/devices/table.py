@@ -1,0 +1,273 @@
+"""The devices of a machine, by id: plugging one in, at the start or at run time, and taking one out.
+
+    device_add ──> type, bus, id, options, back ends, place ──> DeviceAdded
+    device_del ──> bus without the guest's say (USB, SCSI, virtio-serial) ─────────────────> DeviceRemoved
+              └──> PCI, processors, memory: the guest is asked (`hotplug`) ──ejects──> DeviceRemoved
+                                                                          └──refuses──> DeviceUnplugRefused
+
+Checks and their order as QEMU 7.2's (measured). Asked again, a guest that has not answered is asked again for a PCI
+device once time has passed; for a processor or memory that is refused.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
+from qmpemu.machine.devices import memory, options, processors
+from qmpemu.machine.devices.bus import Bus
+from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Recorded
+from qmpemu.qmp.errors import device_not_found
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Protocol
+
+    class Backends(Protocol):
+        """What a device is joined with on the host's side; every call may refuse."""
+
+        def join(self, device: Device, recorded: Recorded) -> None:
+            """Look up and take what the options name: drive, netdev, chardev, objects."""
+
+        def part(self, device: Device) -> None:
+            """Release it all."""
+
+
+PERIPHERAL, ANONYMOUS = "/machine/peripheral", "/machine/peripheral-anon"
+
+
+class DeviceAdded(Fact):
+    """A device was plugged in at run time."""
+
+    id: str | None
+    driver: str
+
+
+class DeviceUnplugRequested(Fact):
+    """The guest was asked to let a device go."""
+
+    id: str | None
+
+
+class DeviceRemoved(Fact):
+    """A device is gone (QMP event DEVICE_DELETED); id None for a part of another device."""
+
+    id: str | None
+    path: str
+
+
+class DeviceUnplugRefused(Fact):
+    """The guest does not let a device go (QMP event DEVICE_UNPLUG_GUEST_ERROR)."""
+
+    id: str | None
+    path: str
+
+
+class Device:
+    """One device. kind: type name. values: given options as property values. place: where on its bus."""
+
+    __slots__ = (
+        "asked_ns",
+        "bus",
+        "buses",
+        "hotplugged",
+        "id",
+        "kind",
+        "path",
+        "place",
+        "recorded",
+        "values",
+    )
+
+    def __init__(self, kind: str, identity: str | None, path: str, *, hotplugged: bool) -> None:
+        self.kind = kind
+        self.id = identity
+        self.path = path
+        self.hotplugged = hotplugged
+        self.values: dict[str, Any] = {}
+        self.place: object = None
+        self.bus: Bus | None = None
+        self.buses: list[Bus] = []
+        self.recorded: Recorded | None = None
+        self.asked_ns: int | None = None
+        """When the guest was last asked to let it go."""
+
+    def renamed(self, path: str) -> str:
+        """A path within the recorded device as one within this: buses are named after the device."""
+        return path if self.id is None else path.replace(f"/{RECORDED_ID}", f"/{self.id}")
+
+
+class Devices:
+    """All devices of one machine. family: as in `MachineConfig`."""
+
+    def __init__(self, catalog: Catalog, board: Callable[[], list[Bus]], backends: Backends) -> None:
+        self.catalog = catalog
+        self.processors = processors.Slots()
+        self.memory = memory.Slots()
+        self._backends = backends
+        self._board = board
+        self._board_buses: list[Bus] | None = None
+        self._anonymous = 0
+        self.all: list[Device] = []
+
+    # --- finding ------------------------------------------------------------------------------------------------
+
+    @property
+    def board_buses(self) -> list[Bus]:
+        """The buses of the machine itself, read from its recorded tree at first need."""
+        if self._board_buses is None:
+            self._board_buses = self._board()
+        return self._board_buses
+
+    def named(self, identity: str) -> Device | None:
+        """The device of that id."""
+        return next((device for device in self.all if device.id == identity), None)
+
+    def find(self, id_or_path: str) -> Device:
+        """The device that device_del means. Raises QmpError."""
+        path = id_or_path if id_or_path.startswith("/") else f"{PERIPHERAL}/{id_or_path}"
+        for device in self.all:
+            if device.path == path:
+                return device
+        raise device_not_found(id_or_path)
+
+    def of_kind(self, start: str) -> Iterator[Device]:
+        """Devices whose type begins so."""
+        return (device for device in self.all if device.kind.startswith(start))
+
+    # --- plugging in --------------------------------------------------------------------------------------------
+
+    def add(self, given: dict[str, object], *, running: bool) -> Device:
+        """Plug in what `given` describes (`driver` and options). Raises Refused or QmpError, nothing changed."""
+        kind = self.catalog.kind(str(given["driver"]), running=running)
+        bus = self._bus(kind, given.get("bus"))
+        if running and bus is not None and not bus.hotplug:
+            raise Refused(f"Bus '{bus.name}' does not support hotplugging")
+        identity = given.get("id") if isinstance(given.get("id"), str) else None
+        if identity is not None and self.named(str(identity)) is not None:
+            raise Refused(f"Duplicate device ID '{identity}'")
+        device = Device(kind.name, identity if identity is None else str(identity), "", hotplugged=running)
+        self._configure(device, given)
+        device.bus = bus
+        self._realize(device)
+        device.path = self._path(device)
+        device.buses = self._own_buses(device)
+        self.all.append(device)
+        return device
+
+    def _configure(self, device: Device, given: dict[str, object]) -> None:
+        if device.kind.endswith(CPU_SUFFIX):
+            device.values = {
+                name: value for name, value in given.items() if name not in options.NOT_PROPERTIES
+            }
+            return
+        recorded = device.recorded = self.catalog.recorded(device.kind)
+        if recorded is None:  # nothing is known of such a device but its bus
+            device.values = {
+                name: value for name, value in given.items() if name not in options.NOT_PROPERTIES
+            }
+            return
+        device.values = options.values(recorded, given)
+
+    def _realize(self, device: Device) -> None:
+        """Take a place and what the options name, or nothing at all."""
+        if device.kind.endswith(CPU_SUFFIX):
+            device.place = self.processors.plug(device)
+            return
+        if device.recorded is not None:
+            self._backends.join(device, device.recorded)
+        try:
+            if device.kind in memory.DRIVERS:
+                device.place = self.memory.plug(device)
+            elif device.bus is not None:
+                device.place = device.bus.place(device)
+        except Refused:
+            self._backends.part(device)
+            raise
+
+    def _path(self, device: Device) -> str:
+        if device.id is not None:
+            return f"{PERIPHERAL}/{device.id}"
+        number, self._anonymous = self._anonymous, self._anonymous + 1
+        return f"{ANONYMOUS}/device[{number}]"
+
+    def _own_buses(self, device: Device) -> list[Bus]:
+        """The buses that come with it, named after it; a companion controller drives another one's."""
+        if device.recorded is None or "masterbus" in device.values:
+            return []
+        made = []
+        for path, about in device.recorded.objects.items():
+            if not any(name == "hotplug-handler" for name, _ in about["rows"]):
+                continue
+            kind, handler = about["values"]["type"], about["values"]["hotplug-handler"]
+            name = self._bus_name(device, path.rpartition("/")[2], kind)
+            made.append(Bus(name, kind, device.path + device.renamed(path), handler, device))
+        return made
+
+    def _bus_name(self, device: Device, recorded: str, kind: str) -> str:
+        if device.id is not None:
+            return recorded.replace(RECORDED_ID, device.id)
+        count = sum(bus.kind == kind for each in self.all for bus in each.buses if each.id is None)
+        return f"{kind.lower()}.{count}"
+
+    def _bus(self, kind: Kind, name: object) -> Bus | None:
+        """The bus that is named, or else found. Raises Refused."""
+        if name is not None:
+            if str(name).startswith(
+                "/"
+            ):  # a path of devices from the root of all buses, which clients do not use
+                raise device_not_found(str(name).split("/")[1])
+            found = next((bus for bus in self._buses() if bus.name == str(name)), None)
+            if found is None:
+                raise Refused(f"Bus '{name}' not found")
+            if kind.bus is None or not found.fits(kind.bus):
+                raise Refused(f"Device '{kind.name}' can't go on {found.kind} bus")
+            return found
+        if kind.bus is None or kind.bus == "System":
+            return None
+        for bus in self._buses():
+            if bus.fits(kind.bus) and not bus.is_full:
+                return bus
+        raise Refused(f"No '{kind.bus}' bus found for device '{kind.name}'")
+
+    def _buses(self) -> Iterator[Bus]:
+        """In QEMU's order of search: the root bus first, then what came last."""
+        yield from (bus for bus in self.board_buses if bus.is_pci)
+        for device in reversed(self.all):
+            yield from reversed(device.buses)
+        yield from (bus for bus in reversed(self.board_buses) if not bus.is_pci)
+
+    # --- taking out ---------------------------------------------------------------------------------------------
+
+    def check_removable(self, device: Device, now_ns: int) -> None:
+        """Whether the device can be asked to go now. Raises Refused."""
+        waits = device.bus is None or device.asked_ns == now_ns
+        if device.asked_ns is not None and waits:
+            raise Refused(f"Device {device.id or ''} is already in the process of unplug")
+        if device.bus is not None and not device.bus.hotplug:
+            raise Refused(f"Bus '{device.bus.name}' does not support hotplugging")
+
+    def remove(self, device: Device) -> list[tuple[str | None, str]]:
+        """Take a device out, and what is plugged into it before. -> id and path of all that went, in order."""
+        if device not in self.all:
+            return []
+        gone: list[tuple[str | None, str]] = []
+        for child in self._below(device):
+            gone += self.remove(child)
+        if device.recorded is not None:
+            gone += [(None, device.path + device.renamed(path)) for path in device.recorded.nested()]
+        self.all.remove(device)
+        if device.bus is not None:
+            device.bus.leave(device)
+        self.processors.unplug(device)
+        self.memory.unplug(device)
+        self._backends.part(device)
+        return [*gone, (device.id, device.path)]
+
+    def _below(self, device: Device) -> list[Device]:
+        """Devices on its buses; of a hub those on its ports, which belong to the same bus."""
+        found = [child for bus in device.buses for child in reversed(bus.devices)]
+        if device.kind == "usb-hub" and device.bus is not None:
+            behind = [each for each in device.bus.devices if str(each.place).startswith(f"{device.place}.")]
+            found += sorted(behind, key=lambda each: str(each.place))
+        return found

@@ -1,0 +1,303 @@
+"""Plugging devices in and taking them out: what the start and device_add have in common, and the guest's say.
+
+start, device_add ──> devices.add ──> drive, network, port, balloon ──> guest is told (PCI, CPU, DIMM)
+device_del ──> bus lets it go ─────────────────────────────────────────> gone
+          └──> guest is asked ──ejects, or the machine is reset (PCI)──> gone
+"""
+
+from __future__ import annotations
+
+from qmpemu.balloon import Balloon
+from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
+from qmpemu.hotplug import Hotplug, Notice
+from qmpemu.machine.devices.backends import Backends
+from qmpemu.machine.devices.bus import Bus
+from qmpemu.machine.devices.catalog import CPU_SUFFIX, Catalog
+from qmpemu.machine.devices.memory import DRIVERS as DIMMS
+from qmpemu.machine.devices.netdevs import Netdevs
+from qmpemu.machine.devices.netfilter import Filters
+from qmpemu.machine.devices.objects import Objects
+from qmpemu.machine.devices.table import (
+    Device,
+    DeviceAdded,
+    DeviceRemoved,
+    Devices,
+    DeviceUnplugRefused,
+    DeviceUnplugRequested,
+)
+from qmpemu.port import Port
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.devices.objects import UserObject
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.qom import Object
+    from qmpemu.profile import Profile
+
+PORT_DRIVERS = ("virtserialport", "virtconsole")
+OST_SLOT_TYPES = {"CPU": "CPU", "DIMM": "DIMM"}
+NIC_DRIVERS = ("virtio-net", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3", "usb-net", "igb")
+
+
+class PortOpened(Fact):
+    """A program in the guest opened or closed a virtio-serial port (QMP event VSERPORT_CHANGE)."""
+
+    id: str
+    open: bool
+
+
+class OstReported(Fact):
+    """The guest told the firmware what became of a hot-plugged device (QMP event ACPI_DEVICE_OST)."""
+
+    device: str | None
+    slot: str
+    slot_type: str
+    source: int
+    status: int
+
+
+class BalloonChanged(Fact):
+    """The guest has inflated or deflated its balloon (QMP event BALLOON_CHANGE)."""
+
+    actual_bytes: int
+
+
+class Plugging:
+    """The devices of one machine, and all that comes and goes with them."""
+
+    def __init__(self, machine: Machine, profile: Profile) -> None:
+        config = machine.config
+        self._machine = machine
+        self._profile = profile
+        self.hotplug = Hotplug()
+        self.objects = Objects(profile, machine.host)
+        self.netdevs = Netdevs()
+        self.balloon = Balloon(config.memory_bytes)
+        self.balloon.on_give = self._balloon_gave
+        self.ports: dict[str, Port] = {}
+        self.filters = Filters(machine.facts)
+        self.ost: dict[tuple[str, str], OstReported] = {}
+        """Last _OST by slot type and slot."""
+        self.devices = Devices(Catalog(profile), self._board_buses, Backends(machine))
+        slots = self.devices.processors
+        slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
+        self.devices.memory.count = config.memory_slots
+        self.devices.memory.base_bytes = config.memory_bytes
+        self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
+
+    # --- what the machine starts with -------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Make what the command line asks for, in QEMU's order. Raises Refused whose text begins with the option."""
+        config = self._machine.config
+        self._each(config.objects, "object", self.objects.add)
+        self._each(config.blockdevs, "blockdev", self._add_node)
+        self._each(config.netdevs, "netdev", self.netdevs.add)
+        main = self.objects.all.get(config.main_memory or "")
+        if main is not None:
+            main.users.append(self)
+        self._each(config.devices, "device", self._add_at_start)
+
+    def _each(
+        self, given: list[dict[str, object]], option: str, add: Callable[[dict[str, object]], object]
+    ) -> None:
+        typed = self._machine.config.typed.get(option, [])
+        for index, members in enumerate(given):
+            try:
+                add(members)
+            except (Refused, QmpError) as error:
+                text = error.desc if isinstance(error, QmpError) else str(error)
+                raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text) from None
+
+    def _add_node(self, options: dict[str, object]) -> None:
+        self._machine.blocks.add_node(options)
+
+    def _add_at_start(self, given: dict[str, object]) -> None:
+        self._plugged(self.devices.add(given, running=False))
+
+    def _board_buses(self) -> list[Bus]:
+        """The machine's own buses, with what stands on them, from the bare machine's tree."""
+        found = []
+        objects = self._machine.recorded_objects()
+        for path, each in objects.items():
+            if "hotplug-handler" in each.properties:
+                handler = str(each.values["hotplug-handler"])
+                bus = Bus(path.rpartition("/")[2], each.type_name, path, handler, None)
+                bus.children = sum(name.startswith("child[") for name in each.values)
+                found.append(bus)
+        for each in objects.values():
+            parent = next((bus for bus in found if bus.path == each.values.get("parent_bus")), None)
+            if parent is not None and "addr" in each.values:
+                parent.taken[int(str(each.values["addr"]))] = each.type_name
+        return found
+
+    # --- at run time --------------------------------------------------------------------------------------------
+
+    def add(self, given: dict[str, object]) -> Device:
+        """device_add. Raises Refused or QmpError."""
+        machine = self._machine
+        device = self.devices.add(given, running=True)
+        self._plugged(device)
+        machine.facts.publish(DeviceAdded(id=device.id, driver=device.kind))
+        kind = self._kind_of_notice(device)
+        if kind is not None and machine.acpi is not None:
+            self.hotplug.notify(self._notice(device, kind, leaving=False))
+        return device
+
+    def remove(self, id_or_path: str) -> None:
+        """device_del: at once where the bus lets go, else the guest is asked. Raises Refused or QmpError."""
+        machine = self._machine
+        device = self.devices.find(id_or_path)
+        now_ns = machine.clock.now_ns
+        self.devices.check_removable(device, now_ns)
+        kind = self._kind_of_notice(device)
+        if kind is None:
+            machine.call_in_host_time(0, lambda: self._gone(device))
+            return
+        if kind == "CPU" and not self.devices.processors.by_os:
+            raise Refused(f"acpi: device unplug request for not supported device type: {device.kind}")
+        device.asked_ns = now_ns
+        machine.facts.publish(DeviceUnplugRequested(id=device.id))
+        self.hotplug.notify(self._notice(device, kind, leaving=True))
+
+    def reset(self) -> None:
+        """Machine reset: what was asked to leave a PCI slot leaves now; the guest's drivers are gone."""
+        self.hotplug.reset()
+        self.devices.processors.by_os = False
+        self.filters.reset()
+        self.balloon.reset(self._machine.config.memory_bytes)
+        for device in [each for each in self.devices.all if each.asked_ns is not None]:
+            if self._kind_of_notice(device) == "PCI":
+                self._machine.call_in_host_time(0, lambda device=device: self._gone(device))  # type: ignore[misc]
+            device.asked_ns = None
+
+    def os_started(self) -> None:
+        """An operating system's ACPI driver runs: it can eject processors, and its network drivers use their cards."""
+        self.devices.processors.by_os = True
+        for device in self.nics():
+            self.use_nic(device)
+
+    def use_nic(self, device: Device) -> None:
+        """The guest's network driver uses a card."""
+        if device.kind.startswith("virtio-net"):
+            self.filters.program(device)
+
+    def nics(self) -> list[Device]:
+        """Network cards, in order."""
+        return [each for each in self.devices.all if each.kind.startswith(NIC_DRIVERS)]
+
+    def shown(self) -> Iterator[tuple[str, Object]]:
+        """Everything that stands in the object tree beside the bare machine."""
+        for name, each in self.objects.all.items():
+            yield f"/objects/{name}", self.object_shown(each)
+        for device in self.devices.all:
+            yield device.path, self.object_of(device)
+
+    def object_of(self, device: Device) -> Object:
+        """The device as the object tree shows it."""
+        from qmpemu.machine.devices import shown
+
+        if device.kind.endswith(CPU_SUFFIX):
+            made = self._machine.qom_processor()
+            made.values.update(hotplugged=True)
+            return made
+        return shown.device(device)
+
+    def object_shown(self, made: UserObject) -> Object:
+        """A user object as the object tree shows it."""
+        from qmpemu.machine.devices import shown
+
+        return shown.user_object(made)
+
+    # --- the guest's say ----------------------------------------------------------------------------------------
+
+    def _kind_of_notice(self, device: Device) -> str | None:
+        """How the guest hears of the device; None where it need not."""
+        if device.kind.endswith(CPU_SUFFIX):
+            return "CPU"
+        if device.kind in DIMMS and device.bus is None:
+            return "DIMM"
+        return "PCI" if device.bus is not None and device.bus.asks_guest else None
+
+    def _notice(self, device: Device, kind: str, *, leaving: bool) -> Notice:
+        return Notice(
+            kind,
+            device.kind,
+            device.id,
+            leaving=leaving,
+            on_eject=lambda: self._gone(device),
+            on_refuse=lambda: self._refused(device, kind),
+            on_report=lambda source, status: self._report(device, kind, source, status),
+        )
+
+    def _report(self, device: Device, kind: str, source: int, status: int) -> None:
+        if kind not in OST_SLOT_TYPES:
+            return
+        fact = OstReported(
+            device=device.id, slot=str(device.place), slot_type=kind, source=source, status=status
+        )
+        self.ost[(kind, fact.slot)] = fact
+        self._machine.facts.publish(fact)
+
+    def _refused(self, device: Device, kind: str) -> None:
+        device.asked_ns = None
+        if kind != "PCI":
+            self._machine.facts.publish(DeviceUnplugRefused(id=device.id, path=device.path))
+
+    def _gone(self, device: Device) -> None:
+        machine = self._machine
+        for identity, path in self.devices.remove(device):
+            machine.prune(path)
+            machine.facts.publish(DeviceRemoved(id=identity, path=path))
+        self._unplugged(device)
+
+    # --- what comes with a device -------------------------------------------------------------------------------
+
+    def _plugged(self, device: Device) -> None:
+        if device.kind.startswith("virtio-balloon"):
+            if self.balloon.present:
+                self.devices.remove(device)
+                raise Refused("Only one balloon device is supported")
+            self.balloon.present = True
+        chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
+        if device.kind in PORT_DRIVERS:
+            self.add_port(str(device.values.get("name", "")), device.id or "", chardev)
+        elif chardev is not None:
+            chardev.frontend_open = True
+        if chardev is not None:
+            chardev.taken = True
+        self._machine.graft(device.path, lambda: self.object_of(device))
+
+    def _unplugged(self, device: Device) -> None:
+        if device.kind.startswith("virtio-balloon"):
+            self.balloon.present = False
+            self.balloon.give(self._machine.config.memory_bytes)
+        chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
+        if device.kind in PORT_DRIVERS:
+            self.ports.pop(str(device.values.get("name", "")), None)
+        if chardev is not None:
+            chardev.release()
+
+    def add_port(self, name: str, identity: str, chardev: Chardev | None) -> Port:
+        """A virtio-serial port: open when the guest says so, joined with a character device."""
+        port = self.ports[name] = Port(name)
+
+        def guest_open(opened: bool) -> None:
+            if chardev is not None:
+                chardev.frontend_open = opened
+            self._machine.facts.publish(PortOpened(id=identity, open=opened))
+
+        port.on_guest_open = guest_open
+        if chardev is not None:
+            port.on_guest_data = lambda data: chardev.write(data)
+            chardev.receive = port.host_write
+            chardev.on_connected = port.host_open
+        return port
+
+    def _balloon_gave(self) -> None:
+        self._machine.facts.publish(BalloonChanged(actual_bytes=self.balloon.actual_bytes))
