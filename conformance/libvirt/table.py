@@ -11,9 +11,9 @@
     | shutdown acpi | `shutdown $D --mode acpi` | state shut off (shutdown) | no: SeaBIOS does not hear it |
 
 Rows are played in their order on one domain. `real` is `yes` where the real QEMU does the same, without a guest, and
-says the same; `outcome:` and why where it does the same, but what is said is a race; else `no:` and why.
-`virsh` holds lines separated by `;`, `afterwards` holds checks (`stage.py` and `checks.py` list both).
-$D is the domain's name, $F a folder for files, $X the folder of `devices/`, its files filled in alike.
+says the same; `outcome:` and why where it does the same, but what is said is a race; else `no:` and why. `virsh` holds
+lines separated by `;`, `afterwards` holds checks (`stage.py` and `checks.py` list both). $D is the domain's name, $F a
+folder for files, $X the folder of `devices/`, its files filled in alike.
 """
 
 from __future__ import annotations

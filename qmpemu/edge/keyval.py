@@ -10,6 +10,9 @@ from __future__ import annotations
 class OptionError(Exception):
     """A command line that QEMU refuses: the text after `qemu-system-x86_64: `, maybe of several lines."""
 
+    stamped = False
+    """Whether the time stands before it (-msg timestamp=on)."""
+
 
 SIZE_SUFFIXES = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from qmpemu.edge.log import FactLog
     from qmpemu.guests.windows.participants import Participant
     from qmpemu.machine.config import MachineConfig
+    from qmpemu.profile import Profile
 
 
 def main() -> int:
@@ -43,7 +44,8 @@ def main() -> int:
     try:
         return run(sys.argv[1:], os.environ, program)
     except OptionError as error:
-        print(f"{program}: " + str(error).replace("{prefix}", f"{program}: "), file=sys.stderr)
+        stamp = f"{_utc_now()} " if error.stamped else ""
+        print(f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: "), file=sys.stderr)
         return 1
 
 
@@ -54,6 +56,20 @@ def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
     if options.show is not None:
         print(_banner(profile.banner, options.show, program))
         return 0
+    try:
+        return _serve(profile, config, options, environment, program)
+    except OptionError as error:
+        error.stamped = options.timestamps
+        raise
+
+
+def _serve(
+    profile: Profile,
+    config: MachineConfig,
+    options: ProcessOptions,
+    environment: Mapping[str, str],
+    program: str,
+) -> int:
     scale = configure(config, environment)
     signals = Signals((SIGTERM, SIGINT, SIGHUP))
     daemon = Daemon(options) if options.daemonize else None

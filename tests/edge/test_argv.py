@@ -118,3 +118,21 @@ def test_refusals_have_qemus_texts(line: str, text: str) -> None:
     with pytest.raises(OptionError) as refusal:
         parse(line)
     assert str(refusal.value) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "stamped"),
+    [
+        ("-msg timestamp=on -nope", False),
+        ("-msg timestamp=on -m", False),
+        ("-m x -msg timestamp=on", False),
+        ("-msg timestamp=on -m x", True),
+        ("-machine none-such -msg timestamp=on", True),
+        ("-machine none-such -msg timestamp=off", False),
+    ],
+)
+def test_what_a_time_stands_before(line: str, stamped: bool) -> None:
+    """`-msg timestamp=on` puts the time before refusals of what QEMU reads after it."""
+    with pytest.raises(OptionError) as refused:
+        parse(line)
+    assert refused.value.stamped is stamped

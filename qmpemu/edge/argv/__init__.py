@@ -30,5 +30,7 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
     try:
         parser.parse(words)
     except Unprefixed as error:
-        raise OptionError(str(error)) from None
+        refused = OptionError(str(error))
+        refused.stamped = error.stamped
+        raise refused from None
     return parser.config, parser.process

@@ -15,7 +15,7 @@ from qmpemu.machine.config import MachineConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qmpemu.machine.chardev import Chardev
     from qmpemu.profile import Profile
@@ -52,6 +52,12 @@ class ProcessOptions:
         """Chardev label -> the option as typed, for messages."""
 
 
+AT_ONCE = frozenset(
+    """
+    action add-fd blockdev display global m name object overcommit qmp readconfig sandbox set smbios spice trace uuid
+    """.split()
+)
+"""Options that QEMU refuses as it meets them, so a later -msg puts no time before it; the others wait (measured)."""
 OPTIONS: dict[str, Handler] = {}
 
 
@@ -77,27 +83,38 @@ class Parser:
         """The option being parsed, as typed."""
 
     def parse(self, words: list[str]) -> None:
-        """Read all options. Raises OptionError with QEMU's text."""
+        """Read all options. Raises OptionError or Unprefixed with QEMU's text."""
+        given = list(self._split(words))
+        stamps = any(name == "msg" and "timestamp=on" in argument for name, _, argument in given)
+        name = None
+        try:
+            for name, word, argument in given:
+                if name is None:
+                    self._image(word)
+                else:
+                    self._option(name, word, argument)
+            name = None
+            for argument, typed in self.pending_monitors:
+                self._add_monitor(argument, typed)
+        except (OptionError, Unprefixed) as error:
+            error.stamped = self.process.timestamps or (stamps and name not in AT_ONCE)
+            raise
+
+    def _split(self, words: list[str]) -> Iterator[tuple[str | None, str, str]]:
+        """Name (None for an image), word and argument of each option. Raises OptionError, before any has effect."""
         takes_argument = self.profile.options()
-        at = 0
-        while at < len(words):
-            word = words[at]
-            at += 1
+        rest = iter(words)
+        for word in rest:
             name = word.lstrip("-") if word.startswith("-") else None
             if name is None:
-                self._image(word)
+                yield None, word, ""
                 continue
             if name not in takes_argument:
                 raise OptionError(f"{word}: invalid option")
-            argument = ""
-            if takes_argument[name]:
-                if at == len(words):
-                    raise OptionError(f"{word}: requires an argument")
-                argument = words[at]
-                at += 1
-            self._option(name, word, argument)
-        for argument, typed in self.pending_monitors:
-            self._add_monitor(argument, typed)
+            argument = next(rest, None) if takes_argument[name] else ""
+            if argument is None:
+                raise OptionError(f"{word}: requires an argument")
+            yield name, word, argument
 
     def _option(self, name: str, word: str, argument: str) -> None:
         self.typed = f"{word} {argument}" if argument else word
@@ -144,3 +161,5 @@ class Parser:
 
 class Unprefixed(Exception):
     """A refusal that QEMU prints without naming the option."""
+
+    stamped = False
