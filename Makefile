@@ -11,7 +11,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore -c constraints.txt
-DEBIAN_PACKAGES := qemu-system-x86 qemu-utils qemu-guest-agent libvirt-daemon-system libvirt-clients dosfstools ntfs-3g
+DEBIAN_PACKAGES := qemu-system-x86 qemu-utils qemu-guest-agent libvirt-daemon-system libvirt-clients \
+    virtinst python3-libvirt dosfstools ntfs-3g
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
