@@ -355,6 +355,7 @@ class VM:
             self.machine.plugging.os_started,
             self._set_rtc,
             self._true_time_ns,
+            self.machine.console,
         )
         name = self.config.guest or guests.DEFAULT
         given = tuple(f"{key}={value}" for key, value in self.config.settings.items())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qmpemu.edge.argv import Monitor, ProcessOptions
     from qmpemu.edge.loop import Loop
     from qmpemu.edge.streams import Stream
+    from qmpemu.edge.vnc.server import VncFront
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
@@ -49,6 +50,7 @@ class Emulator:
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
         self.streams: dict[str, Stream] = {}
         self._fronts: list[MonitorFront] = []
+        self._vnc: list[VncFront] = []
         self._on_exit = on_exit
 
     def open(self, announce: Callable[[str], None]) -> None:
@@ -75,6 +77,7 @@ class Emulator:
         for monitor in self.options.monitors:
             self._add_monitor(monitor)
         self._add_qtest(self.vm.config)
+        self._open_vnc()
         for label, stream in self.streams.items():
             if stream.front is None:
                 stream.front = PortFront(self, self.vm.machine.chardevs[label])
@@ -104,6 +107,8 @@ class Emulator:
         self.vm.power_up()
         for stream in self.streams.values():
             stream.start()
+        for server in self._vnc:
+            server.start()
         self.turn_done()
 
     def terminate(self, signal: int) -> None:
@@ -126,6 +131,21 @@ class Emulator:
         for stream in self.streams.values():
             stream.finish()
             stream.close()
+        servers, self._vnc = self._vnc, []
+        for server in servers:
+            server.close()
+
+    def _open_vnc(self) -> None:
+        for server in self.vm.machine.display.vnc.values():
+            from qmpemu.edge.vnc.server import VncFront
+
+            front = VncFront(self, server)
+            try:
+                front.open()
+            except OptionError as error:
+                self.close()
+                raise OptionError(f"-vnc {server.options['typed']}: {error}") from None
+            self._vnc.append(front)
 
     def _add_qtest(self, config: MachineConfig) -> None:
         stream = self.streams.get(config.qtest or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 
 from qmpemu.machine.host import Host, Image
@@ -12,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
 
 FILE_BYTES_MAX = 1 << 20
@@ -93,6 +95,17 @@ class RealHost(Host):
             cluster_bytes=1 << _number(header, 20, 4),
             details=_qcow2_details(header),
         )
+
+    def write_picture(self, path: str, form: str, screen: Screen) -> None:
+        """Draw `screen` into the file, which is made, or emptied, before anything is drawn."""
+        with open(path, "wb") as file:
+            from qmpemu.edge import picture
+
+            file.write(picture.encode(screen, form))
+
+    def complain(self, text: str) -> None:
+        """Standard error, as QEMU does."""
+        print(text, file=sys.stderr, flush=True)
 
 
 def _qcow2_details(header: bytes) -> dict[str, object]:

@@ -61,6 +61,11 @@ class Stream:
         """Whether a peer is there."""
         raise AssertionError("each stream says so itself")
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the peer has not taken yet."""
+        return len(self._unsent)
+
     def describe(self) -> str:
         """The stream as query-chardev's `filename` shows it."""
         return self.address

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from qmpemu.balloon import Balloon
+from qmpemu.console import Console
 from qmpemu.hotplug import Hotplug
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _nobody_asks() -> None:
 class Platform:
     """The machine as its software sees it.
 
+    console: its display, keyboard, pointer and serial line.
+
     clock: lives as long as this boot. rng: this machine's own seeded generator. ports: virtio-serial ports by name.
     store: its disk. alarm(delay_ns): lets the clock wake the machine from S3. rtc_base_ns: the battery-backed clock at
     machine time 0, in nanoseconds since 1970. hardware(): what devices there are now.
@@ -91,6 +94,7 @@ class Platform:
         "alarm",
         "balloon",
         "clock",
+        "console",
         "facts",
         "hardware",
         "hotplug",
@@ -119,6 +123,7 @@ class Platform:
         os_started: Callable[[], object] = _nobody_asks,
         set_rtc: Callable[[int], object] = _no_alarm,
         true_time_ns: Callable[[], int] | None = None,
+        console: Console | None = None,
     ) -> None:
         self.acpi = acpi
         self.clock = clock
@@ -133,6 +138,7 @@ class Platform:
         self.os_started = os_started
         self.set_rtc = set_rtc
         self.true_time_ns = true_time_ns or (lambda: rtc_base_ns + clock.now_ns)
+        self.console = Console(clock) if console is None else console
         self.store: Store = MemoryStore() if store is None else store
 
 

@@ -67,6 +67,10 @@ class MachineConfig:
         """Whether query-commands lists the operator's commands."""
         self.participants: tuple[str, ...] = ()
         """Names of installed participants (`qmpemu.participants`) that join the guest's own."""
+        self.vga: str | None = None
+        """-vga: the built-in display adapter, `none` without one; None is the default, which -nodefaults takes away."""
+        self.vnc: list[dict[str, str]] = []
+        """-vnc, each by QEMU's option names, the first word as `vnc`; `typed` is the whole option."""
         self.not_emulated: list[str] = []
         """Options that were accepted because QEMU has them, and that change nothing here."""
 

@@ -6,6 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qmpemu.console import Screen
+
 
 class Image:
     """A disk image as far as a device shows it. Sizes in bytes; `details` are the format's own members."""
@@ -54,3 +56,9 @@ class Host:
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+
+    def write_picture(self, path: str, form: str, screen: Screen) -> None:
+        """Draw a screen into a file as `png` or `ppm`. Raises OSError."""
+
+    def complain(self, text: str) -> None:
+        """Tell the host's operator something that no client is told."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from qmpemu import acpi
+from qmpemu.console import Console
 from qmpemu.core.clock import Clock, MachineClock
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import Blocks
 from qmpemu.machine.board import Board
+from qmpemu.machine.display import Display
 from qmpemu.machine.fdsets import FdSets
 from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
@@ -64,6 +66,8 @@ class Machine:
         """The clock below the machine's time."""
         self._host_clock = clock
         self.clock = MachineClock(self.virtual_clock, facts, self.settle)
+        self.console = Console(self.clock)
+        """What the display shows, and the door for keys and pointer."""
         self.preconfig = config.preconfig
         """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
         self.on_irq: Callable[[int, bool], None] = _nobody
@@ -83,6 +87,7 @@ class Machine:
         self.close_chardev: Callable[[Chardev], object] = _opened
         """Close it again."""
         self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
+        self.display = Display(self)
         self.blocks = Blocks(host)
         self.plugging = Plugging(self, profile)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects

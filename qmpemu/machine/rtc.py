@@ -109,7 +109,7 @@ class Rtc:
 
     def calendar(self) -> dict[str, object]:
         """The present as C's struct tm has it: months from 0, years from 1900."""
-        from qmpemu.machine.calendar import split
+        from qmpemu.core.calendar import split
 
         year, month, day, _, hour, minute, second = split(self._now_s())
         time = {"tm_hour": hour, "tm_min": minute, "tm_sec": second}
@@ -170,7 +170,7 @@ class Rtc:
 
     def _show_time(self) -> None:
         """Put the present into the time registers."""
-        from qmpemu.machine.calendar import split
+        from qmpemu.core.calendar import split
 
         year, month, day, weekday, hour, minute, second = split(self._now_s())
         values = (second, minute, self._hour(hour), weekday, day, month, year % 100, year // 100)
@@ -179,7 +179,7 @@ class Rtc:
 
     def _take_time(self) -> None:
         """Set the clock from the time registers."""
-        from qmpemu.machine.calendar import join
+        from qmpemu.core.calendar import join
 
         second, minute, _, _, day, month, year, century = (self._decode(self._memory[r]) for r in TIME)
         moment_s = join(century * 100 + year, month, day, self._hour_of(self._memory[4]), minute, second)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmpemu.machine.calendar import join, split
+from qmpemu.core.calendar import join, split
 from qmpemu.machine.qtest import Qtest
 from qmpemu.machine.ram import PAGE_BYTES, Ram
 from tests.driven import Driven

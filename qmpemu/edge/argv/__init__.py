@@ -2,14 +2,20 @@
 
     parser            the pass itself; what it gathers        process_options   -daemonize, -pidfile, -msg, -version
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
-    qtest_options     -qtest, -qtest-log, --preconfig, -rtc
+    qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """
 
 from __future__ import annotations
 
-from qmpemu.edge.argv import chardev_options, machine_options, process_options, qtest_options
+from qmpemu.edge.argv import (
+    chardev_options,
+    display_options,
+    machine_options,
+    process_options,
+    qtest_options,
+)
 from qmpemu.edge.argv.parser import Monitor, Parser, ProcessOptions, Unprefixed
 from qmpemu.edge.keyval import OptionError
 
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
 
-OPTION_FILES = (chardev_options, machine_options, process_options, qtest_options)
+OPTION_FILES = (chardev_options, display_options, machine_options, process_options, qtest_options)
 """Imported so that they register their options."""
 
 

@@ -225,7 +225,7 @@ class Ending:
         facts.chain(self._blocked(application=application.name, why=why, shown=shown))
         answers = (CONTINUE, CANCEL, SAVE, DISCARD) if asks else (CONTINUE, CANCEL)
         limit_ns = None if late_ms is None else late_ms * NS_PER_MS
-        decision = yield from self._system.prompts.ask(shown, answers, limit_ns=limit_ns)
+        decision = yield from self._system.prompts.ask(shown, answers, limit_ns=limit_ns, kind="blocked")
         by = self.overrule or f"user: {decision}"
         facts.chain(BlockedAnswered(by=by if decision else application.name))
         return decision

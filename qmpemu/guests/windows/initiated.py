@@ -34,11 +34,13 @@ class ScheduledShutdownAborted(Fact):
 class Initiated:
     """The one shutdown that may be announced at a time."""
 
-    __slots__ = ("_timer", "_windows")
+    __slots__ = ("_timer", "_windows", "announced")
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._timer: Timer | None = None
+        self.announced: tuple[str, int, str] | None = None
+        """Goal, due time in ns of machine time, and comment of the shutdown that is announced."""
 
     def initiate(
         self, goal: str, timeout_s: int, *, force: bool, reason: int, comment: str, hybrid: bool = False
@@ -59,6 +61,8 @@ class Initiated:
             )
         windows.system.facts.chain(ShutdownScheduled(goal=goal, timeout_s=timeout_s, comment=comment))
         windows.shutdown.announce(SHUTDOWN_EXE, goal, reason, comment)
+        due_ns = windows.system.platform.clock.now_ns + timeout_s * NS_PER_S
+        self.announced = goal, due_ns, comment
         self._timer = windows.system.activities.after(
             timeout_s * NS_PER_S, lambda: self._due(goal, force, hybrid)
         )
@@ -69,7 +73,7 @@ class Initiated:
         if self._timer is None:
             return winerror.NO_SHUTDOWN_IN_PROGRESS
         self._timer.cancel()
-        self._timer = None
+        self._timer = self.announced = None
         windows = self._windows
         windows.system.facts.chain(ScheduledShutdownAborted())
         windows.log.write(
@@ -78,5 +82,5 @@ class Initiated:
         return winerror.SUCCESS
 
     def _due(self, goal: str, force: bool, hybrid: bool) -> None:
-        self._timer = None
+        self._timer = self.announced = None
         self._windows.request_shutdown(SHUTDOWN_EXE, goal, force=force, announced=True, hybrid=hybrid)

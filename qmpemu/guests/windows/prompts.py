@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 class Prompt:
     """One question. answers: what is offered, the default first; free: any other text is an answer too.
 
+    kind: how it is shown (`screen`): "blocked" full-screen, "tracker" and "dialog" as windows.
     user: in whose session it is shown and with whose session it goes; empty for one that belongs to none.
     """
 
-    __slots__ = ("_gate", "answers", "free", "text", "user")
+    __slots__ = ("_gate", "answers", "free", "kind", "text", "user")
 
-    def __init__(self, text: str, answers: tuple[str, ...], *, free: bool = False, user: str = "") -> None:
+    def __init__(
+        self, text: str, answers: tuple[str, ...], *, free: bool = False, user: str = "", kind: str = "dialog"
+    ) -> None:
         self.text = text
         self.answers = answers
         self.free = free
         self.user = user
+        self.kind = kind
         self._gate = Gate()
 
     def takes(self, answer: str) -> bool:
@@ -69,9 +73,10 @@ class Prompts:
         limit_ns: int | None = None,
         free: bool = False,
         user: str = "",
+        kind: str = "dialog",
     ) -> Steps[str]:
         """Show a question until it is answered: the answer, or "" after `limit_ns` and when it is dismissed."""
-        prompt = Prompt(text, answers, free=free, user=user)
+        prompt = Prompt(text, answers, free=free, user=user, kind=kind)
         self.shown.append(prompt)
         given = yield from prompt.wait(limit_ns)
         self.shown.remove(prompt)

@@ -43,12 +43,15 @@ class UncleanEndFound(Fact):
 class Recovery:
     """What one boot makes of the end before it."""
 
-    __slots__ = ("_checked", "_found", "_windows")
+    __slots__ = ("_checked", "_found", "_windows", "doing", "since_ns")
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._found = windows.disk.state
         self._checked: list[str] = []
+        self.doing = ""
+        """What keeps the boot up: `repair`, `check C:`, or nothing; since_ns: from when on, in machine time."""
+        self.since_ns = 0
 
     @property
     def resumes(self) -> bool:
@@ -68,7 +71,9 @@ class Recovery:
         failed = found.failed_boots
         if failed >= FAILED_BOOTS:
             windows.system.facts.chain(StartupRepairRan(failed_boots=failed))
+            self._begin("repair")
             yield windows.system.settings.startup_repair_ms * NS_PER_MS
+            self.doing = ""
             failed = 0
         windows.disk.change(
             boots=found.boots + 1,
@@ -88,7 +93,9 @@ class Recovery:
             return
         took_ms = windows.system.settings.chkdsk_ms
         for volume in self._found.dirty:
+            self._begin(f"check {volume}")
             yield took_ms * NS_PER_MS
+            self.doing = ""
             windows.system.facts.chain(VolumeChecked(volume=volume, took_ms=took_ms))
             self._checked.append(volume)
         windows.disk.change(dirty=())
@@ -111,3 +118,6 @@ class Recovery:
         """chkdsk's own record (Wininit 1001, U), once the log has begun."""
         for volume in self._checked:
             self._windows.log.write(1001, f"Checking file system on {volume}", {"Volume": volume})
+
+    def _begin(self, doing: str) -> None:
+        self.doing, self.since_ns = doing, self._windows.system.platform.clock.now_ns

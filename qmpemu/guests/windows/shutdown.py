@@ -99,12 +99,14 @@ class SafeToTurnOff(Fact):
 class Shutdown:
     """At most one shutdown at a time. booted, awake: open when a request can be carried out (again)."""
 
-    __slots__ = ("_windows", "awake", "booted", "drivers", "in_progress")
+    __slots__ = ("_windows", "awake", "booted", "drivers", "goal", "in_progress")
 
     def __init__(self, windows: Windows, drivers: tuple[Driver, ...]) -> None:
         self._windows = windows
         self.drivers = drivers
         self.in_progress = False
+        self.goal = ""
+        """What the shutdown in progress is to end in."""
         self.booted = Gate()
         self.awake = Gate()
 
@@ -129,6 +131,7 @@ class Shutdown:
             facts.publish(RequestWithoutEffect(why="another shutdown is in progress"))
             return ERROR_SHUTDOWN_IN_PROGRESS
         self.in_progress = True
+        self.goal = goal
         self._windows.system.activities.start(
             self._carry_out(door, goal, force, None if announced else (reason, comment), hybrid=hybrid)
         )

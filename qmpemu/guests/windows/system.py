@@ -57,6 +57,10 @@ DEAF = frozenset({CRASHED, HALTED})
 """Phases in which interrupts are off."""
 
 
+HAS_DRIVERS = frozenset({SERVICES, RUNNING, STOPPING, FALLING_ASLEEP, WAKING})
+"""Phases in which the drivers of the kernel run."""
+
+
 class PhaseEntered(Fact):
     """Windows went on to another phase of its life."""
 

@@ -80,7 +80,7 @@ class Tracker:
         value = windows.system.settings.ShutdownReasonOn
         windows.system.facts.chain(ReasonPrompted(setting="ShutdownReasonOn", value=value, failed=failed))
         text = "Shutdown Event Tracker: why do you want to shut down?"
-        reason = yield from windows.system.prompts.ask(text, PLANNED, free=True)
+        reason = yield from windows.system.prompts.ask(text, PLANNED, free=True, kind="tracker")
         if reason == CANCEL:
             return False, ""
         windows.system.facts.chain(ReasonGiven(reason=reason, unexpected=False))
@@ -100,7 +100,9 @@ class Tracker:
         text = "Shutdown Event Tracker: why did the computer shut down unexpectedly?"
         limit_ns = REASON_LIMIT_S * NS_PER_S
         prompts, user = windows.system.prompts, session.user
-        reason = yield from prompts.ask(text, UNPLANNED, limit_ns=limit_ns, free=True, user=user)
+        reason = yield from prompts.ask(
+            text, UNPLANNED, limit_ns=limit_ns, free=True, user=user, kind="tracker"
+        )
         if not windows.disk.state.dialog or session not in windows.sessions.sessions:
             return
         if not reason:

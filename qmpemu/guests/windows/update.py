@@ -66,13 +66,19 @@ class UpdateEnded(Fact):
 class Update:
     """Servicing of one booted Windows."""
 
-    __slots__ = ("_disk", "_system", "half_applied")
+    __slots__ = ("_disk", "_system", "_text", "half_applied")
 
     def __init__(self, system: System, disk: Disk) -> None:
         self._system = system
         self._disk = disk
+        self._text = ""
         self.half_applied = ""
         """What a power cut would break off now: `installing 35 %`, `configuring`, `undoing 20 %`, or nothing."""
+
+    @property
+    def screen(self) -> str:
+        """What the full screen says while an update is being worked on, else nothing."""
+        return self._text if self.half_applied else ""
 
     @property
     def waits(self) -> bool:
@@ -140,6 +146,7 @@ class Update:
 
     def _show(self, stage: str, percent: int, text: str) -> None:
         self.half_applied = f"{stage} {percent} %"
+        self._text = text
         self._system.facts.chain(UpdateScreenShown(stage=stage, percent=percent, text=text))
 
     def _over(self, outcome: str) -> None:

@@ -24,6 +24,7 @@ from qmpemu.guests.windows.participants import guarded
 from qmpemu.guests.windows.plug_and_play import PlugAndPlay
 from qmpemu.guests.windows.power import PowerPolicy
 from qmpemu.guests.windows.recovery import Recovery
+from qmpemu.guests.windows.screen_input import ConsoleUser
 from qmpemu.guests.windows.services import ServiceManager
 from qmpemu.guests.windows.session import SessionManager
 from qmpemu.guests.windows.shutdown import Shutdown
@@ -134,6 +135,9 @@ class Windows:
         self.initiated = Initiated(self)
         self.tracker = Tracker(self)
         self.plug_and_play = PlugAndPlay(self)
+        self.crash: tuple[str, int] | None = None
+        """Name of the bugcheck that is shown, and since when, in ns of machine time."""
+        platform.console.attach(ConsoleUser(self))
 
     # --- what the hardware does to it -------------------------------------------------------------------------
 
@@ -163,6 +167,7 @@ class Windows:
             self.agent.freeze()
         self.system.facts.chain(Bugchecked(code=code, bugcheck=name, phase=phase))
         self.system.move("bugcheck")
+        self.crash = name, self.system.platform.clock.now_ns
         self.system.activities.start(self._crash(code))
 
     def resume(self) -> None:
@@ -171,6 +176,7 @@ class Windows:
 
     def power_lost(self) -> None:
         """Reset or power cut: say what was volatile and is gone."""
+        self.system.platform.console.detach()
         if self.agent is not None:
             self.agent.freeze()  # its port is closed by the reset of the device, if there is one
         if self.system.phase in life.DEAD:

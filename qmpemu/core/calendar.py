@@ -1,6 +1,6 @@
 """The Gregorian calendar: seconds since 1970 (UTC) <-> year, month, day, hour, minute, second.
 
-Written out because the standard library's calendars belong to modules that the machine may not import.
+Written out because the standard library's calendars belong to modules that the floors below the edge may not import.
 """
 
 from __future__ import annotations

@@ -1,0 +1,122 @@
+"""Where a VNC server listens: -vnc's address, display-update's addresses, and the sockets of both.
+
+Texts as measured on QEMU 7.2; the caller puts the option in front.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.display import Address
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PORT_BASE = 5900
+BACKLOG = 1
+FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
+
+
+def open_option(options: dict[str, str]) -> list[socket.socket]:
+    """The sockets of a -vnc option; none for `none`. Raises OptionError."""
+    text = options.get("vnc", "")
+    if text in ("", "none"):
+        return []
+    if text.startswith("unix:"):
+        return [_unix(text.removeprefix("unix:"))]
+    host, colon, number = text.rpartition(":")
+    if not colon:
+        raise OptionError("no vnc port specified")
+    first = _display_port(number)
+    last = _display_port(options["to"]) if "to" in options else first
+    return _inet(host.removeprefix("[").removesuffix("]"), str(first), max(first, last))
+
+
+def open_addresses(addresses: list[dict[str, Any]]) -> list[socket.socket]:
+    """The sockets of SocketAddress members. Raises OptionError, and nothing is left open."""
+    opened: list[socket.socket] = []
+    try:
+        for address in addresses:
+            if address["type"] == "unix":
+                opened.append(_unix(address["path"]))
+            elif address["type"] == "inet":
+                opened += _inet(address["host"], address["port"], None)
+            else:
+                raise OptionError(f"qmpemu does not emulate VNC on an address of type '{address['type']}'")
+    except OptionError:
+        for each in opened:
+            each.close()
+        raise
+    return opened
+
+
+def describe(sock: socket.socket, *, peer: bool = False) -> Address:
+    """Where a socket is, or where its other end is."""
+    if sock.family == socket.AF_UNIX:
+        name = sock.getpeername() if peer else sock.getsockname()
+        return Address("unix", "", os.fsdecode(name) if isinstance(name, bytes) else str(name))
+    host, port = (sock.getpeername() if peer else sock.getsockname())[:2]
+    return Address(FAMILIES.get(sock.family, "unknown"), str(host), str(port))
+
+
+def _display_port(number: str) -> int:
+    if not (number.isascii() and number.isdigit()):
+        raise OptionError(f"can't convert to a number: {number}")
+    if int(number) + PORT_BASE > 65535:
+        raise OptionError(f"port {number} out of range")
+    return int(number) + PORT_BASE
+
+
+def _unix(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        if os.path.exists(path):
+            os.unlink(path)
+        sock.bind(path)
+    except OSError as error:
+        sock.close()
+        raise OptionError(f"Failed to bind socket to {path}: {error.strerror}") from None
+    sock.listen(BACKLOG)
+    return sock
+
+
+def _inet(host: str, port: str, last: int | None) -> list[socket.socket]:
+    """One socket for each address of the host; the first free port up to `last`. Raises OptionError."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OptionError(f"address resolution failed for {host}:{port}: {error.strerror}") from None
+    start = int(found[0][4][1])
+    busy: OSError | None = None
+    for number in range(start, (last or start) + 1):
+        opened: list[socket.socket] = []
+        try:
+            for family, _, _, _, address in found:
+                opened.append(_bound(family, (address[0], number, *address[2:])))
+            return opened
+        except OSError as error:
+            busy = error
+            for each in opened:
+                each.close()
+            if error.errno != errno.EADDRINUSE:
+                break
+    assert busy is not None
+    raise OptionError(f"Failed to find an available port: {busy.strerror}")
+
+
+def _bound(family: int, address: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,191 @@
+"""What the machine has of displays at run time: video adapters, input devices, VNC servers and their clients.
+
+    -vnc ──> VncServer ──(edge listens, speaks RFB)──> VncClient     connected ──> initialized ──> gone
+                                                                     VNC_CONNECTED  VNC_INITIALIZED  VNC_DISCONNECTED
+
+The edge owns sockets and pixels; the commands read and change what is here.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
+from qmpemu.machine.display_input import Input
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.machine.machine import Machine
+
+VIDEO_DRIVERS = frozenset(
+    "VGA ati-vga bochs-display cirrus-vga isa-cirrus-vga isa-vga qxl qxl-vga ramfb secondary-vga virtio-gpu-pci "
+    "virtio-gpu-gl-pci virtio-gpu-device virtio-gpu-gl-device virtio-vga virtio-vga-gl vhost-user-gpu vhost-user-vga "
+    "vhost-user-gpu-pci vmware-svga".split()
+)
+"""Devices with a console."""
+
+NEVER = None
+"""A password's end of life, where it has none."""
+
+
+class VncConnected(Fact):
+    """A client connected to a VNC server; nothing of it is known but its address."""
+
+    server: dict[str, object]
+    client: dict[str, object]
+
+
+class VncInitialized(Fact):
+    """A VNC client is through its security handshake and shares the screen."""
+
+    server: dict[str, object]
+    client: dict[str, object]
+
+
+class VncDisconnected(Fact):
+    """A VNC client is gone."""
+
+    server: dict[str, object]
+    client: dict[str, object]
+
+
+class Address:
+    """Where a socket is, in QEMU's words. family: ipv4, ipv6 or unix."""
+
+    __slots__ = ("family", "host", "service", "websocket")
+
+    def __init__(self, family: str, host: str, service: str, *, websocket: bool = False) -> None:
+        self.family = family
+        self.host = host
+        self.service = service
+        self.websocket = websocket
+
+    def members(self) -> dict[str, object]:
+        """As VncBasicInfo; the order of members is that of the wire."""
+        return {
+            "family": self.family,
+            "service": self.service,
+            "host": self.host,
+            "websocket": self.websocket,
+        }
+
+
+class VncClient:
+    """A client. local: the address on our side; disconnect: part from it (set by the edge)."""
+
+    __slots__ = ("disconnect", "local", "remote")
+
+    def __init__(self, remote: Address, local: Address, disconnect: Callable[[], object]) -> None:
+        self.remote = remote
+        self.local = local
+        self.disconnect = disconnect
+
+
+class VncServer:
+    """One VNC server. auth: none, vnc, sasl. addresses: in the order in which they were opened."""
+
+    __slots__ = (
+        "_machine",
+        "addresses",
+        "auth",
+        "clients",
+        "expires_s",
+        "id",
+        "listen",
+        "options",
+        "password",
+        "take",
+    )
+
+    def __init__(self, machine: Machine, options: dict[str, str]) -> None:
+        self._machine = machine
+        self.options = options
+        self.id = options.get("id", "default")
+        self.auth = "none"
+        self.addresses: list[Address] = []
+        self.clients: list[VncClient] = []
+        self.password: str | None = None
+        self.expires_s: int | None = NEVER
+        """When the password ends, in seconds since 1970."""
+        self.listen: Callable[[list[dict[str, object]]], None] = _nothing_listens
+        """Listen at these SocketAddresses instead; wired by the edge. Raises Refused."""
+        self.take: Callable[[int, bool], None] = _takes_nobody
+        """Serve a client on this descriptor, its authentication left out if asked; wired by the edge."""
+
+    def connected(self, client: VncClient) -> None:
+        """A client is there."""
+        self.clients.append(client)
+        self._machine.facts.publish(VncConnected(**self._pair(client)))
+
+    def initialized(self, client: VncClient) -> None:
+        """It shares the screen."""
+        self._machine.facts.publish(VncInitialized(**self._pair(client)))
+
+    def disconnected(self, client: VncClient) -> None:
+        """It is gone."""
+        if client in self.clients:
+            self.clients.remove(client)
+            self._machine.facts.publish(VncDisconnected(**self._pair(client)))
+
+    def usable_password(self, now_s: int) -> str | None:
+        """The password that clients must give now; None if none is set, or it has expired."""
+        expired = self.expires_s is not NEVER and self.expires_s <= now_s
+        return None if expired else self.password
+
+    def _pair(self, client: VncClient) -> dict[str, dict[str, object]]:
+        server: dict[str, object] = {"auth": self.auth, **client.local.members()}
+        return {"server": server, "client": client.remote.members()}
+
+
+class Display:
+    """A machine's displays."""
+
+    __slots__ = ("_machine", "input", "vnc")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.input = Input(machine)
+        self.vnc: dict[str, VncServer] = {}
+        """By id, in the order of the command line."""
+        for options in machine.config.vnc:
+            server = VncServer(machine, options)
+            self.vnc[server.id] = server
+
+    def server(self, name: str | None) -> VncServer | None:
+        """A VNC server by its id; without one the first."""
+        if name is None:
+            return next(iter(self.vnc.values()), None)
+        return self.vnc.get(name)
+
+    @property
+    def has_console(self) -> bool:
+        """Whether anything draws: a video adapter of the machine's own, or one that was added."""
+        return self._built_in or any(self.heads(device) for device in self._machine.config.devices)
+
+    def heads(self, device: dict[str, object]) -> int:
+        """How many screens a device has, 0 for one that is no video adapter."""
+        if str(device["driver"]) not in VIDEO_DRIVERS:
+            return 0
+        outputs = str(device.get("max_outputs", 1))
+        return max(1, int(outputs)) if outputs.isdigit() and "virtio" in str(device["driver"]) else 1
+
+    def check_head(self, device: dict[str, object], head: int) -> None:
+        """Whether a device draws on that screen of its. Raises Refused."""
+        if not 0 <= head < self.heads(device):
+            raise Refused(f"Device {device['id']} (head {head}) is not bound to a QemuConsole")
+
+    @property
+    def _built_in(self) -> bool:
+        config = self._machine.config
+        if config.family == "none" or config.vga == "none":
+            return False
+        return config.vga is not None or not config.nodefaults
+
+
+def _nothing_listens(addresses: list[dict[str, object]]) -> None:
+    """No edge: nobody can connect."""
+
+
+def _takes_nobody(fd: int, skip_auth: bool) -> None:
+    """No edge: nobody is served."""
