@@ -5,6 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
+from qmpemu.commands import hmp_ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -41,6 +42,10 @@ def run(ctx: Context, line: str) -> str:
     verb, slash, _ = words[0].partition("/")  # what follows a slash is a format, as in `x/4x`
     if verb == "info" and not slash:
         return _info(ctx, words[1:])
+    if not slash:
+        shown = hmp_ui.run(ctx, verb, words[1:])
+        if shown is not None:
+            return shown
     names = VERBS.get(verb)
     if names is None:
         return _unknown(ctx, "verbs", verb, verb)
@@ -105,4 +110,5 @@ INFO: dict[str, Callable[[Context], str]] = {
     "name": _info_name,
     "uuid": _info_uuid,
     "kvm": _info_kvm,
+    **hmp_ui.INFO,
 }

@@ -202,17 +202,18 @@ def _no_spice() -> QmpError:
 def display_reload(ctx: Context, *, type: str, tls_certs: bool = False) -> object:
     """Read TLS certificates anew, which no server here has."""
     if tls_certs:
-        raise QmpError("vnc tls is not enabled")
+        known = ctx.machine.display.server(None) is not None
+        raise QmpError("vnc tls is not enabled" if known else "Can not find vnc display")
     return {}
 
 
 @command("display-update")
 def display_update(ctx: Context, *, type: str, addresses: list[dict[str, object]] | None = None) -> object:
-    """Listen at other addresses; clients stay connected."""
+    """Listen at other addresses, be it none; clients stay connected."""
     server = ctx.machine.display.server(None)
     if server is None:
         raise QmpError("Can not find vnc display")
-    if addresses:
+    if addresses is not None:
         server.listen(addresses)
     return {}
 

@@ -52,13 +52,15 @@ class Mouse:
 class Input:
     """The input devices of one machine."""
 
-    __slots__ = ("_chosen", "_machine", "_queue", "_waiting")
+    __slots__ = ("_chosen", "_machine", "_queue", "_waiting", "monitor_buttons")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._queue: deque[tuple[str, bool] | int] = deque()
         self._waiting = False
         self._chosen: int | None = None
+        self.monitor_buttons = 0
+        """Bits of the buttons that the human monitor holds down."""
 
     # --- what clients send ------------------------------------------------------------------------------------
 

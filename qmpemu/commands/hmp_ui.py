@@ -1,0 +1,269 @@
+"""The human monitor's verbs for screen, keys, mouse and VNC; texts as measured on QEMU 7.2.
+
+A verb's parameters are written as QEMU writes them: F a file name, s a word, i a number, `?` optional, `-f` a flag
+that takes a word.
+"""
+
+from __future__ import annotations
+
+from qmpemu.commands import ui
+from qmpemu.core.table import Refused
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.commands.registry import Context
+    from qmpemu.machine.display import Address, VncServer
+
+    Verb = Callable[[Context, dict[str, str]], str]
+
+PARAMETERS = {
+    "screendump": "filename:F format:-f device:s? head:i?",
+    "sendkey": "keys:s hold-time:i?",
+    "mouse_move": "dx:s dy:s dz:s?",
+    "mouse_button": "state:i",
+    "mouse_set": "index:i",
+    "set_password": "protocol:s password:s display:-d connected:s?",
+    "expire_password": "protocol:s time:s display:-d",
+    "change": "device:B target:F arg:s?",
+}
+WHAT = {"F": "filename expected", "s": "string expected", "B": "block device name expected"}
+PROTOCOLS = ("vnc", "spice")
+CONNECTED = ("keep", "fail", "disconnect")
+FORMATS = ("ppm", "png")
+BUTTONS = {1: "left", 2: "right", 4: "middle"}
+"""Bits of mouse_button's state."""
+
+
+class Misread(Exception):
+    """A line that the monitor cannot read; the text ends before the line that points to the help."""
+
+
+def run(ctx: Context, verb: str, words: list[str]) -> str | None:
+    """Run a verb of this file; None if it is none of them."""
+    if verb not in VERBS:
+        return None
+    try:
+        arguments = _read(verb, words)
+    except Misread as error:
+        return f'{error}\r\nTry "help {verb}" for more information\r\n'
+    try:
+        return VERBS[verb](ctx, arguments)
+    except (Refused, QmpError) as error:
+        return f"Error: {error}\r\n"
+
+
+def _read(verb: str, words: list[str]) -> dict[str, str]:
+    """The words by parameter."""
+    rest, arguments = list(words), dict[str, str]()
+    for each in PARAMETERS[verb].split():
+        name, _, kind = each.partition(":")
+        if kind.startswith("-"):
+            if rest[:1] == [kind] and len(rest) > 1:
+                arguments[name] = rest[1].strip('"')
+                del rest[:2]
+        elif rest:
+            arguments[name] = (_number(verb, rest) if kind[0] == "i" else rest[0]).strip('"')
+            del rest[0]
+        elif kind == "i":
+            raise Misread("unexpected end of expression")
+        elif not kind.endswith("?"):
+            raise Misread(f"{verb}: {WHAT[kind]}")
+    if rest:
+        raise Misread(f"{verb}: extraneous characters at the end of line")
+    return arguments
+
+
+def _number(verb: str, rest: list[str]) -> str:
+    """A number at the head of the words. Raises Misread."""
+    text = rest[0]
+    digits = text.removeprefix("-")
+    if not digits[:1].isdigit():
+        raise Misread(f"invalid char '{digits[:1]}' in expression")
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise Misread(f"{verb}: extraneous characters at the end of line") from None
+    if not 0 <= value < 1 << 32:
+        raise Misread(f"'{verb}' has failed: integer is for 32-bit values")
+    return str(value)
+
+
+# --- screen, keys, mouse --------------------------------------------------------------------------------------
+
+
+def _screendump(ctx: Context, given: dict[str, str]) -> str:
+    form = given.get("format", "ppm")
+    if form not in FORMATS:
+        raise QmpError(f"invalid parameter value: {form}")
+    members: dict[str, object] = {"filename": given["filename"], "format": form}
+    if "device" in given:
+        members.update(device=given["device"], head=int(given.get("head", 0)))
+    ctx.commands("screendump", members)
+    return ""
+
+
+def _sendkey(ctx: Context, given: dict[str, str]) -> str:
+    names = _key_names(ctx)
+    keys: list[dict[str, object]] = []
+    for name in given["keys"].split("-"):
+        if name.startswith("0x"):
+            try:
+                number = int(name, 16)
+            except ValueError:
+                return f"invalid parameter: {name}\r\n"
+            keys.append({"type": "number", "data": number & 0xFFFFFFFF})
+            continue
+        name = "less" if name == "<" else name
+        if name not in names:
+            return f"invalid parameter: {name}\r\n"
+        keys.append({"type": "qcode", "data": name})
+    hold = {"hold-time": int(given["hold-time"])} if "hold-time" in given else {}
+    ctx.commands("send-key", {"keys": keys, **hold})
+    return ""
+
+
+def _key_names(ctx: Context) -> frozenset[str]:
+    """Every key's name: the values of the one enumeration that has `unmapped` among them."""
+    from json import loads
+
+    infos = loads(ctx.profile.schema_bytes())
+    return next(
+        frozenset(info["values"])
+        for info in infos
+        if info["meta-type"] == "enum" and "unmapped" in info["values"]
+    )
+
+
+def _mouse_move(ctx: Context, given: dict[str, str]) -> str:
+    source = ctx.machine.display.input
+    for axis in ("x", "y"):
+        source.pointer("rel", axis, _leading(given[f"d{axis}"]))
+    wheel = _leading(given.get("dz", "0"))
+    if wheel:
+        for down in (1, 0):
+            source.pointer("btn", "wheel-up" if wheel > 0 else "wheel-down", down)
+    return ""
+
+
+def _leading(text: str) -> int:
+    """The number that a text begins with, 0 without one."""
+    sign = -1 if text.startswith("-") else 1
+    digits = text.removeprefix("-")
+    count = next((n for n, char in enumerate(digits) if char not in "0123456789"), len(digits))
+    return sign * int(digits[:count] or 0)
+
+
+def _mouse_button(ctx: Context, given: dict[str, str]) -> str:
+    source, state = ctx.machine.display.input, int(given["state"])
+    for bit, name in BUTTONS.items():
+        if (state ^ source.monitor_buttons) & bit:
+            source.pointer("btn", name, int(bool(state & bit)))
+    source.monitor_buttons = state
+    return ""
+
+
+def _mouse_set(ctx: Context, given: dict[str, str]) -> str:
+    index = int(given["index"])
+    return "" if ctx.machine.display.input.choose_mouse(index) else f"Mouse at index '{index}' not found\r\n"
+
+
+# --- VNC ------------------------------------------------------------------------------------------------------
+
+
+def _set_password(ctx: Context, given: dict[str, str]) -> str:
+    _one_of(given["protocol"], PROTOCOLS)
+    _one_of(given.get("connected", "keep"), CONNECTED)
+    members = {name: value for name, value in given.items() if name != "connected"}
+    members["connected"] = given.get("connected", "keep")
+    return _with_hint(ctx, given.get("display"), lambda: ctx.commands("set_password", dict(members)))
+
+
+def _expire_password(ctx: Context, given: dict[str, str]) -> str:
+    _one_of(given["protocol"], PROTOCOLS)
+    ctx.commands("expire_password", dict(given))
+    return ""
+
+
+def _change(ctx: Context, given: dict[str, str]) -> str:
+    if given["device"] != "vnc":
+        return "qmpemu does not emulate the command 'change'\r\n"
+    if given["target"] not in ("password", "passwd"):
+        return "Expected 'password' after 'vnc'\r\n"
+    if "arg" not in given:
+        return "terminal does not support password prompting\r\n"
+    return _with_hint(ctx, None, lambda: ctx.commands("change-vnc-password", {"password": given["arg"]}))
+
+
+def _one_of(value: str, valid: tuple[str, ...]) -> None:
+    if value not in valid:
+        raise QmpError(f"invalid parameter value: {value}")
+
+
+def _with_hint(ctx: Context, display: str | None, call: Callable[[], object]) -> str:
+    """A password's change; where the server takes none, the monitor is told how to make it."""
+    server = ctx.machine.display.server(display)
+    try:
+        call()
+    except QmpError as error:
+        hint = f"{ui.NO_PASSWORD_AUTH}\r\n" if server is not None and server.auth != "vnc" else ""
+        return f"{hint}Error: {error}\r\n"
+    return ""
+
+
+VERBS: dict[str, Verb] = {
+    "screendump": _screendump,
+    "sendkey": _sendkey,
+    "mouse_move": _mouse_move,
+    "mouse_button": _mouse_button,
+    "mouse_set": _mouse_set,
+    "set_password": _set_password,
+    "expire_password": _expire_password,
+    "change": _change,
+}
+
+
+# --- info -----------------------------------------------------------------------------------------------------
+
+
+def info_mice(ctx: Context) -> str:
+    """The pointing devices, the current one with a star."""
+    mice = ctx.machine.display.input.mice()
+    if not mice:
+        return "No mouse devices connected\r\n"
+    return "".join(
+        f"{'*' if mouse is mice[-1] else ' '} Mouse #{mouse.index}: {mouse.name}"
+        f"{' (absolute)' if mouse.absolute else ''}\r\n"
+        for mouse in mice
+    )
+
+
+def info_vnc(ctx: Context) -> str:
+    """Servers, the last one first, with their addresses and clients."""
+    servers = list(ctx.machine.display.vnc.values())
+    return "".join(_server(server) for server in reversed(servers)) or "None\r\n"
+
+
+def _server(server: VncServer) -> str:
+    text = f"{server.id}:\r\n"
+    for address in reversed(server.addresses):
+        text += f"  Server: {_where(address)}\r\n    Auth: {server.auth} (Sub: none)\r\n"
+    if not server.addresses:
+        text += f"  Auth: {server.auth} (Sub: none)\r\n"
+    for client in reversed(server.clients):
+        text += f"  Client: {_where(client.remote)}\r\n    x509_dname: none\r\n    sasl_username: none\r\n"
+    return text
+
+
+def _where(address: Address) -> str:
+    return f"{address.host}:{address.service} ({address.family})"
+
+
+def info_spice(ctx: Context) -> str:
+    """There is none."""
+    return "Server: disabled\r\n"
+
+
+INFO = {"mice": info_mice, "vnc": info_vnc, "spice": info_spice}
