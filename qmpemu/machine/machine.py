@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from qmpemu.profile import Profile
 
 
+SERIAL_DRIVERS = frozenset({"isa-serial", "pci-serial"})
 SCI_IRQ, RTC_IRQ = 9, 8
 
 
@@ -93,6 +94,8 @@ class Machine:
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
         self.plugging.start()
+        if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
+            self.plug_serial(self.chardevs["serial0"])  # -serial
 
     @property
     def qom(self) -> Tree:
@@ -211,6 +214,13 @@ class Machine:
         self.plugging.reset()
         if self._io_ports is not None:
             self._io_ports.reset()
+
+    def plug_serial(self, chardev: Chardev) -> None:
+        """The first serial line goes to whatever software runs here."""
+        line = self.console.serial = Port("COM1")
+        line.guest_open = chardev.frontend_open = True
+        line.on_guest_data = lambda data: chardev.write(data)
+        chardev.receive = line.host_write
 
 
 def _nobody(number: int, level: bool) -> None:

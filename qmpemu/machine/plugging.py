@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.qom import Object
     from qmpemu.profile import Profile
 
+SERIAL_DRIVERS = ("isa-serial", "pci-serial")
 PORT_DRIVERS = ("virtserialport", "virtconsole")
 OST_SLOT_TYPES = {"CPU": "CPU", "DIMM": "DIMM"}
 NIC_DRIVERS = ("virtio-net", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3", "usb-net", "igb")
@@ -269,6 +270,8 @@ class Plugging:
             self.add_port(str(device.values.get("name", "")), device.id or "", chardev)
         elif chardev is not None:
             chardev.frontend_open = True
+            if device.kind in SERIAL_DRIVERS and self._machine.console.serial is None:
+                self._machine.plug_serial(chardev)
         if chardev is not None:
             chardev.taken = True
         self._machine.graft(device.path, lambda: self.object_of(device))

@@ -41,6 +41,7 @@ CLOUD: dict[str, object] = {
     "ShutdownReasonOn": 0,  # A: its meaning; C2
     "VIDEOIDLE": 0,  # A: 0 is never; C6
     "VIDEOCONLOCK": 0,  # A: the same for a locked console
+    "EMS": 1,  # C: a serial console is how clouds reach a Windows whose network is gone
     "QEMU-GA": "running",  # C: the agent is part of such images
 }
 

@@ -94,7 +94,7 @@ def _resuming(windows: Windows) -> tuple[str, ...]:
 def _services(windows: Windows) -> Screen:
     if windows.update.screen:
         return _message(windows, "update", windows.update.screen)
-    return _message(windows, "please wait", "Please wait", LOGON)
+    return _message(windows, "please wait", "Please wait")
 
 
 def _boot(windows: Windows, kind: str, *lines: str) -> Screen:

@@ -213,6 +213,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         ),
     ] = "accept"
 
+    # --- serial console
+    EMS: Annotated[
+        int,
+        _switch(
+            "Emergency Management Services (bcdedit /ems): a server's SAC prompt on the first serial line. Off in an "
+            "installation (recalled); clouds turn it on in their images",
+            "U",
+        ),
+    ] = 0
+
     # --- guest agent
     QEMU_GA: Annotated[
         Literal["running", "hung", "stopped", "absent"],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qmpemu.guests.windows.participants import Driver
     from qmpemu.guests.windows.windows import Windows
 
-BUTTON, AGENT, SHUTDOWN_EXE = "power button", "guest agent", "shutdown.exe"
+BUTTON, AGENT, SHUTDOWN_EXE, SAC = "power button", "guest agent", "shutdown.exe", "SAC"
 """Doors: who asked."""
 
 POWER_OFF, REBOOT, HALT = "power off", "restart", "halt"
@@ -29,8 +29,8 @@ POWER_OFF, REBOOT, HALT = "power off", "restart", "halt"
 
 ERROR_SUCCESS, ERROR_SHUTDOWN_IN_PROGRESS = 0, 1115
 
-PROCESSES = {BUTTON: "winlogon.exe", AGENT: "qemu-ga.exe", SHUTDOWN_EXE: "shutdown.exe"}
-REASON_CODES = {BUTTON: 0x000500FF, AGENT: 0x80000000, SHUTDOWN_EXE: 0}
+PROCESSES = {BUTTON: "winlogon.exe", AGENT: "qemu-ga.exe", SHUTDOWN_EXE: "shutdown.exe", SAC: "System"}
+REASON_CODES = {BUTTON: 0x000500FF, AGENT: 0x80000000, SHUTDOWN_EXE: 0, SAC: 0}
 """Event 1074's reason code. Agent: SHTDN_REASON_FLAG_PLANNED (A); button: recalled, no source (U)."""
 
 

@@ -25,6 +25,7 @@ from qmpemu.guests.windows.plug_and_play import PlugAndPlay
 from qmpemu.guests.windows.power import PowerPolicy
 from qmpemu.guests.windows.recovery import Recovery
 from qmpemu.guests.windows.screen_input import ConsoleUser
+from qmpemu.guests.windows.serial import SerialConsole
 from qmpemu.guests.windows.services import ServiceManager
 from qmpemu.guests.windows.session import SessionManager
 from qmpemu.guests.windows.shutdown import Shutdown
@@ -138,6 +139,7 @@ class Windows:
         self.crash: tuple[str, int] | None = None
         """Name of the bugcheck that is shown, and since when, in ns of machine time."""
         platform.console.attach(ConsoleUser(self))
+        self.serial = SerialConsole(self)
 
     # --- what the hardware does to it -------------------------------------------------------------------------
 
@@ -168,6 +170,7 @@ class Windows:
         self.system.facts.chain(Bugchecked(code=code, bugcheck=name, phase=phase))
         self.system.move("bugcheck")
         self.crash = name, self.system.platform.clock.now_ns
+        self.serial.bugchecked(code, name)
         self.system.activities.start(self._crash(code))
 
     def resume(self) -> None:
@@ -232,8 +235,10 @@ class Windows:
         system, settings = self.system, self.system.settings
         system.move("power good")
         system.platform.acpi.program_pm_base()
+        self.serial.firmware()
         yield system.boot_ns(settings.boot_firmware_ms)
         system.move("self test done")
+        self.serial.loader()
         yield system.boot_ns(settings.boot_loader_ms)
         found = self.disk.state
         yield from self.recovery.loader()
@@ -253,6 +258,7 @@ class Windows:
         self.ospm.enable()
         self.plug_and_play.start()
         system.move("OSPM on")
+        self.serial.kernel_up()
         self.recovery.log()
         self.services.start_core()
         self.recovery.log_checks()
@@ -269,6 +275,7 @@ class Windows:
             self.sessions.log_on(settings.DefaultUserName)
         system.facts.chain(BootCompleted(logged_on=", ".join(self.sessions.users()) or "nobody"))
         self.shutdown.booted.open()
+        self.serial.booted()
 
     def _resume_from_disk(self, found: DiskState) -> Steps[None]:
         """hiberfil.sys is read: everything is as it was; after fast startup that is the kernel and services only."""
@@ -278,6 +285,7 @@ class Windows:
         self.ospm.enable()
         self.plug_and_play.start()
         system.move("OSPM on")
+        self.serial.kernel_up()
         self.services.resume(found.failed_services)
         system.move("log-on screen up")
         self.disk.change(failed_boots=0)
@@ -290,6 +298,7 @@ class Windows:
         if self.sessions.active is not None:
             self.display.console_locked(self.sessions.active.locked)
         self.shutdown.booted.open()
+        self.serial.booted()
 
     def _wake_infections(self, found: DiskState) -> None:
         """What damages this Windows comes up with its kernel, before OSPM has the power button (C7)."""
