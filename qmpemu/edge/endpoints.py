@@ -124,7 +124,9 @@ def _open_pty(loop: Loop, chardev: Chardev) -> Stream:
     from tty import setraw
 
     controller, terminal = os.openpty()
-    setraw(terminal)  # else what the machine says would come back to it as an echo, before anybody opens the other end
+    setraw(
+        terminal
+    )  # else what the machine says would come back to it as an echo, before anybody opens the other end
     name = os.ttyname(terminal)
     os.set_inheritable(controller, False)
     stream = FdStream(loop, controller, controller)

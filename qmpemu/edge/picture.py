@@ -141,11 +141,11 @@ def _avatar(pen: Pen, element: Element) -> None:
 def _logo(pen: Pen, element: Element) -> None:
     """Four panes."""
     left, top, width, height = element.box
-    half, gap = (width - 8) // 2, 8
+    across, down, gap = (width - 8) // 2, (height - 8) // 2, 8
     for row in (0, 1):
         for column in (0, 1):
-            x, y = left + column * (half + gap), top + row * ((height - 8) // 2 + gap)
-            pen.rectangle((x, y, x + half - 1, y + half - 1), fill="#00a4ef")
+            x, y = left + column * (across + gap), top + row * (down + gap)
+            pen.rectangle((x, y, x + across - 1, y + down - 1), fill="#00a4ef")
 
 
 def _spinner(pen: Pen, element: Element) -> None:

@@ -57,8 +57,12 @@ BY_NAME = {
 }
 BY_NAME |= {0xFFBE + number: f"f{number + 1}" for number in range(12)}
 BY_NAME |= {0xFFB0 + number: f"kp_{number}" for number in range(10)}
-BY_SIGN = {sign: name for name, signs in SIGNS.items() if not name.startswith("kp_") for sign in signs}
-SHIFT_SIGNS = frozenset(signs[1] for name, signs in SIGNS.items() if name not in ("spc", "less"))
+BY_SIGN = {
+    sign: name
+    for name, signs in SIGNS.items()
+    for sign in signs
+    if not name.startswith("kp_") and name != "less"  # the key beside Shift bears what others bear, too
+}
 
 
 def qcode(keysym: int) -> str | None:
