@@ -9,7 +9,7 @@ import zlib
 from PIL import Image
 
 TIMEOUT_S = 20.0
-RAW, ZLIB = 0, 6
+RAW, ZLIB, ZRLE = 0, 6, 16
 OPEN: list[Rfb] = []
 """Every connection made; who makes them closes them."""
 
@@ -95,7 +95,7 @@ class Rfb:
         for _ in range(count):
             left, top, width, height, encoding = struct.unpack(">HHHHi", self.read(12))
             rectangles.append((encoding, (left, top, width, height)))
-            if encoding in (RAW, ZLIB):
+            if encoding in (RAW, ZLIB, ZRLE):
                 self._paint(encoding, left, top, width, height)
             elif encoding in (-223, -308):
                 self._resize(encoding, width, height)
@@ -104,7 +104,7 @@ class Rfb:
     def picture(self) -> Image.Image:
         """Ask for everything, and read until it is there."""
         self.request()
-        while not any(encoding in (RAW, ZLIB) for encoding, _ in self.update()):
+        while not any(encoding in (RAW, ZLIB, ZRLE) for encoding, _ in self.update()):
             self.request()
         return self.image.copy()
 
@@ -119,6 +119,10 @@ class Rfb:
 
     def _paint(self, encoding: int, left: int, top: int, width: int, height: int) -> None:
         mode, size = self.pixel
+        if encoding == ZRLE:
+            data = self._inflate.decompress(self.read(struct.unpack(">I", self.read(4))[0]))
+            self._paint_tiles(data, left, top, width, height)
+            return
         if encoding == ZLIB:
             data = self._inflate.decompress(self.read(struct.unpack(">I", self.read(4))[0]))
         else:
@@ -126,6 +130,20 @@ class Rfb:
         assert len(data) == width * height * size
         if mode:
             self.image.paste(Image.frombytes("RGB", (width, height), data, "raw", mode), (left, top))
+
+    def _paint_tiles(self, data: bytes, left: int, top: int, width: int, height: int) -> None:
+        """ZRLE with the default pixel format, of its kinds of tiles those that ours sends."""
+        at = 0
+        for y in range(top, top + height, 64):
+            for x in range(left, left + width, 64):
+                size = (min(64, left + width - x), min(64, top + height - y))
+                solid = data[at]
+                assert solid in (0, 1), f"a tile of kind {solid}"
+                count = 1 if solid else size[0] * size[1]
+                pixels, at = data[at + 1 : at + 1 + 3 * count], at + 1 + 3 * count
+                tile = Image.frombytes("RGB", (1, 1) if solid else size, pixels, "raw", "BGR")
+                self.image.paste(tile.resize(size), (x, y))
+        assert at == len(data)
 
     def _resize(self, encoding: int, width: int, height: int) -> None:
         if encoding == -308:

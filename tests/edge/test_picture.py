@@ -83,6 +83,20 @@ def test_key_symbols_are_keys() -> None:
     assert all(keysyms.qcode(number) for number in range(0x20, 0x7F))
 
 
+def test_tiles_leave_out_the_byte_without_colour() -> None:
+    """ZRLE's pixels are 3 bytes where 24 bits say all, whatever end comes first; a tile of one colour is one pixel."""
+    plain = Image.new("RGB", (100, 64), (1, 2, 3))
+    for form, pixel in (
+        (pixels.Format(), b"\3\2\1"),
+        (pixels.Format(big_endian=1), b"\1\2\3"),
+        (pixels.Format(red_shift=24, green_shift=16, blue_shift=8), b"\3\2\1"),
+        (pixels.Format(depth=32), b"\3\2\1\0"),
+    ):
+        assert pixels.tiles(plain, form) == 2 * (b"\1" + pixel)
+    plain.putpixel((0, 0), (0, 0, 0))
+    assert len(pixels.tiles(plain, pixels.Format())) == 1 + 64 * 64 * 3 + 4
+
+
 def test_pixel_formats_that_cannot_be() -> None:
     """Shifts beyond the pixel, and 24 bits, are refused."""
     for form in (pixels.Format(bits=24), pixels.Format(bits=16, red_shift=16)):
