@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import struct
 import sys
@@ -421,3 +422,52 @@ def test_nothing_is_drawn_for_nobody(ours: Emulator) -> None:
     assert not loads_pillow()
     connect(ours).open().picture()
     assert loads_pillow()
+
+
+def test_random_input_harms_nobody(ours: Emulator) -> None:
+    """Hundreds of clients that say anything at any stage: each is served or sent away, and the next one is served."""
+    start(ours, "share=ignore")
+    pick = random.Random(7)
+    sent_away = 0
+    for _ in range(300):
+        stage = pick.randrange(4)
+        viewer = connect(ours)
+        if stage:
+            viewer.greet()
+        if stage > 1:
+            viewer.security()
+        if stage > 2:
+            viewer.init()
+        try:
+            viewer.sock.sendall(b"".join(_message(pick) for _ in range(pick.randrange(12))))
+            viewer.sock.shutdown(socket.SHUT_WR)
+            while viewer.sock.recv(1 << 20):
+                pass
+        except OSError:
+            sent_away += 1  # in the middle of its speech
+        viewer.close()
+    assert sent_away < 300
+    assert connect(ours).open().picture().size == (640, 480)
+
+
+def _message(pick: random.Random) -> bytes:
+    """A message that is right, or right in its type only, or not even that."""
+    kind = pick.choice([0, 2, 3, 3, 3, 4, 5, 6, 251, 255, pick.randrange(256)])
+    size = {0: 19, 2: 3, 3: 9, 4: 7, 5: 5, 6: 7, 251: 7, 255: 11}.get(kind, 3)
+    if kind == 2:
+        numbers = [
+            pick.choice([RAW, ZLIB, ZRLE, -223, -258, -257, -308, 5, 7]) for _ in range(pick.randrange(6))
+        ]
+        return struct.pack(f">BxH{len(numbers)}i", 2, len(numbers), *numbers)
+    if kind == 3:
+        return struct.pack(
+            ">BBHHHH", 3, pick.randrange(2), *(pick.choice([0, 1, 70, 640, 65535]) for _ in range(4))
+        )
+    if kind == 0:
+        maxima = [pick.choice([0, 1, 7, 31, 63, 255, 65535]) for _ in range(3)]
+        shifts = [pick.randrange(34) for _ in range(3)]
+        bits = pick.choice([8, 16, 32, 24])
+        return struct.pack(
+            ">B3xBBBBHHHBBB3x", 0, bits, bits, pick.randrange(2), pick.randrange(2), *maxima, *shifts
+        )
+    return bytes([kind]) + pick.randbytes(size)
