@@ -136,13 +136,15 @@ class Screen:
 class Console:
     """A machine's display, keyboard and pointer. Input arrives as events of the machine clock, in order."""
 
-    __slots__ = ("_clock", "_pending", "_sitter", "_was_on", "serial")
+    __slots__ = ("_clock", "_pending", "_sitter", "_was_on", "on_input", "serial")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sitter: Sitter | None = None
         self._pending = 0
         self._was_on = False
+        self.on_input: Callable[[str, str, int], object] = _nobody
+        """Told of each event at the moment at which the guest gets it (`take`)."""
         self.serial: Port | None = None
         """The first serial line, where the machine has one."""
 
@@ -169,20 +171,34 @@ class Console:
 
     def key(self, qcode: str, down: bool) -> None:
         """A key of the keyboard went down or up."""
-        self._later(lambda sitter: sitter.key(qcode, down))
+        self._later("key", qcode, int(down))
 
     def pointer(self, kind: str, name: str, value: int) -> None:
         """The pointing device moved or a button of it changed (`Sitter.pointer`)."""
-        self._later(lambda sitter: sitter.pointer(kind, name, value))
+        self._later(kind, name, value)
 
-    def _later(self, tell: Callable[[Sitter], None]) -> None:
+    def take(self, kind: str, name: str, value: int) -> None:
+        """The guest gets an event now. kind: `key`, or one of `Sitter.pointer`. A boot that is lived again gets
+        its events so."""
+        if self._sitter is None:
+            return
+        self.on_input(kind, name, value)
+        if kind == "key":
+            self._sitter.key(name, bool(value))
+        else:
+            self._sitter.pointer(kind, name, value)
+
+    def _later(self, kind: str, name: str, value: int) -> None:
         if self._pending >= PENDING_MAX:
             return
         self._pending += 1
 
         def deliver() -> None:
             self._pending -= 1
-            if self._sitter is not None:
-                tell(self._sitter)
+            self.take(kind, name, value)
 
         self._clock.call_in(0, deliver)
+
+
+def _nobody(kind: str, name: str, value: int) -> None:
+    """Nobody notes what the guest is told."""

@@ -150,3 +150,24 @@ def test_a_key_wakes_a_windows_that_sleeps() -> None:
     assert [each.get("event") for each in driven.say("send-key", keys=keys("spc"))] == ["WAKEUP", None]
     driven.run(5)
     assert driven.vm.machine.console.screen().kind == "desktop"
+
+
+def test_what_the_guest_is_told_can_be_noted_and_told_again() -> None:
+    """Every event passes one place at its own machine time; told to another machine, the guest shows the same."""
+    first = Driven("-machine q35 -vga std -device usb-tablet", QMPEMU_GUEST="windows-server-2022")
+    noted: list[tuple[int, str, str, int]] = []
+    clock = first.vm.machine.clock
+    first.vm.machine.console.on_input = lambda *event: noted.append((clock.now_ns, *event))
+    first.run(30)
+    first.say("send-key", keys=keys("ctrl", "alt", "delete"))
+    first.run(1)
+    first.say("send-key", keys=keys("p"))
+    first.say("input-send-event", events=[{"type": "abs", "data": {"axis": "x", "value": 9000}}])
+    first.run(2)
+    assert [kind for _, kind, _, _ in noted] == ["key"] * 7 + ["abs", "key"]
+    second = Driven("-machine q35 -vga std -device usb-tablet", QMPEMU_GUEST="windows-server-2022")
+    for at_ns, kind, name, value in noted:
+        second.clock.run_until(at_ns)
+        second.vm.machine.console.take(kind, name, value)
+    second.clock.run_until(first.clock.now_ns)
+    assert second.vm.machine.console.screen() == first.vm.machine.console.screen()
