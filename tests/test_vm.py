@@ -107,8 +107,8 @@ def test_what_names_nothing_is_refused_as_qemu_does_and_what_names_something_is_
         "class": "DeviceNotFound",
         "desc": "Device 'x' not found",
     }
-    (reply,) = driven.say("set_password", protocol="vnc", password="x", connected="rng0")
-    assert reply["error"]["desc"] == "qmpemu does not emulate the command 'set_password'"
+    (reply,) = driven.say("x-query-virtio-status", path="/machine/peripheral/rng0")
+    assert reply["error"]["desc"] == "qmpemu does not emulate the command 'x-query-virtio-status'"
     (reply,) = driven.say("block-job-cancel", device="j")
     assert reply["error"] == {"class": "DeviceNotActive", "desc": "Block job 'j' not found"}
     (reply,) = driven.say("device-list-properties", typename="nope")

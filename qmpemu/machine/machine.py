@@ -14,6 +14,7 @@ from qmpemu.machine.fdsets import FdSets
 from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
 from qmpemu.machine.runstate import INMIGRATE
+from qmpemu.port import Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from qmpemu.profile import Profile
 
 
-SERIAL_DRIVERS = frozenset({"isa-serial", "pci-serial"})
 SCI_IRQ, RTC_IRQ = 9, 8
 
 
