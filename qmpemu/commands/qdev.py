@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block import is_identifier
-from qmpemu.machine.devices.table import DeviceRemoved, DeviceUnplugRefused
+from qmpemu.machine.devices.table import PERIPHERAL, DeviceRemoved, DeviceUnplugRefused
+from qmpemu.machine.qom import NotFound
 from qmpemu.qmp.encode import number
-from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.errors import QmpError, device_not_found
 
 
 @command("device_add")
@@ -29,6 +30,8 @@ def device_add(ctx: Context, **options: object) -> object:
 @command("device_del")
 def device_del(ctx: Context, *, id: str) -> object:
     """Ask for a device to be taken out; DEVICE_DELETED tells when it is."""
+    if ctx.machine.devices.at(id) is None:
+        _check_device(ctx, id)
     ctx.machine.plugging.remove(id)
     return {}
 
@@ -43,6 +46,16 @@ def device_deleted(fact: DeviceRemoved) -> dict[str, object]:
 def device_unplug_guest_error(fact: DeviceUnplugRefused) -> dict[str, object]:
     """The guest keeps the device."""
     return {"path": fact.path} if fact.id is None else {"device": fact.id, "path": fact.path}
+
+
+def _check_device(ctx: Context, id_or_path: str) -> None:
+    """What has the name may be no device, or nothing at all; an empty name is the container of them."""
+    path = id_or_path if id_or_path.startswith("/") else f"{PERIPHERAL}/{id_or_path}"
+    try:
+        ctx.machine.qom.find(path)
+    except NotFound:
+        raise device_not_found(id_or_path) from None
+    raise QmpError(f"{id_or_path} is not a hotpluggable device")
 
 
 def _text(value: object) -> str | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 class OptionError(Exception):
     """A command line that QEMU refuses: the text after `qemu-system-x86_64: `, maybe of several lines."""
 
+    program: str | None = None
+    """What stands in front, where it is not the program's name."""
     stamped = False
     """Whether the time stands before it (-msg timestamp=on)."""
 

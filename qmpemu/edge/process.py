@@ -45,6 +45,7 @@ def main() -> int:
         return run(sys.argv[1:], os.environ, program)
     except OptionError as error:
         stamp = f"{_utc_now()} " if error.stamped else ""
+        program = error.program or program
         print(f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: "), file=sys.stderr)
         return 1
 

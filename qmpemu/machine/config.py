@@ -57,6 +57,9 @@ class MachineConfig:
         self.objects: list[dict[str, object]] = []
         self.blockdevs: list[dict[str, object]] = []
         self.netdevs: list[dict[str, object]] = []
+        self.usb = False
+        self.usb_controllers: list[dict[str, object]] = []
+        """-usb: the machine's own controllers, made before all devices."""
         self.typed: dict[str, list[str]] = {}
         """How each -device, -object, -blockdev and -netdev was typed, in their order: messages begin with it."""
         self.guest: str | None = None

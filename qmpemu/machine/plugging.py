@@ -27,7 +27,7 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRequested,
 )
 from qmpemu.port import Port
-from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.errors import QmpError, device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ class Plugging:
         main = self.objects.all.get(config.main_memory or "")
         if main is not None:
             main.users.append(self)
+            if main.values.get("size") != config.memory_bytes:
+                raise Refused("Machine memory size does not match the size of the memory backend")
+        self._each(config.usb_controllers, "usb", self._add_at_start)
         self._each(config.devices, "device", self._add_at_start)
 
     def _each(
@@ -153,7 +156,9 @@ class Plugging:
     def remove(self, id_or_path: str) -> None:
         """device_del: at once where the bus lets go, else the guest is asked. Raises Refused or QmpError."""
         machine = self._machine
-        device = self.devices.find(id_or_path)
+        device = self.devices.at(id_or_path)
+        if device is None:
+            raise device_not_found(id_or_path)
         now_ns = machine.clock.now_ns
         self.devices.check_removable(device, now_ns)
         kind = self._kind_of_notice(device)

@@ -1,6 +1,7 @@
 """QEMU's command line -> a machine's configuration and what the process around it shall do.
 
     parser            the pass itself; what it gathers        process_options   -daemonize, -pidfile, -msg, -version
+    device_options    -device, -object, -netdev, -usb       processor_options  -cpu, -smp
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
     qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 from qmpemu.edge.argv import (
     chardev_options,
+    device_options,
     display_options,
     machine_options,
     process_options,
+    processor_options,
     qtest_options,
 )
 from qmpemu.edge.argv.parser import Monitor, Parser, ProcessOptions, Unprefixed
@@ -26,7 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
 
-OPTION_FILES = (chardev_options, display_options, machine_options, process_options, qtest_options)
+OPTION_FILES = (
+    chardev_options,
+    device_options,
+    processor_options,
+    display_options,
+    machine_options,
+    process_options,
+    qtest_options,
+)
 """Imported so that they register their options."""
 
 
@@ -37,6 +48,6 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
         parser.parse(words)
     except Unprefixed as error:
         refused = OptionError(str(error))
-        refused.stamped = error.stamped
+        refused.stamped, refused.program = error.stamped, error.program
         raise refused from None
     return parser.config, parser.process

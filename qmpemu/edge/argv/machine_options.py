@@ -1,10 +1,12 @@
-"""What the machine is: type, accelerator, processors, memory, devices, and what it does on reboot and shutdown."""
+"""What the machine is: type, accelerator, memory, firmware, and what it does on reboot and shutdown."""
 
 from __future__ import annotations
 
+import os
 from json import loads
 
 from qmpemu.edge import keyval
+from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.actions import ACTION_VALUES
@@ -47,6 +49,12 @@ def _name(parser: Parser, argument: str) -> None:
 @option("bios")
 def _bios(parser: Parser, path: str) -> None:
     parser.config.firmware = path
+    if not os.path.isfile(path) and path not in SHIPPED_FIRMWARE:
+        raise Unprefixed(f"could not load PC BIOS '{path}'", program="qemu")
+
+
+SHIPPED_FIRMWARE = ("bios.bin", "bios-256k.bin", "bios-microvm.bin", "qboot.rom")
+"""Firmware that comes with QEMU and is named without a path."""
 
 
 @option("uuid")
@@ -67,6 +75,24 @@ def _machine(parser: Parser, argument: str) -> None:
     parser.config.main_memory = options.get("memory-backend", parser.config.main_memory)
     if "accel" in options:
         _choose_accel(parser, options["accel"].split(":"))
+    if options.get("usb") in ("on", "true", "yes"):
+        add_usb(parser.config)
+    for name in options.keys() - KNOWN_MACHINE_OPTIONS:
+        _check_machine_option(parser, name)
+
+
+KNOWN_MACHINE_OPTIONS = frozenset(
+    "type accel usb vmport dump-guest-core memory-backend graphics smm hpet nvdimm kernel_irqchip".split()
+)
+"""What libvirt says of every machine: it needs no look into the recorded one."""
+
+
+def _check_machine_option(parser: Parser, name: str) -> None:
+    machine = parser.config.machine
+    tree = parser.profile.tree(parser.config.family)
+    known = {row[0] for row in tree["/machine"]["rows"]} | {"firmware", "pflash0", "pflash1", "smp", "boot"}
+    if name.replace("_", "-") not in known:
+        raise Unprefixed(f"Property '{machine}-machine.{name}' not found")
 
 
 def _machine_type(parser: Parser, name: str) -> str:
@@ -103,69 +129,21 @@ def _enable_kvm(parser: Parser, _: str) -> None:
     _choose_accel(parser, ["kvm"])
 
 
-@option("cpu")
-def _cpu(parser: Parser, argument: str) -> None:
-    model, *features = argument.split(",")
-    parser.config.cpu = model
-    for feature in features:
-        name, _, value = feature.partition("=")
-        sign = name[:1] if name[:1] in "+-" else ""
-        parser.config.cpu_features[name.removeprefix(sign or "=")] = _feature(sign, value)
-
-
-def _feature(sign: str, value: str) -> object:
-    """A switch, or a number in any base, or text."""
-    if sign:
-        return sign == "+"
-    if value in ("", "on", "off"):
-        return value != "off"
-    try:
-        return int(value, 0)
-    except ValueError:
-        return value
-
-
 @option("m")
 def _memory(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument, "size")
     config = parser.config
     config.memory_asked_bytes = keyval.size("size", options.get("size", "128"), "M")
-    if "slots" in options or "maxmem" in options:
+    if "slots" in options and "maxmem" not in options:
+        raise Unprefixed("slots specified but no max-size")
+    if "maxmem" in options:
         config.memory_slots = int(options.get("slots", "0"), 0)
-        config.memory_most_bytes = keyval.size("maxmem", options.get("maxmem", "0"), "M")
-
-
-@option("smp")
-def _smp(parser: Parser, argument: str) -> None:
-    options = keyval.parse(argument, "cpus")
-    try:
-        numbers = {key: int(value) for key, value in options.items()}
-    except ValueError:
-        wrong = next(key for key, value in options.items() if not value.isdigit())
-        raise Unprefixed(f"Parameter 'smp.{wrong}' expects integer") from None
-    cores, threads = numbers.get("cores", 1), numbers.get("threads", 1)
-    most = numbers.get("maxcpus", numbers.get("cpus", numbers.get("sockets", 1) * cores * threads))
-    if "sockets" not in numbers and "cores" not in numbers and _prefers_cores(parser.config.machine):
-        cores = max(1, most // threads)
-    sockets = numbers.get("sockets", max(1, most // (cores * threads)))
-    if "cores" not in numbers and "sockets" in numbers:
-        cores = max(1, most // (sockets * threads))
-    cpus = numbers.get("cpus", most)
-    if sockets * cores * threads != most or cpus > most:
-        raise Unprefixed(
-            "Invalid CPU topology: maxcpus must be equal to or greater than smp: "
-            f"sockets ({sockets}) * cores ({cores}) * threads ({threads}) == maxcpus ({most}) < smp_cpus ({cpus})"
-        )
-    parser.config.cpus, parser.config.cpus_max, parser.config.topology = cpus, most, (sockets, cores, threads)
-
-
-def _prefers_cores(machine: str) -> bool:
-    """Whether unnamed levels become cores; machine types before 6.2 make them sockets."""
-    version = machine.rpartition("-")[2].split(".")
-    try:
-        return (int(version[0]), int(version[1])) >= (6, 2)
-    except (ValueError, IndexError):
-        return True
+        config.memory_most_bytes = keyval.size("maxmem", options["maxmem"], "M")
+        if config.memory_most_bytes < config.memory_bytes:
+            raise Unprefixed(
+                f"invalid value of maxmem: maximum memory size (0x{config.memory_most_bytes:x}) must be at least the "
+                f"initial memory size (0x{config.memory_bytes:x})"
+            )
 
 
 @option("incoming")
@@ -180,49 +158,6 @@ def _global(parser: Parser, argument: str) -> None:
             parser.config.s3_disabled = value in ("1", "on", "true")
         elif key in ("ICH9-LPC.disable_s4", "PIIX4_PM.disable_s4"):
             parser.config.s4_disabled = value in ("1", "on", "true")
-
-
-@option("device")
-def _device(parser: Parser, argument: str) -> None:
-    parser.config.devices.append(_members(argument, "driver"))
-    parser.remember("device")
-
-
-@option("object")
-def _object(parser: Parser, argument: str) -> None:
-    members = _members(argument, "qom-type")
-    if str(members["qom-type"]).startswith("memory-backend-"):
-        _type_backend(members)
-    parser.config.objects.append(members)
-    parser.remember("object")
-
-
-def _type_backend(members: dict[str, object]) -> None:
-    """The plain form has texts only: make a memory back end's size and switches what they mean."""
-    for name, value in members.items():
-        if name == "size" and isinstance(value, str):
-            members[name] = keyval.size(name, value, "B")
-        elif name in ("merge", "dump", "prealloc", "share", "reserve") and isinstance(value, str):
-            members[name] = keyval.switch(name, value)
-
-
-@option("blockdev")
-def _blockdev(parser: Parser, argument: str) -> None:
-    parser.config.blockdevs.append(_members(argument, "driver"))
-    parser.remember("blockdev")
-
-
-@option("netdev")
-def _netdev(parser: Parser, argument: str) -> None:
-    parser.config.netdevs.append(_members(argument, "type"))
-    parser.remember("netdev")
-
-
-def _members(argument: str, implied: str) -> dict[str, object]:
-    members = keyval.parse_json_or_keyval(argument, implied)
-    if implied not in members:
-        raise OptionError(f"Parameter '{implied}' is missing")
-    return members
 
 
 @option("nodefaults")

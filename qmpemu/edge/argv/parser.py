@@ -79,6 +79,10 @@ class Parser:
         self.config = MachineConfig()
         self.process = ProcessOptions()
         self.pending_monitors: list[tuple[str, str]] = []
+        self.smp: dict[str, str] = {}
+        """What all -smp so far have said."""
+        self.plain_devices = 0
+        """How many -device in plain form there were."""
         self.typed = ""
         """The option being parsed, as typed."""
 
@@ -160,6 +164,10 @@ class Parser:
 
 
 class Unprefixed(Exception):
-    """A refusal that QEMU prints without naming the option."""
+    """A refusal that QEMU prints without naming the option; program: what stands in front instead of its own name."""
+
+    def __init__(self, text: str, program: str | None = None) -> None:
+        super().__init__(text)
+        self.program = program
 
     stamped = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.chardev_options import compat_chardev
-from qmpemu.edge.argv.parser import Parser, option
+from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 
 QTEST_LABEL = "qtest"
 """The label that QEMU gives the character device."""
@@ -29,5 +29,14 @@ def _preconfig(parser: Parser, _: str) -> None:
 def _rtc(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument)
     parser.config.rtc_virtual = options.pop("clock", "host") == "vm"
+    base = options.get("base", "utc")
+    if base not in ("utc", "localtime") and not _is_date(base):
+        raise Unprefixed("invalid datetime format\nvalid formats: '2006-06-17T16:01:21' or '2006-06-17'")
     if options:
         parser.config.not_emulated.append(parser.typed)
+
+
+def _is_date(text: str) -> bool:
+    """YYYY-MM-DD, with Thh:mm:ss or without."""
+    shape = "".join("0" if char.isdigit() else char for char in text)
+    return shape in ("0000-00-00", "0000-00-00T00:00:00")

@@ -123,13 +123,10 @@ class Devices:
         """The device of that id."""
         return next((device for device in self.all if device.id == identity), None)
 
-    def find(self, id_or_path: str) -> Device:
-        """The device that device_del means. Raises QmpError."""
+    def at(self, id_or_path: str) -> Device | None:
+        """The device that device_del means, if there is one."""
         path = id_or_path if id_or_path.startswith("/") else f"{PERIPHERAL}/{id_or_path}"
-        for device in self.all:
-            if device.path == path:
-                return device
-        raise device_not_found(id_or_path)
+        return next((device for device in self.all if device.path == path), None)
 
     def of_kind(self, start: str) -> Iterator[Device]:
         """Devices whose type begins so."""

@@ -1,0 +1,116 @@
+"""Processors: -cpu and -smp."""
+
+from __future__ import annotations
+
+from json import loads
+
+from qmpemu.edge import keyval
+from qmpemu.edge.argv.parser import Parser, Unprefixed, option
+
+LEVELS = ("sockets", "dies", "cores", "threads")
+
+
+@option("cpu")
+def _cpu(parser: Parser, argument: str) -> None:
+    model, *features = argument.split(",")
+    parser.config.cpu = model
+    parser.config.cpu_features = {}
+    for feature in features:
+        name, _, value = feature.partition("=")
+        sign = name[:1] if name[:1] in "+-" else ""
+        parser.config.cpu_features[name.removeprefix(sign or "=")] = _feature(sign, value)
+    _check_model(parser, model, features)
+
+
+def _feature(sign: str, value: str) -> object:
+    """A switch, or a number in any base, or text."""
+    if sign:
+        return sign == "+"
+    if value in ("", "on", "off"):
+        return value != "off"
+    try:
+        return int(value, 0)
+    except ValueError:
+        return value
+
+
+def _check_model(parser: Parser, model: str, features: list[str]) -> None:
+    """Refuse a model or a feature that this QEMU lacks; the models that are always there need no list."""
+    profile = parser.profile
+    if model not in ("qemu64", "max", "host"):
+        recorded = profile.reply("none", "tcg", "query-cpu-definitions", None)
+        assert isinstance(recorded, bytes)
+        if all(model != row["name"] for row in loads(recorded)):
+            raise Unprefixed(f"unable to find CPU model '{model}'")
+    if not features:
+        return
+    known = {row["name"] for row in profile.cpu("tcg", model)["properties"]}
+    for feature in features:
+        name = feature.partition("=")[0].lstrip("+-")
+        if name in known or name.replace("_", "-") in known or name in NOT_PROPERTIES:
+            continue
+        missing = f"Property '{model}-x86_64-cpu.{name}' not found"
+        if feature[:1] in "+-":
+            raise Unprefixed(missing)
+        raise Unprefixed(f"can't apply global {model}-x86_64-cpu.{feature}: {missing}")
+
+
+NOT_PROPERTIES = ("check", "enforce", "migratable", "hv-spinlocks", "vendor", "host-cache-info")
+"""Options that the recorded processor has under another name or only under KVM."""
+
+
+@option("smp")
+def _smp(parser: Parser, argument: str) -> None:
+    """Several -smp add up; levels that none of them names follow from the others."""
+    parser.smp.update(keyval.parse(argument, "cpus"))
+    if "clusters" in parser.smp:
+        raise Unprefixed("clusters not supported by this machine's CPU topology")
+    numbers = _numbers(parser.smp)
+    dies, threads = numbers.get("dies", 1), numbers.get("threads", 1)
+    sockets, cores = numbers.get("sockets", 0), numbers.get("cores", 0)
+    most = numbers.get("maxcpus", 0)
+    wanted = most or numbers.get("cpus", 0)
+    if not wanted:
+        sockets, cores = sockets or 1, cores or 1
+        wanted = sockets * dies * cores * threads
+    if _prefers_cores(parser.config.machine):
+        if not cores:
+            sockets = sockets or 1
+            cores = wanted // (sockets * dies * threads)
+        sockets = sockets or wanted // (dies * cores * threads)
+    else:
+        if not sockets:
+            cores = cores or 1
+            sockets = wanted // (dies * cores * threads)
+        cores = cores or wanted // (sockets * dies * threads)
+    most = most or wanted
+    cpus = numbers.get("cpus", most) or most
+    shape = f"sockets ({sockets}) * dies ({dies}) * cores ({cores}) * threads ({threads})"
+    if sockets * dies * cores * threads != most:
+        raise Unprefixed(
+            f"Invalid CPU topology: product of the hierarchy must match maxcpus: {shape} != maxcpus ({most})"
+        )
+    if most < cpus:
+        raise Unprefixed(
+            f"Invalid CPU topology: maxcpus must be equal to or greater than smp: {shape} == maxcpus ({most}) < "
+            f"smp_cpus ({cpus})"
+        )
+    parser.config.cpus, parser.config.cpus_max = cpus, most
+    parser.config.topology = (sockets, dies * cores, threads)
+
+
+def _numbers(options: dict[str, str]) -> dict[str, int]:
+    try:
+        return {key: int(value) for key, value in options.items()}
+    except ValueError:
+        wrong = next(key for key, value in options.items() if not value.isdigit())
+        raise Unprefixed(f"Parameter 'smp.{wrong}' expects integer") from None
+
+
+def _prefers_cores(machine: str) -> bool:
+    """Whether unnamed levels become cores; machine types before 6.2 make them sockets."""
+    version = machine.rpartition("-")[2].split(".")
+    try:
+        return (int(version[0]), int(version[1])) >= (6, 2)
+    except (ValueError, IndexError):
+        return True
