@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block import is_identifier
+from qmpemu.machine.devices.catalog import CPU_SUFFIX
 from qmpemu.machine.devices.table import PERIPHERAL, DeviceRemoved, DeviceUnplugRefused
 from qmpemu.machine.qom import NotFound
 from qmpemu.qmp.encode import number
@@ -52,9 +53,14 @@ def _check_device(ctx: Context, id_or_path: str) -> None:
     """What has the name may be no device, or nothing at all; an empty name is the container of them."""
     path = id_or_path if id_or_path.startswith("/") else f"{PERIPHERAL}/{id_or_path}"
     try:
-        ctx.machine.qom.find(path)
+        _, found = ctx.machine.qom.find(path)
     except NotFound:
         raise device_not_found(id_or_path) from None
+    if found.type_name.endswith(CPU_SUFFIX):
+        raise QmpError("Boot CPU is unpluggable")
+    if "parent_bus" in found.values:
+        bus = str(found.values["parent_bus"]).rpartition("/")[2].replace("sysbus", "main-system-bus")
+        raise QmpError(f"Bus '{bus}' does not support hotplugging")
     raise QmpError(f"{id_or_path} is not a hotpluggable device")
 
 
