@@ -49,10 +49,11 @@ test: .venv/test debian ## all tests, against the real QEMU and the real libvirt
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: .venv/test debian ## ours beside the real QEMU: start, memory, commands a second
+bench: .venv/test debian ## ours beside the real QEMU: start, memory, commands a second, every operation of libvirt's
 	@$(BIN)/python -m compileall -q qmpemu
 	@$(BIN)/python -m conformance.bench $(BENCH_ARGS)
 	@$(BIN)/python -m conformance.guest_bench
+	@$(BIN)/python -m conformance.libvirt --times --rounds 3
 
 .PHONY: conformance
 conformance: .venv/test debian ## the suite and 2,000 generated sessions on the real QEMU and on ours; any difference fails

@@ -1,4 +1,4 @@
-"""One table on the real QEMU and on ours at the same time, and the two monitor logs laid side by side.
+"""One table on the real QEMU and on ours, and the two monitor logs laid side by side.
 
 The order of all lines of a table counts, of events against replies as well. A line is not tied to its row: what
 libvirt's own threads ask after an event may fall behind the last check of the row that caused it. Where the lines
@@ -8,7 +8,7 @@ differ, the two logs are aligned like the two files of a `diff`, and each pair t
 from __future__ import annotations
 
 import difflib
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,24 +98,14 @@ def told(said: list[Said]) -> list[Said]:
     return kept
 
 
-def both(real: Libvirtd, ours: Libvirtd, table: Table, binaries: tuple[str, str]) -> tuple[Run, Run]:
-    """Both sides at once: (the real one, ours). Raises what a side raised."""
-    runs: dict[str, Run | BaseException] = {}
-
-    def side(name: str, libvirtd: Libvirtd, binary: str, guest: str) -> None:
-        try:
-            runs[name] = play(libvirtd, table, binary, guest)
-        except BaseException as error:  # handed on by the other thread
-            runs[name] = error
-
-    other = threading.Thread(target=side, args=("real", real, binaries[0], ""))
-    other.start()
-    side("ours", ours, binaries[1], NONE)
-    other.join()
-    for run in runs.values():
-        if isinstance(run, BaseException):
-            raise run
-    return runs["real"], runs["ours"]  # type: ignore[return-value]
+def both(
+    real: Libvirtd, ours: Libvirtd, table: Table, binaries: tuple[str, str], *, at_once: bool = True
+) -> tuple[Run, Run]:
+    """Both sides: (the real one, ours). at_once: in parallel, else one after the other. Raises what a side raised."""
+    with ThreadPoolExecutor(2 if at_once else 1) as sides:
+        one = sides.submit(play, real, table, binaries[0], "")
+        other = sides.submit(play, ours, table, binaries[1], NONE)
+        return one.result(), other.result()
 
 
 def differences(real: list[Said], ours: list[Said], ledger: Ledger) -> list[Difference]:

@@ -151,7 +151,9 @@ class Stage:
     def _virsh(self, row: Row, line: str, *, last: bool) -> None:
         began = time.perf_counter()
         self.last = self.libvirtd.virsh(*shlex.split(line))
-        self.seconds[f"{row.name}: {line.replace(str(self.folder), '$F')}"] = time.perf_counter() - began
+        self.seconds[f"{row.name}: {line.replace(str(self.folder), '$F').replace(self.name, '$D')}"] = (
+            time.perf_counter() - began
+        )
         if self.last.returncode:
             self._said = [*self.said(), self._log.failure(self.last.stderr)]
         to_fail = last and any(each.startswith("fails ") for each in row.checks)
