@@ -56,11 +56,12 @@ bench: .venv/test debian ## ours beside the real QEMU: start, memory, commands a
 	@$(BIN)/python -m conformance.libvirt --times --rounds 3
 
 .PHONY: conformance
-conformance: .venv/test debian ## the suite and 2,000 generated sessions on the real QEMU and on ours; any difference fails
+conformance: .venv/test debian ## the suite, 2,000 generated sessions and libvirt's scenarios on the real QEMU and on ours; any difference fails
 	@$(BIN)/qmpemu conform --binary $(QEMU)
 	@ln -sf qmpemu-system-x86_64 $(BIN)/qemu-system-x86_64
 	@$(BIN)/qmpemu conform --binary $(BIN)/qemu-system-x86_64 $(CONFORM_ARGS)
 	@$(BIN)/qmpemu conform --binary $(BIN)/qemu-system-x86_64 --beside $(QEMU) --sessions $(SESSIONS) --seed $(SEED)
+	@$(BIN)/python -m conformance.libvirt --real $(QEMU)
 
 .PHONY: fuzz
 fuzz: .venv/test ## a million mutated inputs for the QMP session (FUZZ_ARGS='--seed 7 --inputs 1000')

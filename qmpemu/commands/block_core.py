@@ -126,6 +126,10 @@ def _node_stats(node: Node) -> dict[str, object]:
     return info
 
 
+SECTOR_BYTES = 512
+"""A node is as long as its last sector, be the file shorter."""
+
+
 def _drive_stats(drive: Drive) -> dict[str, object]:
     info: dict[str, object] = {"device": "", "stats": _stats(accounted=True), "qdev": drive.qdev}
     if drive.node is not None:
@@ -139,7 +143,9 @@ def _image_info(node: Node) -> dict[str, object]:
     image = node.image
     protocol = node.driver in PROTOCOLS
     info: dict[str, object] = {
-        "virtual-size": image.file_bytes if protocol else image.virtual_bytes,
+        "virtual-size": -(-image.file_bytes // SECTOR_BYTES) * SECTOR_BYTES
+        if protocol
+        else image.virtual_bytes,
         "filename": node.path,
         "format": node.driver,
     }

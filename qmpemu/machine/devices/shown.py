@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.machine.devices.catalog import RECORDED_ID, VIRTIO_BACKEND
 from qmpemu.machine.qom import Object
+from qmpemu.qmp.order import as_inserted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.devices.table import Device
 
+LEGACY_PORTS = "virtio-pci[1]"
+"""The I/O ports of virtio's old protocol, where a device has them."""
 WRITABLE = {"virtio-balloon-pci": frozenset({"guest-stats-polling-interval"})}
 """Properties that may be set while the machine runs, by the start of the type."""
 
@@ -21,9 +24,13 @@ def device(shown: Device) -> Object:
     if shown.recorded is None:
         return _unrecorded(shown)
     made: dict[str, Object] = {}
+    modern_only = _is_modern_only(shown)
     for path, about in shown.recorded.objects.items():
+        if modern_only and path == f"/{LEGACY_PORTS}":
+            continue
         made[path] = _recorded(about)
-        made[path].order = [shown.renamed(f"/{name}")[1:] for name, _ in about["rows"]]
+        rows = (name for name, _ in about["rows"] if not (modern_only and name == LEGACY_PORTS))
+        made[path].order = [shown.renamed(f"/{name}")[1:] for name in rows]
     for path, each in made.items():
         parent, _, name = path.rpartition("/")
         if path:
@@ -31,6 +38,8 @@ def device(shown: Device) -> Object:
     top = made[""]
     own = _own_values(shown)
     top.values.update(own)
+    if modern_only:
+        top.values["disable-legacy"] = "on"
     behind = made.get(VIRTIO_BACKEND)
     if behind is not None:
         behind.values.update({name: value for name, value in own.items() if name in behind.properties})
@@ -48,6 +57,17 @@ def device(shown: Device) -> Object:
     return top
 
 
+def _is_modern_only(shown: Device) -> bool:
+    """Whether a virtio device offers the old protocol no more: behind a PCI Express port, unless told otherwise."""
+    bus = shown.bus
+    behind_port = bus is not None and bus.kind == "PCIE" and bus.owner is not None
+    return (
+        behind_port
+        and "disable-legacy" in (shown.recorded.kinds() if shown.recorded is not None else ())
+        and "disable-legacy" not in shown.values
+    )
+
+
 def user_object(made: UserObject) -> Object:
     """An object of /objects. Its values are the object's own: what is set in the tree is set there."""
     shown = Object(made.kind)
@@ -62,7 +82,7 @@ def user_object(made: UserObject) -> Object:
 def _recorded(about: dict[str, Any]) -> Object:
     made = Object(str(about["values"]["type"]))
     made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
-    made.values = dict(about["values"])
+    made.values = {name: as_inserted(value) for name, value in about["values"].items()}
     made.unreadable = about["errors"]
     return made
 
