@@ -281,3 +281,53 @@ def test_every_program_is_either_simulated_or_said_not_to_be() -> None:
     """No program is on both lists."""
     programs.find("cmd.exe")
     assert not set(programs.PROGRAMS) & programs.NOT_SIMULATED
+
+
+@pytest.mark.parametrize(
+    ("line", "output", "errors", "code"),
+    [
+        ("echo a > C:\\Temp\\o & type C:\\Temp\\o", "a\r\n", "", 0),
+        ("echo a>C:\\Temp\\o& echo b>>C:\\Temp\\o& type C:\\Temp\\o", "a\r\nb\r\n", "", 0),
+        ("nonsense 2>NUL || echo no", "no\r\n", "", 0),
+        ("type C:\\no 2>&1", "The system cannot find the file specified.\r\n", "", 1),
+        ("echo a > C:\\No\\o", "", "The system cannot find the path specified.\r\n", 1),
+        ('echo "a > b & c"', '"a > b & c"\r\n', "", 0),
+        ("echo a&del C:\\Temp\\no", "a\r\n", "The system cannot find the file specified.\r\n", 1),
+        ("dir | find x", "", "qmpemu does not emulate '|' in a command line\r\n", 1),
+        (
+            "cmd /c cmd /c cmd /c cmd /c cmd /c ver",
+            "",
+            "qmpemu does not emulate so many shells in each other\r\n",
+            1,
+        ),
+        ("echo %NOTHING% 100%", "%NOTHING% 100%\r\n", "", 0),
+        ("x" * 8192, "", "The command line is too long.\r\n", 1),
+    ],
+)
+def test_lines_of_the_shell(rig: Rig, line: str, output: str, errors: str, code: int) -> None:
+    """Redirections and joints; what is not simulated is said where the output would be."""
+    status = run(rig, "cmd.exe", "/c", line)
+    assert (status.get("out-data", ""), status.get("err-data", ""), status["exitcode"]) == (
+        output,
+        errors,
+        code,
+    )
+
+
+def test_output_has_a_limit(rig: Rig) -> None:
+    """What a program writes beyond 16 MiB is cut off, and said to be."""
+    write(rig, "C:\\Temp\\big", "x" * 9_000_000)
+    status = run(rig, "cmd.exe", "/c", "type C:\\Temp\\big & type C:\\Temp\\big & type C:\\Temp\\big")
+    assert len(status["out-data"]) == 16 << 20 and status["out-truncated"] is True
+
+
+def test_programs_that_run_have_a_limit(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than so many at a time are refused, and an end makes room."""
+    monkeypatch.setattr(programs, "PROCESSES_MAX", 2)
+    for _ in range(2):
+        rig.ask_agent("guest-exec", 0.1, path="ping", arg=["-n", "20", "127.0.0.1"])
+    assert rig.ask_agent("guest-exec", path="hostname") == [
+        "Guest agent command failed, error was 'Failed to execute child process (Not enough space)'"
+    ]
+    rig.run(30)
+    assert "pid" in rig.ask_agent("guest-exec", path="hostname")

@@ -89,6 +89,19 @@ class FileStore:
         self._open.append(file)
         return file
 
+    def remove(self, path: str) -> None:
+        """DeleteFile. Raises HostError."""
+        name = self._names.get(normal(path).casefold())
+        if name is None:
+            raise refused(winerror.FILE_NOT_FOUND)
+        if any(each.path == name for each in self._open):
+            raise refused(winerror.SHARING_VIOLATION)
+        if name in COMES_WITH_WINDOWS:
+            raise refused(winerror.ACCESS_DENIED)
+        del self._names[name.casefold()]
+        kept = {each: data for each, data in self._disk.state.files.items() if each != name}
+        self._disk.change(files=kept)
+
     def save(self, path: str, content: bytearray) -> None:
         """Keep a file's content on the disk. Raises HostError when it is full."""
         others = {name: data for name, data in self._disk.state.files.items() if name != path}

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 )
 def service_error(windows: Windows, target: str) -> None:
     """A service ends with an error while nobody told it to stop; it is installed if there is none of that name."""
-    windows.services.fail(target)
-    if windows.agent is not None and target.casefold() == AGENT_SERVICE.casefold():
-        windows.agent.close()
+    agent = windows.agent
+    if agent is not None and agent.runs and target.casefold() == AGENT_SERVICE.casefold():
+        agent.close()
+        agent.on_death()
+    else:
+        windows.services.fail(target)

@@ -37,13 +37,16 @@ NOT_SIMULATED = frozenset(
 )
 """Programs of a fresh Windows that are not simulated."""
 
+NO_ROOM = "Failed to execute child process (Not enough space)"
 NOT_FOUND = "Failed to execute child process (No such file or directory)"
-"""GLib's words on Windows."""
+"""GLib's words on Windows, for two of C's errors."""
 
 START_MS, FIRST_PID, PID_STEP = 15, 2004, 4
 """How long a program takes at least (U), and Windows' process ids, which are multiples of 4."""
 DIRECTORIES = frozenset(("", "c:\\windows", "c:\\windows\\system32", "%systemroot%\\system32"))
-PROCESSES_MAX = 1000
+PROCESSES_MAX = 200
+OUTPUT_MAX_BYTES = (16 << 20) + 1
+"""Of each output: one byte more than the agent keeps, by which it sees that there was more."""
 
 
 class ProgramStarted(Fact):
@@ -61,9 +64,12 @@ class ProgramEnded(Fact):
 
 
 class Process:
-    """One running program. given: its standard input. code: its exit code once it has ended."""
+    """One running program.
 
-    __slots__ = ("arguments", "code", "env", "errors", "given", "name", "output", "pid", "windows")
+    given: its standard input. code: its exit code once it has ended. nesting: programs around it. Outputs have a limit.
+    """
+
+    __slots__ = ("arguments", "code", "env", "errors", "given", "name", "nesting", "output", "pid", "windows")
 
     def __init__(
         self,
@@ -81,16 +87,30 @@ class Process:
         self.env = dict(env)
         self.given = given
         self.code: int | None = None
+        self.nesting = 0
         self.output = b""
         self.errors = b""
 
+    def child(self, name: str, arguments: Sequence[str]) -> Process:
+        """A program that runs inside this one."""
+        inner = Process(self.windows, self.pid, name, arguments, self.env, self.given)
+        inner.nesting = self.nesting + 1
+        return inner
+
     def say(self, *lines: str) -> None:
         """Lines on standard output."""
-        self.output += "".join(f"{line}\r\n" for line in lines).encode()
+        self.emit("".join(f"{line}\r\n" for line in lines).encode())
 
     def complain(self, *lines: str) -> None:
         """Lines on standard error."""
-        self.errors += "".join(f"{line}\r\n" for line in lines).encode()
+        self.emit("".join(f"{line}\r\n" for line in lines).encode(), error=True)
+
+    def emit(self, data: bytes, *, error: bool = False) -> None:
+        """Bytes on standard output, or on standard error."""
+        if error:
+            self.errors += data[: OUTPUT_MAX_BYTES - len(self.errors)]
+        else:
+            self.output += data[: OUTPUT_MAX_BYTES - len(self.output)]
 
 
 PROGRAMS: dict[str, Main] = {}
@@ -137,15 +157,18 @@ def run(process: Process, main: Main) -> Steps[int]:
 class Processes:
     """The processes that the agent starts."""
 
-    __slots__ = ("_next_pid", "_windows")
+    __slots__ = ("_next_pid", "_running", "_windows")
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._next_pid = FIRST_PID
+        self._running = 0
 
     def start(self, path: str, arguments: Sequence[str], env: Mapping[str, str], given: bytes) -> Process:
         """CreateProcess. Raises HostError."""
         name, main = find(path)
+        if self._running >= PROCESSES_MAX:
+            raise HostError(NO_ROOM)
         process = Process(self._windows, self._next_pid, name, arguments, env, given)
         self._next_pid += PID_STEP
         self._windows.system.activities.start(self._live(process, main))
@@ -153,7 +176,9 @@ class Processes:
 
     def _live(self, process: Process, main: Main) -> Steps[None]:
         facts = self._windows.system.facts
+        self._running += 1
         facts.chain(ProgramStarted(program=process.name, by="guest agent"))
         yield START_MS * NS_PER_MS
         code = yield from run(process, main)
+        self._running -= 1
         facts.chain(ProgramEnded(program=process.name, code=code))
