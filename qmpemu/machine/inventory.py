@@ -86,8 +86,10 @@ def _ide(machine: Machine, device: Device) -> tuple[str, PciAddress | None, int]
 def _nics(machine: Machine) -> list[Nic]:
     networks = {each.nic: each.kind for each in machine.netdevs.all.values() if each.nic is not None}
     found: list[Nic] = []
+    number = 0x56
     for device in machine.plugging.nics():
-        mac = str(device.values.get("mac", f"{FIRST_MAC}{0x56 + len(found):02x}"))
+        mac = str(device.values.get("mac", f"{FIRST_MAC}{number:02x}"))
+        number += "mac" not in device.values
         up = machine.netdevs.link_up(device)
         found.append(Nic(device.kind, mac.lower(), networks.get(device, ""), link_up=up))
     return found
