@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.guests.rig import CLOUD_SERVER, Rig
+from qmpemu.guests.windows import operator
+from tests.guests.rig import CLIENT, CLOUD_SERVER, Rig
 
 FROZEN = "Command {} has been disabled: the agent is in frozen state"
 TOO_LATE = "couldn't hold writes: fsfreeze is limited up to 10 seconds: "
@@ -109,3 +110,30 @@ def test_a_power_cut_while_frozen() -> None:
     again = Rig(CLOUD_SERVER, store=rig.store).boot()
     assert 41 in again.events()
     assert again.ask_agent("guest-fsfreeze-status") == "thawed"
+
+
+def test_a_document_is_saved_when_writes_go_on() -> None:
+    """Somebody saves while writes are held: it is in its file only after the thaw, and a cut before loses it."""
+    rigs = [Rig(CLIENT, {"QEMU-GA": "running"}).boot() for _ in range(2)]
+    for rig in rigs:
+        console = operator.of(rig.windows)
+        console.do("edit_document", "Plan.docx")
+        rig.ask_agent("guest-fsfreeze-freeze", 2)
+        console.do("save_document", "Plan.docx")
+        assert rig.windows.sessions.unsaved() == ("WINWORD.EXE: Plan.docx",)
+    thawed, cut = rigs
+    thawed.ask_agent("guest-fsfreeze-thaw")
+    assert thawed.windows.sessions.unsaved() == ()
+    cut.cut_power()
+    assert cut.one("PowerLost").data()["documents"] == ("WINWORD.EXE: Plan.docx",)
+
+
+def test_sleep_waits_for_its_writes() -> None:
+    """Nor does Windows fall asleep over a snapshot: its buffers are written after the release."""
+    rig = Rig(CLIENT, {"QEMU-GA": "running"}).boot()
+    rig.ask_agent("guest-fsfreeze-freeze", 2)
+    operator.of(rig.windows).do("sleep")
+    rig.run(5)
+    assert rig.board.runstate == "running"
+    rig.run(10)
+    assert rig.board.runstate == "suspended"

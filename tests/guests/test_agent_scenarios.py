@@ -148,3 +148,20 @@ def test_sleep_resets_the_port() -> None:
     assert states == [True, False, True]
     assert rig.replies == b""
     assert rig.send(PING) == PONG
+
+
+def test_after_hibernation() -> None:
+    """The agent comes back with the memory; one that was not running does not."""
+    for state, opened in (("running", True), ("stopped", False)):
+        rig = Rig(CLOUD_SERVER, {"QEMU-GA": state, "PBUTTONACTION": "2"}).boot().press()
+        assert rig.one("SleepRequested").data()["state"] == "S4"
+        again = Rig(CLOUD_SERVER, rig.settings, store=rig.store).boot()
+        assert again.all("HibernationEnded") and again.port.guest_open is opened
+
+
+def test_a_failed_service_comes_back_by_its_recovery_actions() -> None:
+    """An error of the service from outside is treated as its death."""
+    rig, states = watched(agent_restart_ms="1000")
+    operator.of(rig.windows).do("service_error", "QEMU-GA")
+    assert states == [True, False]
+    assert rig.run(5).send(PING) == PONG

@@ -9,6 +9,7 @@ from qmpemu.guests.windows.participants import QUERY_END_SESSION
 from qmpemu.guests.windows.running import DocumentEdited, DocumentOpened, DocumentSaved, program
 
 if TYPE_CHECKING:
+    from qmpemu.guests.activity import Steps
     from qmpemu.guests.windows.running import Running, Session
     from qmpemu.guests.windows.system import System
 
@@ -48,6 +49,13 @@ def save_document(system: System, session: Session, name: str) -> None:
         hint = nearest(name, known) if known else "no document is open"
         raise GuestError(f"'{name}' is not open: {hint}")
     if _responsive(holder).opened[name]:
+        system.activities.start(_save(system, holder, name))
+
+
+def _save(system: System, holder: Running, name: str) -> Steps[None]:
+    """Write it, which waits while writes are held; what is closed or saved meanwhile is not written."""
+    yield from system.writes.wait()
+    if holder.opened.get(name):
         holder.opened[name] = False
         system.facts.chain(DocumentSaved(application=holder.application.name, document=name))
 

@@ -144,7 +144,7 @@ class Ending:
         elif response.after_ms:
             yield response.after_ms * NS_PER_MS
         if running.application.saves_at_end and response.answer != "crashed":
-            self._save(running, by=running.application.name)
+            yield from self._save(running, by=running.application.name)
         self._gone(running, "crashed" if response.answer == "crashed" else "by itself")
         return True
 
@@ -180,7 +180,7 @@ class Ending:
         if late:
             self._hung(running.application, CONSOLE_CLOSE, "HungAppTimeout", limit_ms)
         if running.application.saves_at_end and not late and response.answer == "yes":
-            self._save(running, by=running.application.name)
+            yield from self._save(running, by=running.application.name)
         how = "killed (console program)" if late or response.answer == "no" else "by itself"
         self._gone(running, "crashed" if response.answer == "crashed" else how)
 
@@ -202,7 +202,7 @@ class Ending:
         if not killer:
             decision = yield from self._wait(running, why, late_ms, asks=asks)
             if decision == SAVE:
-                self._save(running, by="user")
+                yield from self._save(running, by="user")
             elif decision == DISCARD:
                 self._system.facts.chain(
                     DocumentsDiscarded(application=running.application.name, documents=running.documents)
@@ -246,7 +246,8 @@ class Ending:
             ApplicationHung(application=name, message=message, setting=setting, waited_ms=waited_ms)
         )
 
-    def _save(self, running: Running, *, by: str) -> None:
+    def _save(self, running: Running, *, by: str) -> Steps[None]:
+        yield from self._system.writes.wait()
         saved = running.save()
         if saved:
             name = running.application.name

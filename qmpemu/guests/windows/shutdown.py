@@ -178,7 +178,7 @@ class Shutdown:
         if goal == POWER_OFF and (hybrid or door == BUTTON) and self._is_fast():
             yield from self._fast_startup()
             return
-        yield from windows.volume.wait_to_write()
+        yield from system.writes.wait()
         yield from windows.update.at_shutdown()
         yield from windows.services.stop_all()
         yield from self._end_kernel(door, goal)

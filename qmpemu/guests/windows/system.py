@@ -15,6 +15,7 @@ from qmpemu.core.table import Table
 from qmpemu.guests.activity import Activities
 from qmpemu.guests.windows.hooks import Hooks
 from qmpemu.guests.windows.prompts import Prompts
+from qmpemu.guests.windows.writes import Writes
 
 if TYPE_CHECKING:
     from qmpemu.guests.guest import Platform
@@ -80,6 +81,7 @@ class System:
         "platform",
         "prompts",
         "settings",
+        "writes",
     )
 
     def __init__(self, platform: Platform, settings: Settings) -> None:
@@ -91,6 +93,7 @@ class System:
         self.phase = OFF
         self.hooks = Hooks()
         self.prompts = Prompts()
+        self.writes = Writes()
         self._ahead_ns = 0
 
     @property

@@ -1,7 +1,6 @@
 """An NTFS volume, as far as a shutdown can harm it: its dirty flag.
 
     clean --mount for writing--> dirty (online, with outstanding changes) --flush and dismount--> clean
-                                    dirty --hold--> held: whoever writes waits --release--> dirty
 
 A power cut leaves the flag as it stands; the next start then finds a volume to check (facts: windows-acpi 10).
 """
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
-from qmpemu.guests.activity import Gate
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
@@ -36,14 +34,13 @@ class VolumeFlushed(Fact):
 class Volume:
     """One volume of a booted Windows."""
 
-    __slots__ = ("_disk", "_held", "_system", "dirty", "name")
+    __slots__ = ("_disk", "_system", "dirty", "name")
 
     def __init__(self, system: System, name: str, disk: Disk) -> None:
         self._disk = disk
         self._system = system
         self.name = name
         self.dirty = False
-        self._held: Gate | None = None
 
     def mount(self) -> None:
         """Bring it online."""
@@ -51,24 +48,9 @@ class Volume:
         self._disk.change(dirty=(self.name,))
         self._system.facts.publish(VolumeMounted(volume=self.name))
 
-    def hold(self) -> None:
-        """Writes wait from now on (a snapshot is being taken)."""
-        self._held = Gate()
-
-    def release(self) -> None:
-        """Writes go on."""
-        if self._held is not None:
-            self._held.open()
-            self._held = None
-
-    def wait_to_write(self) -> Steps[None]:
-        """Go on once writes are not held."""
-        while self._held is not None:
-            yield self._held
-
     def flush(self, *, dismount: bool) -> Steps[None]:
         """Write everything out; only a dismounted volume is clean."""
-        yield from self.wait_to_write()
+        yield from self._system.writes.wait()
         yield self._system.settings.volume_flush_ms * NS_PER_MS
         self.dirty = self.dirty and not dismount
         self._disk.change(dirty=(self.name,) if self.dirty else ())

@@ -61,7 +61,7 @@ class Snapshots:
         yield from self._windows.volume.flush(dismount=False)
         self._volumes = len(known) if wanted is None else len(wanted)
         self._expired = False
-        self._windows.volume.hold()
+        system.writes.hold()
         self._timer = system.activities.after(HOLD_MAX_S * NS_PER_S, self._expire)
         system.facts.chain(WritesHeld(volumes=self._volumes))
         return self._volumes
@@ -89,7 +89,7 @@ class Snapshots:
         self._release(f"held for {HOLD_MAX_S} s")
 
     def _release(self, why: str) -> None:
-        self._windows.volume.release()
+        self._windows.system.writes.release()
         self._windows.system.facts.chain(WritesReleased(why=why))
 
 
