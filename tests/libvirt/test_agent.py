@@ -34,11 +34,16 @@ SYNC_TIMEOUT_S = 5.0
 def start(libvirtd: Libvirtd, make_domain: MakeDomain) -> Callable[..., str]:
     """Start a cloud-tuned Windows: start("A=1", connected=True) -> its name, settings as in QMPEMU_SET."""
 
-    def start_(*settings: str, connected: bool = True, **environment: str) -> str:
+    def start_(*settings: str, connected: bool = True, s4: bool = False, **environment: str) -> str:
         environment = {"QMPEMU_SPEED": FAST, "QMPEMU_GUEST": "windows-server-2022-cloud", **environment}
         if settings:
             environment["QMPEMU_SET"] = ",".join(settings)
         name = make_domain(**environment)
+        if s4:
+            file = libvirtd.root / f"{name}-s4.xml"
+            text = libvirtd.ok("dumpxml", name, "--inactive")
+            file.write_text(text.replace("suspend-to-disk enabled='no'", "suspend-to-disk enabled='yes'"))
+            libvirtd.ok("define", str(file))
         libvirtd.ok("start", name)
         if connected:
             until(lambda: CONNECTED in libvirtd.events(name), f"the agent of {name} is connected")
@@ -205,7 +210,20 @@ def test_suspend_and_wake_up(libvirtd: Libvirtd, start: Callable[..., str]) -> N
 
 
 def test_hibernation(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
-    """dompmsuspend disk is refused by libvirt where the domain has no S4; the agent itself can be asked."""
+    """dompmsuspend disk ends the domain; the next start resumes, with the user still logged on."""
+    name = start(s4=True)
+    operate(libvirtd, name, "log_on", "Ada")
+    until(lambda: info(libvirtd.ok("guestinfo", name, "--user"))["user.count"] == "1", "Ada is logged on")
+    libvirtd.ok("dompmsuspend", name, "disk")
+    until(lambda: libvirtd.domain_state(name).startswith("shut off"), "the domain is off")
+    assert any("pm-suspend-disk" in event for event in libvirtd.events(name))
+    libvirtd.ok("start", name)
+    until(lambda: libvirtd.events(name).count(CONNECTED) == 2, "the agent is connected again")
+    assert info(libvirtd.ok("guestinfo", name, "--user"))["user.0.name"] == "Ada"
+
+
+def test_a_domain_without_s4(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """libvirt itself refuses dompmsuspend disk; the agent says that its firmware has no such state."""
     name = start()
     assert "S4 state is disabled for this domain" in libvirtd.virsh("dompmsuspend", name, "disk").stderr
     refused = libvirtd.virsh("qemu-agent-command", name, '{"execute": "guest-suspend-disk"}')
