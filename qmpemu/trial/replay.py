@@ -19,10 +19,14 @@ AGENT_MODES = {"power off": "powerdown", "restart": "reboot", "halt": "halt"}
 FORCED = {"host-qmp-quit": "quit", "host-signal": "sigkill", "host-qmp-system-reset": "system_reset"}
 NOT_REPEATED = frozenset({"stop", "migrate"})
 """Commands after which machine time and host time go apart."""
+AGENT_NOT_REPEATED = frozenset(
+    "guest-exec guest-fsfreeze-freeze guest-fsfreeze-freeze-list guest-suspend-disk guest-suspend-ram".split()
+)
+"""What the guest agent was asked, and what no act of a scenario does: it may change how a shutdown ends."""
 
 
 def scenario_of(entries: Sequence[Entry]) -> Scenario | None:
-    """The scenario of a run that can be played again; None where it cannot: no guest, or a machine that was paused."""
+    """The scenario of a run that can be played again; None where it cannot: no guest, or what no act repeats."""
     loaded = next((entry for entry in entries if entry.name == "GuestLoaded"), None)
     began = next((entry for entry in entries if entry.name == "MachineResumed"), None)
     if loaded is None or began is None or any(_parts(entry) for entry in entries):
@@ -46,7 +50,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _parts(entry: Entry) -> bool:
-    return entry.name == "CommandReceived" and entry.data["command"] in NOT_REPEATED
+    """Whether the run cannot be played again from here on."""
+    match entry.name:
+        case "CommandReceived":
+            return entry.data["command"] in NOT_REPEATED
+        case "AgentAsked":
+            return entry.data["command"] in AGENT_NOT_REPEATED
+    return entry.name == "AgentDied"
 
 
 def _act(entry: Entry, began_s: float) -> Act | None:

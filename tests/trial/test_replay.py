@@ -55,3 +55,27 @@ def test_a_paused_run_is_not_played_again() -> None:
     driven.run(60)
     driven.say("stop")
     assert scenario_of(entries(driven)) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "played"),
+    [("guest-ping", True), ("guest-shutdown", True), ("guest-fsfreeze-freeze", False), ("guest-exec", False)],
+)
+def test_what_the_agent_did(asked: str, played: bool) -> None:
+    """A shutdown by the agent is played again; what no act of a scenario does is not pretended to be."""
+    driven = Driven(
+        "-machine q35 -device virtio-serial-pci -chardev null,id=c0 "
+        "-device virtserialport,chardev=c0,name=org.qemu.guest_agent.0"
+    )
+    driven.run(60)
+    message = b'{"execute": "%b", "arguments": {%b}}' % (
+        asked.encode(),
+        b'"path": "hostname"' if asked == "guest-exec" else b"",
+    )
+    port = driven.vm.machine.ports["org.qemu.guest_agent.0"]
+    driven.vm.facts.run(None, lambda: port.host_write(message))
+    driven.run(60)
+    made = scenario_of(entries(driven))
+    assert (made is not None) is played
+    if made is not None and asked == "guest-shutdown":
+        assert [act.name for act in made.acts] == ["agent_shutdown"]
