@@ -40,9 +40,11 @@ def test_named_volumes() -> None:
     assert rig.ask_agent("guest-fsfreeze-freeze-list", mountpoints=["c:\\"]) == 1
     assert rig.ask_agent("guest-fsfreeze-thaw") == 1
     assert rig.ask_agent("guest-fsfreeze-freeze-list", mountpoints=["X:\\"]) == [
-        "failed to add x: to snapshot set: "
+        "failed to add X:\\ to snapshot set: "
     ]
     assert rig.ask_agent("guest-fsfreeze-status") == "thawed"
+    assert rig.ask_agent("guest-fsfreeze-freeze-list", mountpoints=[]) == 0
+    assert rig.all("WritesHeld")[1:] == []
 
 
 def test_what_a_frozen_agent_does() -> None:
@@ -137,3 +139,12 @@ def test_sleep_waits_for_its_writes() -> None:
     assert rig.board.runstate == "running"
     rig.run(10)
     assert rig.board.runstate == "suspended"
+
+
+def test_an_agent_that_ends_before_its_freeze_is_done() -> None:
+    """Nobody is left to thaw: nothing is held."""
+    rig = rig_(vss_freeze_ms="3000")
+    rig.send(b'{"execute": "guest-fsfreeze-freeze"}', 1)
+    assert rig.windows.services.stop_one("QEMU-GA") == 0
+    rig.run(10)
+    assert rig.all("WritesHeld") == [] and not rig.windows.system.writes.are_held

@@ -41,33 +41,44 @@ class WritesReleased(Fact):
 class Snapshots:
     """The one freeze there can be at a time."""
 
-    __slots__ = ("_expired", "_timer", "_volumes", "_windows")
+    __slots__ = ("_ends", "_expired", "_timer", "_volumes", "_windows")
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._volumes = 0
         self._timer: Timer | None = None
         self._expired = False
+        self._ends = 0
+        """Counts thaws: a freeze whose requester is gone before it is done is none."""
 
     def freeze(self, mount_points: Sequence[str] | None) -> Steps[int]:
         """Flush and hold; of how many volumes. Raises HostError."""
-        system = self._windows.system
-        wanted = None if mount_points is None else {_key(each) for each in mount_points}
-        known = {_key(p.mount_point): p for p in self._windows.storage.partitions() if p.type == "NTFS"}
-        missing = sorted(wanted - set(known)) if wanted is not None else []
-        if missing:
-            raise HostError(f"failed to add {missing[0]} to snapshot set: ")
+        system, ends = self._windows.system, self._ends
+        count = self._count(mount_points)
+        if not count:
+            return 0
         yield system.settings.vss_freeze_ms * NS_PER_MS
         yield from self._windows.volume.flush(dismount=False)
-        self._volumes = len(known) if wanted is None else len(wanted)
+        if ends != self._ends:
+            return 0
+        self._volumes = count
         self._expired = False
         system.writes.hold()
         self._timer = system.activities.after(HOLD_MAX_S * NS_PER_S, self._expire)
         system.facts.chain(WritesHeld(volumes=self._volumes))
         return self._volumes
 
+    def _count(self, mount_points: Sequence[str] | None) -> int:
+        """How many volumes are meant. Raises HostError for one that cannot be."""
+        known = {_key(p.mount_point) for p in self._windows.storage.partitions() if p.type == "NTFS"}
+        for each in mount_points or ():
+            if _key(each) not in known:
+                raise HostError(f"failed to add {each} to snapshot set: ")
+        return len(known) if mount_points is None else len({_key(each) for each in mount_points})
+
     def thaw(self) -> int:
         """Release; of how many volumes, 0 if none was held. Raises HostError after the time-out."""
+        self._ends += 1
         if self._expired:
             self._expired = False
             self._volumes = 0
