@@ -270,6 +270,29 @@ def test_without_an_agent(libvirtd: Libvirtd, start: Callable[..., str], state: 
     assert CONNECTED not in libvirtd.events(name)
 
 
+@pytest.mark.parametrize("emulator", ["ours", "real"])
+def test_what_needs_an_agent(libvirtd: Libvirtd, make_domain: MakeDomain, emulator: str) -> None:
+    """Without one, libvirt refuses the same things in the same words on ours and on the real QEMU."""
+    name = make_domain(emulator, QMPEMU_SET="QEMU-GA=absent") if emulator == "ours" else make_domain(emulator)
+    libvirtd.ok("start", name)
+    for words in (
+        ("shutdown", "--mode", "agent"),
+        ("reboot", "--mode", "agent"),
+        ("domtime",),
+        ("guestinfo",),
+        ("domfsinfo",),
+        ("domfsfreeze",),
+        ("domfstrim",),
+        ("domifaddr", "--source", "agent"),
+        ("guestvcpus",),
+        ("set-user-password", "u", "p"),
+        ("dompmsuspend", "mem"),
+        ("qemu-agent-command", '{"execute": "guest-ping"}'),
+    ):
+        refused = libvirtd.virsh(words[0], name, *words[1:])
+        assert "QEMU guest agent is not connected" in refused.stderr, words
+
+
 def test_hung_agent(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
     """An agent that never answers costs the 5 s of libvirt's sync, then ACPI ends the guest."""
     name = start("QEMU-GA=hung")
