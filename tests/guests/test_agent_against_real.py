@@ -110,7 +110,7 @@ def ours() -> Rig:
 
 def answer(rig: Rig, data: bytes) -> bytes:
     """What ours says, as `RealAgent.answer`."""
-    got = rig.send(data + END)
+    got = rig.send(data + END, 10)
     assert got.endswith(ENDED)
     return got.removesuffix(ENDED)
 

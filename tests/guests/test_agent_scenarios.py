@@ -48,7 +48,8 @@ def test_slow_to_answer() -> None:
     """Each request takes its time; the next one waits for it."""
     rig, _ = watched(agent_answer_ms="3000")
     assert rig.send(PING, 2.9) == b""
-    assert rig.send(PING, 0.2) == PONG
+    assert rig.send(PING + PING, 3) == PONG
+    assert rig.send(b"", 3) == PONG
     assert rig.send(b"", 3) == PONG
 
 

@@ -161,10 +161,10 @@ class AgentSession:
         """Serve what was sent, one command after the other; the first chunk stays in its place until it is done."""
         cause = self._activities.facts.cause
         while self._unread:
-            yield self.manner.answer_ms * NS_PER_MS
-            if run != self._run:
-                return
             for message in self._lexer.feed(self._unread[0]):
+                yield self.manner.answer_ms * NS_PER_MS
+                if run != self._run:
+                    return
                 self._activities.facts.cause = cause
                 reply = yield from self._answer(message)
                 if run != self._run:
