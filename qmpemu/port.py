@@ -69,5 +69,24 @@ class Port:
             self.on_host_data(waiting)
 
 
+class Ports(dict[str, Port]):
+    """The ports of a machine by name; they come and go with their devices.
+
+    on_change(name): told when a port is there, or no longer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_change: Callable[[str], None] = _ignore
+
+    def __setitem__(self, name: str, port: Port) -> None:
+        super().__setitem__(name, port)
+        self.on_change(name)
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        self.on_change(name)
+
+
 def _ignore(*_: object) -> None:
     """Nobody is connected to this end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from qmpemu.port import AGENT_PORT
+from qmpemu.port import AGENT_PORT, Port
 from tests.driven import Driven
 
 LINE = (
@@ -67,3 +67,30 @@ def test_the_agent_sees_what_the_machine_has() -> None:
     driven.run(60)
     assert len(ask(driven, "guest-get-vcpus")) == 3
     assert [disk["address"]["serial"] for disk in ask(driven, "guest-get-disks")] == ["S1"]
+
+
+def test_a_port_that_comes_and_goes() -> None:
+    """The agent opens a port that is plugged while Windows runs, lets go when it is gone, and finds the next one."""
+    driven = Driven("-machine q35")
+    driven.run(60)
+    ports = driven.vm.machine.ports
+    for _ in range(2):
+        port = ports[AGENT_PORT] = Port(AGENT_PORT)
+        driven.run(5)
+        assert port.guest_open
+        assert ask(driven, "guest-ping") == {}
+        del ports[AGENT_PORT]
+        assert not port.guest_open
+    ports["other"] = Port("other")
+    driven.run(5)
+    assert not ports["other"].guest_open
+
+
+def test_a_port_that_comes_before_the_agent_runs() -> None:
+    """It is opened when the service starts, and not before."""
+    driven = Driven("-machine q35", QMPEMU_SET="agent_start_ms=60000")
+    port = driven.vm.machine.ports[AGENT_PORT] = Port(AGENT_PORT)
+    driven.run(60)
+    assert not port.guest_open
+    driven.run(60)
+    assert port.guest_open

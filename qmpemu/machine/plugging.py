@@ -26,8 +26,8 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRefused,
     DeviceUnplugRequested,
 )
-from qmpemu.port import Port
 from qmpemu.qmp.errors import QmpError, device_not_found
+from qmpemu.port import Port, Ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Plugging:
         self.netdevs = Netdevs()
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
-        self.ports: dict[str, Port] = {}
+        self.ports = Ports()
         self.filters = Filters(machine.facts)
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
@@ -287,7 +287,10 @@ class Plugging:
             self.balloon.give(self._machine.config.memory_bytes)
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
-            self.ports.pop(str(device.values.get("name", "")), None)
+            name = str(device.values.get("name", ""))
+            if name in self.ports:
+                self.ports[name].on_guest_open = _unseen  # the device is gone: nobody reports what it does
+                del self.ports[name]
         if chardev is not None:
             chardev.release()
 
@@ -309,3 +312,7 @@ class Plugging:
 
     def _balloon_gave(self) -> None:
         self._machine.facts.publish(BalloonChanged(actual_bytes=self.balloon.actual_bytes))
+
+
+def _unseen(opened: bool) -> None:
+    """Nobody is told."""

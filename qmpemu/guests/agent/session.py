@@ -82,6 +82,7 @@ class AgentSession:
 
     __slots__ = (
         "_activities",
+        "_deaf",
         "_lexer",
         "_port",
         "_run",
@@ -93,7 +94,8 @@ class AgentSession:
         "runs",
     )
 
-    def __init__(self, port: Port, host: Host, activities: Activities, manner: Manner) -> None:
+    def __init__(self, port: Port | None, host: Host, activities: Activities, manner: Manner) -> None:
+        """Port: None where the machine has none (yet)."""
         self._port = port
         self._activities = activities
         self.manner = manner
@@ -105,52 +107,74 @@ class AgentSession:
         """Counts starts and ends: what belongs to an earlier run goes no further."""
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
+        self._deaf = False
         self.runs = False
-        """Whether the process is there; it holds the port open as long as the port itself is not reset."""
+        """Whether the process is there; it holds the port open as long as there is one and it is not reset."""
 
     def start(self) -> None:
         """The service starts."""
         self._end_run()
-        self._port.on_host_data = self._receive
-        self._activities.facts.publish(AgentStarted())
         self.runs = True
-        self._port.set_guest_open(True)
+        self._open()
 
     def stop(self) -> None:
         """The service is told to stop."""
-        if self.runs:
+        if self.runs and self._port is not None:
             self._activities.facts.publish(AgentStopped())
         self.close()
 
     def freeze(self) -> None:
         """The system crashed, or the process hangs: the port stays open, and nobody reads it."""
         self._run += 1
-        self._port.on_host_data = _unheard
+        self._deaf = True
 
     def renew(self) -> None:
         """The machine woke up: its port was reset meanwhile, with what was under way; the driver opens it again."""
         if self.runs:
-            self._run += 1
-            self._unread.clear()
-            self._unread_bytes = 0
-            self._port.set_guest_open(True)
+            self._forget()
+            if self._port is not None:
+                self._port.set_guest_open(True)
+
+    def plug(self, port: Port | None) -> None:
+        """Another port is there, or none any more: the agent tries again until it finds one (`--retry-path`)."""
+        self._shut()
+        self._forget()
+        self._lexer = Lexer()
+        self._port = port
+        if self.runs:
+            self._open()
 
     def close(self) -> None:
         """The port is no longer held."""
         self._end_run()
         self.runs = False
-        self._port.on_host_data = _unheard
-        self._port.set_guest_open(False)
+        self._shut()
 
-    def _end_run(self) -> None:
+    def _open(self) -> None:
+        if self._port is not None:
+            self._port.on_host_data = self._receive
+            self._activities.facts.publish(AgentStarted())
+            self._port.set_guest_open(True)
+
+    def _shut(self) -> None:
+        if self._port is not None:
+            self._port.on_host_data = _unheard
+            self._port.set_guest_open(False)
+
+    def _forget(self) -> None:
+        """What was under way goes no further, what was not read is lost."""
         self._run += 1
-        self._lexer = Lexer()
         self._unread.clear()
         self._unread_bytes = 0
+
+    def _end_run(self) -> None:
+        self._forget()
+        self._lexer = Lexer()
+        self._deaf = False
         self.process.end()
 
     def _receive(self, data: bytes) -> None:
-        if self.manner.hung or self._unread_bytes + len(data) > UNREAD_MAX_BYTES:
+        if self._deaf or self.manner.hung or self._unread_bytes + len(data) > UNREAD_MAX_BYTES:
             return
         self._unread.append(data)
         self._unread_bytes += len(data)
@@ -169,7 +193,8 @@ class AgentSession:
                 reply = yield from self._answer(message)
                 if run != self._run:
                     return
-                self._port.guest_write(reply)
+                if self._port is not None:
+                    self._port.guest_write(reply)
             self._unread_bytes -= len(self._unread.popleft())
 
     def _answer(self, message: object) -> Steps[bytes]:

@@ -14,6 +14,7 @@ from qmpemu.guests.windows.participants import SHUTDOWN, START, Response, Servic
 from qmpemu.guests.windows.programs.registry import Process, Processes
 from qmpemu.guests.windows.shutdown import AGENT, HALT, POWER_OFF, REBOOT
 from qmpemu.guests.windows.winerror import TEXTS
+from qmpemu.port import AGENT_PORT, Ports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 NAME = "QEMU-GA"
 """The service's name."""
+
+PLUG_MS = 1500
+"""From a new port to the agent that finds it: an assumption (U); it looks every 5 s."""
 
 GOALS = {"powerdown": POWER_OFF, "halt": HALT, "reboot": REBOOT}
 WINDOWS_11_BUILD = 22000
@@ -173,9 +177,9 @@ class _Programs(_Topic):
 class AgentService:
     """The agent's service: how it comes and goes, as the settings say."""
 
-    __slots__ = ("_starting", "_windows", "session")
+    __slots__ = ("_ports", "_starting", "_windows", "session")
 
-    def __init__(self, windows: Windows, port: Port) -> None:
+    def __init__(self, windows: Windows, ports: Mapping[str, Port]) -> None:
         settings = windows.system.settings
         manner = Manner(
             settings.agent_answer_ms,
@@ -185,6 +189,10 @@ class AgentService:
         )
         self._windows = windows
         self._starting: Timer | None = None
+        self._ports = ports
+        if isinstance(ports, Ports):
+            ports.on_change = self._plugged
+        port = ports.get(AGENT_PORT)
         self.session = AgentSession(port, AgentHost(windows), windows.system.activities, manner)
         self.session.on_death = self.died
 
@@ -199,6 +207,16 @@ class AgentService:
         again_ms = windows.system.settings.agent_restart_ms
         if again_ms:
             windows.system.activities.after(again_ms * NS_PER_MS, lambda: windows.services.start_one(NAME))
+
+    def _plugged(self, name: str) -> None:
+        """A port came or went: the device manager needs a moment with a new one."""
+        if name == AGENT_PORT and name in self._ports:
+            self._windows.system.activities.after(PLUG_MS * NS_PER_MS, self._use_port)
+        elif name == AGENT_PORT:
+            self.session.plug(None)
+
+    def _use_port(self) -> None:
+        self.session.plug(self._ports.get(AGENT_PORT))
 
     def _respond(self, point: str) -> Response | None:
         if self._starting is not None:

@@ -35,7 +35,6 @@ from qmpemu.guests.windows.tracker import Tracker
 from qmpemu.guests.windows.update import Update
 from qmpemu.guests.windows.volume import Volume
 from qmpemu.guests.windows.vss import Snapshots
-from qmpemu.port import AGENT_PORT
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
@@ -123,7 +122,7 @@ class Windows:
         self.sessions = SessionManager(self.system, guarded(installation.applications, platform.facts))
         self.accounts = Accounts(self)
         self.agent: AgentSession | None = None
-        """The guest agent, where it is installed and the machine has its port."""
+        """The guest agent, where it is installed."""
         self.infections: list[str] = []
         self.services = ServiceManager(
             self.system,
@@ -314,12 +313,11 @@ class Windows:
             self.ospm.reset()
 
     def _agent_service(self) -> tuple[Service, ...]:
-        """The guest agent, where it is installed and the machine has its port."""
-        port = self.system.platform.ports.get(AGENT_PORT)
-        if port is None or self.system.settings.QEMU_GA == "absent":
+        """The guest agent, where it is installed."""
+        if self.system.settings.QEMU_GA == "absent":
             return ()
         from qmpemu.guests.windows.agent_host import AgentService
 
-        agent = AgentService(self, port)
+        agent = AgentService(self, self.system.platform.ports)
         self.agent = agent.session
         return (agent.service(),)
