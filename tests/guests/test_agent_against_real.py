@@ -192,3 +192,74 @@ def test_a_frozen_agent(tmp_path_factory: pytest.TempPathFactory) -> None:
             assert got == real.answer(asked), name
     finally:
         real.close()
+
+
+LOOSE_BASE64 = [
+    "",
+    "a",
+    "aG",
+    "aGk",
+    "aGk=aGk=",
+    "=aGk",
+    "a===",
+    "====",
+    "aG\nk=",
+    "a=k=aGVs",
+    "aGk=a",
+    "aGk ",
+    "\u00e9",
+]
+FILE_STEPS = [
+    ("guest-file-open", {"path": "PATH", "mode": "w+"}),
+    ("guest-file-write", {"handle": 1000, "buf-b64": "aGVsbG8gd29ybGQ="}),
+    ("guest-file-write", {"handle": 1000, "buf-b64": "aGVsbG8=", "count": 2}),
+    ("guest-file-write", {"handle": 1000, "buf-b64": "aGVsbG8=", "count": 6}),
+    ("guest-file-write", {"handle": 1000, "buf-b64": "aGVsbG8=", "count": -1}),
+    ("guest-file-write", {"handle": 1000, "buf-b64": "aGVsbG8"}),
+    *(("guest-file-write", {"handle": 1000, "buf-b64": text}) for text in LOOSE_BASE64),
+    ("guest-file-flush", {"handle": 1000}),
+    ("guest-file-seek", {"handle": 1000, "offset": 3, "whence": "set"}),
+    ("guest-file-read", {"handle": 1000, "count": 4}),
+    ("guest-file-seek", {"handle": 1000, "offset": -2, "whence": 1}),
+    ("guest-file-seek", {"handle": 1000, "offset": 100, "whence": "end"}),
+    ("guest-file-read", {"handle": 1000}),
+    ("guest-file-read", {"handle": 1000, "count": 50331648}),
+    ("guest-file-read", {"handle": 1000, "count": 50331649}),
+    ("guest-file-seek", {"handle": 1000, "offset": 0, "whence": 7}),
+    ("guest-file-open", {"path": "PATH2", "mode": "w"}),
+    ("guest-file-close", {"handle": 1000}),
+    ("guest-file-close", {"handle": 1000}),
+    ("guest-file-close", {"handle": 1001}),
+]
+
+
+def test_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A file written, read and left: handles, counts, positions and refusals are the same."""
+    folder = tmp_path_factory.mktemp("ga")
+    real, ours = RealAgent(folder), Rig(CLOUD_SERVER).boot()
+    try:
+        real.connect()
+        for name, arguments in FILE_STEPS:
+            asked = json.dumps({"execute": name, "arguments": arguments})
+            theirs = real.answer(asked.replace("PATH", f"{folder}/f").encode())
+            own = answer(ours, asked.replace("PATH", "C:\\\\Temp\\\\f").encode())
+            assert own == theirs, asked
+    finally:
+        real.close()
+
+
+def test_the_end_of_a_program(real: RealAgent, ours: Rig) -> None:
+    """The same members tell of it, once; after that both know no such pid."""
+    ends = []
+    for ask, words in (
+        (real.answer, {"path": "sh", "arg": ["-c", "echo a; echo b >&2; exit 3"]}),
+        (lambda data: answer(ours, data), {"path": "cmd.exe", "arg": ["/c", "echo a& echo b 1>&2& exit 3"]}),
+    ):
+        request = {"execute": "guest-exec", "arguments": {**words, "capture-output": True}}
+        pid = json.loads(ask(json.dumps(request).encode()).splitlines()[0])["return"]["pid"]
+        status = json.dumps({"execute": "guest-exec-status", "arguments": {"pid": pid}}).encode()
+        told: dict[str, object] = {"exited": False}
+        while told == {"exited": False}:
+            told = json.loads(ask(status).splitlines()[0])["return"]
+        ends.append((sorted(told), told["exitcode"], told["out-truncated"], ask(status)))
+    assert ends[0] == ends[1]

@@ -59,7 +59,7 @@ def guest_file_close(agent: Agent, handle: int) -> object:
 def guest_file_read(agent: Agent, handle: int, count: int = READ_DEFAULT_BYTES) -> object:
     """Read on; on Windows the end is only known when nothing comes any more."""
     file = _file(agent, handle)
-    if not 0 <= count < READ_MAX_BYTES:
+    if not 0 <= count <= READ_MAX_BYTES:
         raise _count_refused(count)
     try:
         data = file.read(count)

@@ -87,6 +87,9 @@ class Command(NamedTuple):
     enabled: bool
 
 
+BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\n")
+"""What the agent takes as base64; GLib decodes it whatever the order."""
+
 COMMANDS: dict[str, Command] = {}
 _schema: list[Schema] = []
 
@@ -124,14 +127,31 @@ def failed(why: str) -> QmpError:
 
 
 def decoded(base64: str) -> bytes:
-    """Decode an argument. Raises QmpError."""
+    """Decode an argument, as leniently as GLib: what is no whole group at the end is dropped. Raises QmpError."""
     from binascii import Error, a2b_base64
 
     try:
-        data = a2b_base64(base64, strict_mode=True)
+        return a2b_base64(base64, strict_mode=True)
     except (Error, ValueError):
-        raise QmpError("Base64 data contains invalid characters") from None
-    return data
+        if not BASE64.issuperset(base64):
+            raise QmpError("Base64 data contains invalid characters") from None
+    return _decoded_loosely(base64.replace("\n", ""))
+
+
+def _decoded_loosely(text: str) -> bytes:
+    """Whole groups of four; `=` stands for nothing at the end of a group, for zero bits elsewhere."""
+    from binascii import a2b_base64
+
+    found = bytearray()
+    for at in range(0, len(text) - 3, 4):
+        group = text[at : at + 4]
+        data = a2b_base64(group.replace("=", "A"))
+        found += data[:1]
+        if group[2] != "=":
+            found += data[1:2]
+        if group[3] != "=":
+            found += data[2:3]
+    return bytes(found)
 
 
 def encoded(data: bytes) -> str:

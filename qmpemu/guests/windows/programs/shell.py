@@ -87,8 +87,10 @@ def _redirected(process: Process, text: str) -> Steps[int]:
     inner = process.child(process.name, process.arguments)
     code = yield from _command(inner, command)
     outputs = {1: inner.output, 2: inner.errors}
-    if targets.get(2) == Target("", False):
+    if 2 in targets and not targets[2].path:
         outputs = {1: inner.output + inner.errors, 2: b""}
+    elif 1 in targets and not targets[1].path:
+        outputs = {1: b"", 2: inner.errors + inner.output}
     for number, data in outputs.items():
         target = targets.get(number)
         if target is None or not target.path:
