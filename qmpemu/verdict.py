@@ -32,6 +32,10 @@ OUTCOMES = (
 """What can become of a request; `running` is said of a machine that nobody asked to end."""
 
 
+AGENT_ENDS = {"AgentHung": "agent_hangs_at", "AgentDied": "agent_dies_at"}
+"""Facts of an agent that never came to ask Windows, and the setting behind each."""
+
+
 class Entry(NamedTuple):
     """A fact, or a line of a QMPEMU_LOG file. at_s: seconds of the host clock."""
 
@@ -100,6 +104,9 @@ def _requests(entries: Sequence[Entry]) -> Iterator[dict[str, Any]]:
             yield _request(entry, "power button", _soft(entries, entry))
         elif entry.name == "ShutdownRequested" and entry.data["door"] != "power button":
             yield _request(entry, str(entry.data["door"]), _soft(entries, entry))
+        elif entry.name in AGENT_ENDS and entry.data["command"] == "guest-shutdown":
+            setting = AGENT_ENDS[entry.name]
+            yield _request(entry, "guest agent", Finding("unprocessed", None, setting, "guest agent"))
         elif entry.name in ("MachineShutDown", "MachineReset") and not entry.data["guest"]:
             yield _request(entry, str(entry.data["reason"]), Finding("forced"))
 

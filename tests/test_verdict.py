@@ -8,6 +8,7 @@ import pytest
 
 from qmpemu.verdict import OUTCOMES, Entry, verdict
 from tests.driven import Driven
+from tests.guests.rig import CLOUD_SERVER, Rig
 
 
 def judged(driven: Driven) -> dict[str, Any]:
@@ -99,3 +100,17 @@ def test_a_crash() -> None:
     driven.run(60)
     assert judged(driven)["outcome"] in OUTCOMES
     assert judged(driven)["outcome"] != "completed"
+
+
+@pytest.mark.parametrize(
+    ("setting", "fact"), [("agent_hangs_at", "AgentHung"), ("agent_dies_at", "AgentDied")]
+)
+def test_an_agent_that_never_asked_windows(setting: str, fact: str) -> None:
+    """A guest-shutdown that the agent did not carry out is a request of its own, with the setting behind it."""
+    rig = Rig(CLOUD_SERVER, {setting: "guest-shutdown"}).boot()
+    rig.send(b'{"execute": "guest-shutdown"}', 60)
+    assert len(rig.all(fact)) == 1
+    found = verdict([Entry.of(each) for each in rig.facts.kept])
+    (request,) = found["requests"]
+    assert (request["door"], request["outcome"]) == ("guest agent", "unprocessed")
+    assert (request["setting"], request["decisive"]) == (setting, "guest agent")

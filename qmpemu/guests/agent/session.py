@@ -49,6 +49,12 @@ class AgentDied(Fact):
     command: str
 
 
+class AgentHung(Fact):
+    """The guest agent hangs in a command: it never answers again."""
+
+    command: str
+
+
 class AgentAsked(Fact):
     """The guest agent received a command that does more than tell."""
 
@@ -225,6 +231,7 @@ class AgentSession:
             self.on_death()
             return NOTHING
         if _meant(self.manner.hangs_at, chosen.name):
+            self._activities.facts.chain(AgentHung(command=chosen.name))
             self.freeze()
             return NOTHING
         result = chosen.call(self.process, **arguments)
