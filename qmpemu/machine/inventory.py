@@ -23,10 +23,11 @@ SATA_PCI, IDE_PCI = PciAddress(0, 0, 31, 2), PciAddress(0, 0, 1, 1)
 
 def hardware(machine: Machine) -> Hardware:
     """What is there now."""
+    pci_ids = tuple(_pci_ids(machine))  # first: it is what numbers the buses
     return Hardware(
         disks=tuple(_disks(machine)),
         nics=tuple(_nics(machine)),
-        pci_ids=tuple(_pci_ids(machine)),
+        pci_ids=pci_ids,
         processors=len(machine.devices.processors.present()),
         memory_bytes=machine.config.memory_bytes + machine.devices.memory.plugged_bytes,
         uefi=any("pflash" in name for name in machine.blocks.nodes),

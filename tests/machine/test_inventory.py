@@ -27,8 +27,10 @@ Q35 = (
 
 
 def of(line: str) -> Hardware:
-    """The inventory of such a machine."""
-    return hardware(Driven(line).vm.machine)
+    """The inventory of such a machine, once its firmware has numbered the buses."""
+    driven = Driven(line)
+    driven.run(60)
+    return hardware(driven.vm.machine)
 
 
 def place(address: PciAddress | None) -> tuple[int, int, int] | None:
@@ -57,7 +59,8 @@ def test_the_rest_of_q35() -> None:
         ("e1000e", "52:54:00:12:34:56", "", True),
     ]
     assert (found.processors, found.memory_bytes, found.uefi) == (2, 512 << 20, False)
-    assert found.pci_ids == ((0x1AF4, 0x1042), (0x1AF4, 0x1048), (0x1AF4, 0x1041))
+    virtio = [device for vendor, device in found.pci_ids if vendor == 0x1AF4]
+    assert sorted(virtio) == [0x1000, 0x1042, 0x1048]  # behind a root port modern, beside it transitional
 
 
 def test_pc() -> None:
@@ -68,11 +71,12 @@ def test_pc() -> None:
     )
     (disk,) = found.disks
     assert (disk.bus, place(disk.pci), disk.unit) == ("ide", (0, 1, 1), 1)
-    assert found.pci_ids == ((0x1AF4, 0x1002),)
+    assert (0x1AF4, 0x1002) in found.pci_ids
 
 
 @pytest.mark.parametrize("machine", ["q35", "pc"])
 def test_a_machine_without_devices(machine: str) -> None:
     """There is nothing, and nothing fails."""
     found = of(f"-machine {machine} -nodefaults")
-    assert (found.disks, found.nics, found.pci_ids) == ((), (), ())
+    assert (found.disks, found.nics) == ((), ())
+    assert all(vendor != 0x1AF4 for vendor, _ in found.pci_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+RED_HAT = 0x1AF4
 NAMES = {
     0x1000: "Red Hat VirtIO Ethernet Adapter",
     0x1001: "Red Hat VirtIO SCSI controller",
@@ -30,5 +31,5 @@ def devices(pci_ids: tuple[tuple[int, int], ...]) -> list[dict[str, object]]:
             "id": {"type": "pci", "vendor-id": vendor, "device-id": device},
         }
         for vendor, device in pci_ids
-        if device in NAMES
+        if vendor == RED_HAT and device in NAMES
     ]
