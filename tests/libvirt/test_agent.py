@@ -376,3 +376,33 @@ def test_agent_after_libvirtd_restart(libvirtd: Libvirtd, start: Callable[..., s
     name = start()
     libvirtd.restart()
     assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
+
+
+CHANNEL = """\
+<channel type='unix'>
+  <source mode='bind'/>
+  <target type='virtio' name='org.qemu.guest_agent.0'/>
+</channel>
+"""
+
+
+def test_channel_that_is_plugged(libvirtd: Libvirtd, make_domain: MakeDomain) -> None:
+    """A channel attached to a running domain is found by the agent in it; detached, nobody is connected any more."""
+    name = make_domain(QMPEMU_SPEED=FAST)
+    text = libvirtd.ok("dumpxml", name, "--inactive")
+    head, _, rest = text.partition("<channel type='unix'>")
+    domain, channel = libvirtd.root / f"{name}-bare.xml", libvirtd.root / f"{name}-channel.xml"
+    domain.write_text(head + rest.partition("</channel>")[2])
+    channel.write_text(CHANNEL)
+    libvirtd.ok("define", str(domain))
+    libvirtd.ok("start", name)
+    booted(libvirtd, name)
+    assert "QEMU guest agent is not configured" in libvirtd.virsh("domtime", name).stderr
+    libvirtd.ok("attach-device", name, str(channel), "--live")
+    until(lambda: CONNECTED in libvirtd.events(name), "the agent has found its port")
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
+    live = libvirtd.ok("dumpxml", name)
+    begin, end = live.index("<channel type='unix'>"), live.index("</channel>") + len("</channel>")
+    channel.write_text(live[begin:end])
+    libvirtd.ok("detach-device", name, str(channel), "--live")
+    assert "QEMU guest agent is not configured" in libvirtd.virsh("domtime", name).stderr
