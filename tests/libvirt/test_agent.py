@@ -406,3 +406,25 @@ def test_channel_that_is_plugged(libvirtd: Libvirtd, make_domain: MakeDomain) ->
     channel.write_text(live[begin:end])
     libvirtd.ok("detach-device", name, str(channel), "--live")
     assert "QEMU guest agent is not configured" in libvirtd.virsh("domtime", name).stderr
+
+
+NIC = """\
+<interface type='user'>
+  <mac address='52:54:00:00:00:99'/>
+  <model type='virtio'/>
+</interface>
+"""
+
+
+def test_adapters_that_come_and_lose_their_link(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """A hot-plugged adapter is one more connection; one whose link is down has no address."""
+    name = start()
+    file = libvirtd.root / f"{name}-nic.xml"
+    file.write_text(NIC)
+    libvirtd.ok("attach-device", name, str(file), "--live")
+    shown = info(libvirtd.ok("guestinfo", name, "--interface"))
+    assert (shown["if.1.name"], shown["if.1.hwaddr"]) == ("Ethernet 2", "52:54:00:00:00:99")
+    libvirtd.ok("domif-setlink", name, "52:54:00:00:00:99", "down")
+    assert info(libvirtd.ok("guestinfo", name, "--interface")).get("if.1.addr.count", "0") == "0"
+    libvirtd.ok("domif-setlink", name, "52:54:00:00:00:99", "up")
+    assert info(libvirtd.ok("guestinfo", name, "--interface"))["if.1.addr.1.addr"] == "10.0.2.15"
