@@ -428,3 +428,12 @@ def test_adapters_that_come_and_lose_their_link(libvirtd: Libvirtd, start: Calla
     assert info(libvirtd.ok("guestinfo", name, "--interface")).get("if.1.addr.count", "0") == "0"
     libvirtd.ok("domif-setlink", name, "52:54:00:00:00:99", "up")
     assert info(libvirtd.ok("guestinfo", name, "--interface"))["if.1.addr.1.addr"] == "10.0.2.15"
+
+
+def test_slow_agent(libvirtd: Libvirtd, start: Callable[..., str]) -> None:
+    """An agent that takes 2 s is given up by who waits 1 s; its late replies do not confuse who waits longer."""
+    name = start("agent_answer_ms=120000")
+    libvirtd.ok("guest-agent-timeout", name, "--timeout", "1")
+    assert "Guest agent is not responding" in libvirtd.virsh("domtime", name).stderr
+    libvirtd.ok("guest-agent-timeout", name, "--timeout", "10")
+    assert libvirtd.ok("domhostname", name, "--source", "agent") == "WIN-QMPEMU"
