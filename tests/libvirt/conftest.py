@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.libvirt import domain as xml
-from tests.libvirt.libvirtd import Libvirtd
+from tests.libvirt.agent import CONNECTED, FAST
+from tests.libvirt.libvirtd import Libvirtd, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,6 +84,28 @@ def make_domain(libvirtd: Libvirtd, emulators: dict[str, str]) -> Iterator[Calla
     for name in made:
         libvirtd.virsh("destroy", name)
         libvirtd.ok("undefine", name)
+
+
+@pytest.fixture
+def start(libvirtd: Libvirtd, make_domain: Callable[..., str]) -> Callable[..., str]:
+    """Start a cloud-tuned Windows: start("A=1", connected=True) -> its name, settings as in QMPEMU_SET."""
+
+    def start_(*settings: str, connected: bool = True, s4: bool = False, **environment: str) -> str:
+        environment = {"QMPEMU_SPEED": FAST, "QMPEMU_GUEST": "windows-server-2022-cloud", **environment}
+        if settings:
+            environment["QMPEMU_SET"] = ",".join(settings)
+        name = make_domain(**environment)
+        if s4:
+            file = libvirtd.root / f"{name}-s4.xml"
+            text = libvirtd.ok("dumpxml", name, "--inactive")
+            file.write_text(text.replace("suspend-to-disk enabled='no'", "suspend-to-disk enabled='yes'"))
+            libvirtd.ok("define", str(file))
+        libvirtd.ok("start", name)
+        if connected:
+            until(lambda: CONNECTED in libvirtd.events(name), f"the agent of {name} is connected")
+        return name
+
+    return start_
 
 
 def define(libvirtd: Libvirtd, name: str, emulator: str, kind: str, environment: dict[str, str]) -> None:
