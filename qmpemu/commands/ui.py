@@ -5,7 +5,7 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.display import VncConnected, VncDisconnected, VncInitialized
 from qmpemu.machine.runstate import RUNNING, SUSPENDED
-from qmpemu.qmp.errors import DEVICE_NOT_ACTIVE, QmpError, device_not_found
+from qmpemu.qmp.errors import DEVICE_NOT_ACTIVE, QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def screendump(
 ) -> object:
     """Draw what the display shows into a file of the host, as PPM or PNG."""
     if device is not None:
-        _check_console(ctx, device, head or 0)
+        ctx.machine.display.check_head(device, head or 0)
     elif head is not None:
         raise QmpError("'head' must be specified together with 'device'")
     if not ctx.machine.display.has_console:
@@ -38,13 +38,6 @@ def screendump(
     except OSError as error:
         raise QmpError(f"failed to open file '{filename}': {error.strerror}") from None
     return {}
-
-
-def _check_console(ctx: Context, name: str, head: int) -> None:
-    found = next((each for each in ctx.machine.config.devices if each.get("id") == name), None)
-    if found is None:
-        raise device_not_found(name)
-    ctx.machine.display.check_head(found, head)
 
 
 @command("query-display-options")
@@ -69,7 +62,7 @@ def input_send_event(
 ) -> object:
     """Send key, button and movement events together. A paused machine takes none."""
     if device is not None:
-        _check_console(ctx, device, head)
+        ctx.machine.display.check_head(device, head)
     if ctx.machine.board.runstate not in (RUNNING, SUSPENDED):
         raise QmpError("VM not running")
     source = ctx.machine.display.input
@@ -192,6 +185,16 @@ def _end_of_life(time: str, now_s: int) -> int | None:
     digits = time.removeprefix("+")
     count = next((n for n, char in enumerate(digits) if char not in "0123456789"), len(digits))
     return int(digits[:count] or 0) + (now_s if time.startswith("+") else 0)
+
+
+@command("client_migrate_info")
+def client_migrate_info(
+    ctx: Context, *, protocol: str, hostname: str, port: int = 0, tls_port: int = 0, cert_subject: str = ""
+) -> object:
+    """Tell SPICE clients where the machine goes; there is no SPICE."""
+    if protocol != "spice":
+        raise QmpError("Parameter 'protocol' expects 'spice'")
+    raise _no_spice()
 
 
 def _no_spice() -> QmpError:

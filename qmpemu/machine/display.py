@@ -11,11 +11,13 @@ from __future__ import annotations
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.display_input import Input
+from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
 
 VIDEO_DRIVERS = frozenset(
@@ -161,19 +163,22 @@ class Display:
     @property
     def has_console(self) -> bool:
         """Whether anything draws: a video adapter of the machine's own, or one that was added."""
-        return self._built_in or any(self.heads(device) for device in self._machine.config.devices)
+        return self._built_in or any(self.heads(device) for device in self._machine.devices.all)
 
-    def heads(self, device: dict[str, object]) -> int:
+    def heads(self, device: Device) -> int:
         """How many screens a device has, 0 for one that is no video adapter."""
-        if str(device["driver"]) not in VIDEO_DRIVERS:
+        if device.kind not in VIDEO_DRIVERS:
             return 0
-        outputs = str(device.get("max_outputs", 1))
-        return max(1, int(outputs)) if outputs.isdigit() and "virtio" in str(device["driver"]) else 1
+        outputs = str(device.values.get("max_outputs", 1))
+        return max(1, int(outputs)) if outputs.isdigit() else 1
 
-    def check_head(self, device: dict[str, object], head: int) -> None:
-        """Whether a device draws on that screen of its. Raises Refused."""
+    def check_head(self, name: str, head: int) -> None:
+        """Whether the device of that id draws on that screen of its. Raises Refused, QmpError for no such device."""
+        device = next((each for each in self._machine.devices.all if each.id == name), None)
+        if device is None:
+            raise device_not_found(name)
         if not 0 <= head < self.heads(device):
-            raise Refused(f"Device {device['id']} (head {head}) is not bound to a QemuConsole")
+            raise Refused(f"Device {name} (head {head}) is not bound to a QemuConsole")
 
     @property
     def _built_in(self) -> bool:

@@ -102,11 +102,10 @@ class Input:
         if self._machine.config.family == "none":
             return []
         found, index = [Mouse(2, "QEMU PS/2 Mouse", False)], 2
-        for device in self._machine.config.devices:
-            driver = str(device["driver"])
-            index += driver in POINTERS or driver in KEYBOARDS
-            if driver in POINTERS:
-                found.append(Mouse(index, *POINTERS[driver]))
+        for device in self._machine.devices.all:
+            index += device.kind in POINTERS or device.kind in KEYBOARDS
+            if device.kind in POINTERS:
+                found.append(Mouse(index, *POINTERS[device.kind]))
         current = self._current(found)
         return [*(mouse for mouse in reversed(found) if mouse is not current), current]
 
@@ -154,5 +153,5 @@ class Input:
     def _deliver_key(self, qcode: str, down: bool) -> None:
         if self._machine.board.runstate == RUNNING:
             self._machine.console.key(qcode, down)
-        elif not any(str(device["driver"]) in KEYBOARDS for device in self._machine.config.devices):
+        elif not any(device.kind in KEYBOARDS for device in self._machine.devices.all):
             self._machine.board.request_wakeup()  # a USB or virtio keyboard does not: measured

@@ -26,8 +26,8 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRefused,
     DeviceUnplugRequested,
 )
-from qmpemu.qmp.errors import QmpError, device_not_found
 from qmpemu.port import Port, Ports
+from qmpemu.qmp.errors import QmpError, device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

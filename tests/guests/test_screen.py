@@ -15,7 +15,9 @@ class Seat:
 
     def __init__(self, guest: str = SERVER, settings: str = "", *, boot_s: float = 30) -> None:
         self.driven = Driven(
-            "-machine q35 -vga std -usb -device usb-tablet", QMPEMU_GUEST=guest, QMPEMU_SET=settings
+            "-machine q35 -vga std -device qemu-xhci -device usb-tablet",
+            QMPEMU_GUEST=guest,
+            QMPEMU_SET=settings,
         )
         self.driven.run(boot_s)
 

@@ -156,7 +156,9 @@ def test_a_key_wakes_a_windows_that_sleeps() -> None:
 
 def test_what_the_guest_is_told_can_be_noted_and_told_again() -> None:
     """Every event passes one place at its own machine time; told to another machine, the guest shows the same."""
-    first = Driven("-machine q35 -vga std -usb -device usb-tablet", QMPEMU_GUEST="windows-server-2022")
+    first = Driven(
+        "-machine q35 -vga std -device qemu-xhci -device usb-tablet", QMPEMU_GUEST="windows-server-2022"
+    )
     noted: list[tuple[int, str, str, int]] = []
     clock = first.vm.machine.clock
     first.vm.machine.console.on_input = lambda *event: noted.append((clock.now_ns, *event))
@@ -167,7 +169,9 @@ def test_what_the_guest_is_told_can_be_noted_and_told_again() -> None:
     first.say("input-send-event", events=[{"type": "abs", "data": {"axis": "x", "value": 9000}}])
     first.run(2)
     assert [kind for _, kind, _, _ in noted] == ["key"] * 7 + ["abs", "key"]
-    second = Driven("-machine q35 -vga std -usb -device usb-tablet", QMPEMU_GUEST="windows-server-2022")
+    second = Driven(
+        "-machine q35 -vga std -device qemu-xhci -device usb-tablet", QMPEMU_GUEST="windows-server-2022"
+    )
     for at_ns, kind, name, value in noted:
         second.clock.run_until(at_ns)
         second.vm.machine.console.take(kind, name, value)

@@ -18,6 +18,7 @@ from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.streams import SocketStream
 from qmpemu.edge.vnc import listen
 from qmpemu.machine.display import VncClient
+from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,13 +97,10 @@ class VncFront:
             self._check_display(options["display"], int(options.get("head", 0)))
 
     def _check_display(self, name: str, head: int) -> None:
-        device = next((each for each in self._machine.config.devices if each.get("id") == name), None)
-        if device is None:
-            raise OptionError(f"Device '{name}' not found")
         try:
-            self._machine.display.check_head(device, head)
-        except Refused as refused:
-            raise OptionError(str(refused)) from None
+            self._machine.display.check_head(name, head)
+        except (Refused, QmpError) as error:
+            raise OptionError(str(error)) from None
 
     def _authentication(self, options: dict[str, str]) -> str:
         secret = options.get("password-secret")
