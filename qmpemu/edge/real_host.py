@@ -29,6 +29,7 @@ class RealHost(Host):
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._threads: dict[str, int] = {}
+        self._drawn: tuple[Screen, str, bytes] | None = None
 
     def timestamp(self) -> tuple[int, int]:
         """Wall time: seconds since 1970, microseconds."""
@@ -97,11 +98,16 @@ class RealHost(Host):
         )
 
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
-        """Draw `screen` into the file, which is made, or emptied, before anything is drawn."""
-        with open(path, "wb") as file:
-            from qmpemu.edge import picture
+        """Draw `screen` into the file, which is made, or emptied, before anything is drawn.
 
-            file.write(picture.encode(screen, form))
+        Who looks again and again at a screen that stands still gets the same file.
+        """
+        with open(path, "wb") as file:
+            if self._drawn is None or self._drawn[:2] != (screen, form):
+                from qmpemu.edge import picture
+
+                self._drawn = screen, form, picture.encode(screen, form)
+            file.write(self._drawn[2])
 
     def complain(self, text: str) -> None:
         """Standard error, as QEMU does."""

@@ -66,6 +66,10 @@ def test_screenshot_shows_what_a_vnc_client_sees(
         shot = shown(libvirtd, name, tmp_path)
         assert seen.size == (1280, 800)
         assert ImageChops.difference(seen.convert("RGB"), shot).getbbox() is None
+    heard = f"event 'graphics' for domain '{name}': "
+    until(lambda: f"{heard}disconnect" in libvirtd.events_log.read_text(), "the viewer's end", PATIENCE_S)
+    assert f"{heard}connect" in libvirtd.events_log.read_text()
+    assert f"{heard}initialize" in libvirtd.events_log.read_text()
 
 
 def colours(image: Image.Image) -> set[object]:
