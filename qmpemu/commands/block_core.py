@@ -1,22 +1,88 @@
-"""QAPI module `block-core`: what devices and nodes show. Real block work is not emulated yet and says so."""
+"""QAPI module `block-core`: what devices and nodes show, and the way of real block work to the real block layer.
+
+Until a command needs real blocks everything is answered from the graph (`machine.block`). From then on nodes are
+what the real block layer says they are, overlaid with what only devices know.
+"""
 
 from __future__ import annotations
 
-from qmpemu.commands.registry import Context, command
+from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block import PROTOCOLS, Drive, Node
+from qmpemu.machine.block.happened import (
+    BlockFact,
+    ImageCorrupted,
+    QuorumFailed,
+    QuorumReported,
+    WriteThresholdExceeded,
+)
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.block import Blocks
+
+
+def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:
+    """Let the real block layer do it. Raises Refused where there is none."""
+    return ctx.machine.store.ask(name, arguments)
+
+
+def refuse_unknown(ctx: Context, name: str, arguments: dict[str, object]) -> None:
+    """Nothing real has been made yet: what names nothing of this machine is refused as recorded. Raises QmpError."""
+    if not ctx.machine.knows_any_of(arguments):
+        refusal = ctx.profile.refusal(name, arguments)
+        if refusal is not None:
+            raise QmpError(refusal.desc, refusal.cls)
+
+
+def real_commands(*names: str, shared: bool = True) -> None:
+    """Register commands that the real block layer does. shared: their refusals are known without it."""
+    for name in names:
+        _real_command(name, shared)
+
+
+def _real_command(name: str, shared: bool) -> None:
+    @command(name)
+    def run(ctx: Context, **arguments: object) -> object:
+        given = {key.replace("_", "-"): value for key, value in arguments.items()}
+        if shared and not ctx.machine.store.up:
+            refuse_unknown(ctx, name, given)
+        return real(ctx, name, given)
+
+
+real_commands("blockdev-create", shared=False)
+real_commands(
+    *"""
+    block-commit block-stream block-dirty-bitmap-add block-dirty-bitmap-clear block-dirty-bitmap-disable
+    block-dirty-bitmap-enable block-dirty-bitmap-merge block-dirty-bitmap-remove blockdev-backup blockdev-mirror
+    blockdev-reopen blockdev-snapshot blockdev-snapshot-internal-sync blockdev-snapshot-delete-internal-sync
+    block_resize block-set-write-threshold change-backing-file x-debug-block-dirty-bitmap-sha256
+    """.split()
+)
+
+
+@event(ImageCorrupted, "BLOCK_IMAGE_CORRUPTED")
+@event(QuorumFailed, "QUORUM_FAILURE")
+@event(QuorumReported, "QUORUM_REPORT_BAD")
+@event(WriteThresholdExceeded, "BLOCK_WRITE_THRESHOLD")
+def node_told(fact: BlockFact) -> dict[str, object]:
+    """As the real block layer told it."""
+    return fact.told
 
 
 @command("blockdev-add")
 def blockdev_add(ctx: Context, **options: object) -> object:
-    """Add a node: `null-co`, or `blkdebug` over it, which blocks while its configuration comes from a FIFO."""
-    if options["driver"] not in ("null-co", "blkdebug"):
-        raise not_emulated("blockdev-add")
-    blocks = ctx.machine.blocks
+    """Add a node; `blkdebug` blocks while its configuration comes from a FIFO."""
+    machine = ctx.machine
+    blocks = machine.blocks
     named = {name.replace("_", "-"): value for name, value in options.items()}
     blocks.check_name(named.get("node-name"))
-    if named["driver"] == "null-co" or "config" not in named:
+    if machine.store.up:
+        return _add_real(ctx, named)
+    if named["driver"] not in WITHOUT_DAEMON:
+        return _add_real(ctx, named)
+    if named["driver"] != "blkdebug" or "config" not in named:
         blocks.add_node(named)
         return {}
     later = Later()
@@ -30,41 +96,99 @@ def blockdev_add(ctx: Context, **options: object) -> object:
             blocks.add_node(named)
             later.finish({})
 
-    if not ctx.machine.host.read_file(str(named["config"]), add):
+    if not machine.host.read_file(str(named["config"]), add):
         return later
     if isinstance(later.outcome, QmpError):
         raise later.outcome
     return later.outcome
 
 
+WITHOUT_DAEMON = ("null-co", "blkdebug", "raw", "qcow2", *PROTOCOLS)
+"""Drivers whose nodes need nobody to open them."""
+
+
+def _add_real(ctx: Context, named: dict[str, object]) -> Later:
+    def added(result: object) -> object:
+        ctx.machine.blocks.take_node(named)
+        return result
+
+    return ctx.machine.store.ask("blockdev-add", named, added)
+
+
 @command("blockdev-del")
 def blockdev_del(ctx: Context, *, node_name: str) -> object:
     """Remove a node."""
-    ctx.machine.blocks.remove(node_name)
-    return {}
+    blocks = ctx.machine.blocks
+    node = blocks.nodes.get(node_name)
+    if not ctx.machine.store.up:
+        blocks.remove(node_name)
+        return {}
+    if node is not None and any(drive.node is node for drive in blocks.drives):
+        raise QmpError(f"Node {node_name} is in use")
+
+    def removed(result: object) -> object:
+        blocks.forget(node_name)
+        return result
+
+    return ctx.machine.store.ask("blockdev-del", {"node-name": node_name}, removed)
 
 
 @command("query-block")
 def query_block(ctx: Context) -> object:
     """-> one BlockInfo per drive."""
-    return [_drive_info(drive) for drive in ctx.machine.blocks.drives]
+    store, blocks = ctx.machine.store, ctx.machine.blocks
+    if not store.up:
+        return [
+            _drive_info(drive, None if drive.node is None else _node_info(drive.node))
+            for drive in blocks.drives
+        ]
+
+    def shape(nodes: object) -> object:
+        known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
+        return [
+            _drive_info(drive, known.get(drive.node.name) if drive.node else None) for drive in blocks.drives
+        ]
+
+    return store.ask("query-named-block-nodes", {}, shape)
 
 
 @command("query-named-block-nodes")
 def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
-    """-> one BlockDeviceInfo per node, newest first. flat: without backing images; no node has one here."""
-    return [_node_info(node) for node in reversed(ctx.machine.blocks.nodes.values())]
+    """-> one BlockDeviceInfo per node, newest first. flat: without backing images."""
+    store, blocks = ctx.machine.store, ctx.machine.blocks
+    if store.up:
+        return store.ask("query-named-block-nodes", {"flat": flat}, lambda nodes: _overlaid(blocks, nodes))
+    nodes = [_node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
+    return _overlaid(blocks, nodes)
 
 
 @command("query-blockstats")
 def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
-    """-> one BlockStats per drive, or per node. The simulated guest's disk traffic is not counted yet: all is 0."""
+    """-> one BlockStats per drive, or per node. The simulated guest's disk traffic is not counted: all is 0."""
+    store, blocks = ctx.machine.store, ctx.machine.blocks
+    if query_nodes and store.up:
+        return store.ask("query-blockstats", {"query-nodes": True})
     if query_nodes:
-        return [_node_stats(node) for node in ctx.machine.blocks.nodes.values()]
-    return [_drive_stats(drive) for drive in ctx.machine.blocks.drives]
+        return [_node_stats(node) for node in blocks.nodes.values()]
+    return [_drive_stats(drive) for drive in blocks.drives]
 
 
-def _drive_info(drive: Drive) -> dict[str, object]:
+def _overlaid(blocks: Blocks, nodes: object) -> object:
+    """Node infos with the limits of the drives on them: those are the devices', and shown with the node."""
+    limited = {drive.node.name: drive for drive in blocks.drives if drive.node is not None and drive.throttle}
+    for info in nodes if isinstance(nodes, list) else ():
+        if info["node-name"] in limited:
+            _limit(info, limited[info["node-name"]])
+    return nodes
+
+
+def _limit(info: dict[str, object], drive: Drive) -> None:
+    info.update(drive.throttle)
+    if drive.group is not None:
+        info["group"] = drive.group
+
+
+def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, object]:
     info: dict[str, object] = {
         "io-status": "ok",
         "device": "",
@@ -73,26 +197,28 @@ def _drive_info(drive: Drive) -> dict[str, object]:
         "qdev": drive.qdev,
         "type": "unknown",
     }
-    if drive.node is not None:
-        info["inserted"] = _node_info(drive.node)
+    if inserted is not None:
+        _limit(inserted, drive)
+        info["inserted"] = inserted
     if drive.removable:
         info["tray_open"] = drive.tray_open
     return info
 
 
-def _node_info(node: Node) -> dict[str, object]:
+def _node_info(node: Node, *, flat: bool = False) -> dict[str, object]:
     throttle = dict.fromkeys(("iops", "iops_rd", "iops_wr", "bps", "bps_rd", "bps_wr"), 0)
     cache = node.options.get("cache")
     asked = cache if isinstance(cache, dict) else {}
     return {
         **throttle,
         "detect_zeroes": node.options.get("detect-zeroes", "off"),
-        "image": _image_info(node),
+        "image": _image_info(node, flat=flat),
         "ro": node.read_only,
         "node-name": node.name,
-        "backing_file_depth": 1 if node.driver == "blkdebug" else 0,
+        **({"backing_file": node.backing.path} if node.backing is not None else {}),
+        "backing_file_depth": _depth(node),
         "drv": node.driver,
-        "write_threshold": 0,
+        "write_threshold": node.write_threshold,
         "encrypted": False,
         "cache": {
             "writeback": True,
@@ -101,6 +227,12 @@ def _node_info(node: Node) -> dict[str, object]:
         },
         "file": node.path,
     }
+
+
+def _depth(node: Node) -> int:
+    if node.backing is not None:
+        return 1 + _depth(node.backing)
+    return 1 if node.driver == "blkdebug" else 0
 
 
 COUNTERS = """
@@ -120,6 +252,8 @@ def _node_stats(node: Node) -> dict[str, object]:
     info: dict[str, object] = {"node-name": node.name, "stats": _stats(accounted=False)}
     if node.file is not None:
         info["parent"] = _node_stats(node.file)
+    if node.backing is not None:
+        info["backing"] = _node_stats(node.backing)
     if node.driver == "file":
         counts = dict.fromkeys(("discard-nb-ok", "discard-nb-failed", "discard-bytes-ok"), 0)
         info["driver-specific"] = {"driver": "file", **counts}
@@ -136,10 +270,12 @@ def _drive_stats(drive: Drive) -> dict[str, object]:
         info["node-name"] = drive.node.name
         if drive.node.file is not None:
             info["parent"] = _node_stats(drive.node.file)
+        if drive.node.backing is not None:
+            info["backing"] = _node_stats(drive.node.backing)
     return info
 
 
-def _image_info(node: Node) -> dict[str, object]:
+def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
     image = node.image
     protocol = node.driver in PROTOCOLS
     info: dict[str, object] = {
@@ -151,6 +287,11 @@ def _image_info(node: Node) -> dict[str, object]:
     }
     if node.driver == "blkdebug" and node.file is not None:
         return {**info, "backing-image": _image_info(node.file)}
+    if node.backing is not None:
+        info |= {"backing-filename": node.backing.path, "backing-filename-format": node.backing.driver}
+        info["full-backing-filename"] = node.backing.path
+        if not flat:
+            info["backing-image"] = _image_info(node.backing)
     info["actual-size"] = image.actual_bytes
     if node.driver == "null-co":
         return info

@@ -1,12 +1,73 @@
-"""QAPI module `job`: background jobs. None can be started yet, so the lists are empty, and truly so."""
+"""QAPI module `job`, and `block-job-*`: background jobs. They run in the real block layer; else there are none."""
 
 from __future__ import annotations
 
-from qmpemu.commands.registry import Context, command
+from qmpemu.commands.block_core import real, refuse_unknown
+from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.block.happened import (
+    BlockFact,
+    BlockJobCancelled,
+    BlockJobCompleted,
+    BlockJobFailed,
+    BlockJobPending,
+    BlockJobReady,
+    JobStatusChanged,
+)
+
+ACTS = """
+    job-cancel job-complete job-finalize job-pause job-resume block-job-cancel block-job-complete block-job-dismiss
+    block-job-finalize block-job-pause block-job-resume block-job-set-speed
+""".split()
 
 
 @command("query-jobs")
-@command("query-block-jobs")
 def query_jobs(ctx: Context) -> object:
-    """-> every job."""
-    return []
+    """-> every job, those included that ended with a back end."""
+    store = ctx.machine.store
+    lost = list(store.lost.values())
+    if not store.up:
+        return lost
+    return store.ask("query-jobs", {}, lambda jobs: [*jobs, *lost] if isinstance(jobs, list) else jobs)
+
+
+@command("query-block-jobs")
+def query_block_jobs(ctx: Context) -> object:
+    """-> every block job."""
+    store = ctx.machine.store
+    return store.ask("query-block-jobs", {}) if store.up else []
+
+
+@command("job-dismiss")
+def job_dismiss(ctx: Context, *, id: str) -> object:
+    """Forget a concluded job."""
+    if id in ctx.machine.store.lost:
+        ctx.machine.store.dismiss(id)
+        return {}
+    return _act(ctx, "job-dismiss", {"id": id})
+
+
+def _act(ctx: Context, name: str, arguments: dict[str, object]) -> object:
+    if not ctx.machine.store.up:
+        refuse_unknown(ctx, name, arguments)
+    return real(ctx, name, arguments)
+
+
+def _register(name: str) -> None:
+    @command(name)
+    def act(ctx: Context, **arguments: object) -> object:
+        return _act(ctx, name, {key.replace("_", "-"): value for key, value in arguments.items()})
+
+
+for _name in ACTS:
+    _register(_name)
+
+
+@event(JobStatusChanged, "JOB_STATUS_CHANGE")
+@event(BlockJobReady, "BLOCK_JOB_READY")
+@event(BlockJobCompleted, "BLOCK_JOB_COMPLETED")
+@event(BlockJobCancelled, "BLOCK_JOB_CANCELLED")
+@event(BlockJobFailed, "BLOCK_JOB_ERROR")
+@event(BlockJobPending, "BLOCK_JOB_PENDING")
+def job_told(fact: BlockFact) -> dict[str, object]:
+    """As the real block layer told it."""
+    return fact.told

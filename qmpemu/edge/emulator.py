@@ -46,8 +46,10 @@ class Emulator:
         self.loop = loop
         self.options = options
         self.clock = Clock()
-        self.vm = VM(config, profile, RealHost(loop), self.clock)
+        host = RealHost(loop)
+        self.vm = VM(config, profile, host, self.clock)
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
+        host.begin_turn, host.end_turn = self.timekeeper.sync, self.turn_done
         self.streams: dict[str, Stream] = {}
         self._fronts: list[MonitorFront] = []
         self._vnc: list[VncFront] = []
@@ -128,6 +130,7 @@ class Emulator:
 
     def close(self) -> None:
         """Part from all clients and release every descriptor and socket file."""
+        self.vm.machine.store.close()
         for stream in self.streams.values():
             stream.finish()
             stream.close()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
+    from qmpemu.machine.block.backend import BlockBackend
 
 FILE_BYTES_MAX = 1 << 20
 QCOW2_MAGIC = b"QFI\xfb"
@@ -30,6 +31,9 @@ class RealHost(Host):
         self._loop = loop
         self._threads: dict[str, int] = {}
         self._drawn: tuple[Screen, str, bytes] | None = None
+        self.begin_turn: Callable[[], object] = int
+        self.end_turn: Callable[[], object] = int
+        """What the emulator does before and after something of the host is told to the machine."""
 
     def timestamp(self) -> tuple[int, int]:
         """Wall time: seconds since 1970, microseconds."""
@@ -77,6 +81,14 @@ class RealHost(Host):
         except OSError as error:
             return error.strerror
         return None
+
+    def start_block_backend(
+        self, event: Callable[[str, dict[str, object]], object], died: Callable[[], object]
+    ) -> BlockBackend:
+        """A qemu-storage-daemon of this process. Raises Refused where it is not installed."""
+        from qmpemu.edge.storage_daemon import StorageDaemon
+
+        return StorageDaemon(self._loop, event, died, self.begin_turn, self.end_turn)
 
     def image(self, driver: str, path: str) -> Image:
         """Sizes from the file system, and a qcow2 header's fields (docs: interop/qcow2, "Header")."""

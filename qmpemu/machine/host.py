@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from qmpemu.core.table import Refused
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.console import Screen
+    from qmpemu.machine.block.backend import BlockBackend
 
 
 class Image:
@@ -62,3 +65,11 @@ class Host:
 
     def complain(self, text: str) -> None:
         """Tell the host's operator something that no client is told."""
+
+    def start_block_backend(
+        self, event: Callable[[str, dict[str, object]], object], died: Callable[[], object]
+    ) -> BlockBackend:
+        """Start a real block layer; its events by name and data, and its death, are told. Raises Refused."""
+        from qmpemu.machine.block.backend import NEEDS_DAEMON
+
+        raise Refused(NEEDS_DAEMON)

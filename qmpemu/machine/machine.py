@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
+    from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
@@ -90,12 +91,26 @@ class Machine:
         self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
         self.display = Display(self)
         self.blocks = Blocks(host)
+        self._store: Store | None = None
         self.plugging = Plugging(self, profile)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
         self.plugging.start()
         if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
             self.plug_serial(self.chardevs["serial0"])  # -serial
+
+    @property
+    def store(self) -> Store:
+        """The real part of the block layer, made at first need; nothing is started by looking at it."""
+        if self._store is None:
+            from qmpemu.machine.block.store import Store
+
+            self._store = Store(self.host, self.blocks, self.facts, self.user_objects)
+        return self._store
+
+    def user_objects(self) -> list[dict[str, object]]:
+        """Every user object as object-add takes it."""
+        return [made.given for made in self.objects.all.values()]
 
     @property
     def qom(self) -> Tree:

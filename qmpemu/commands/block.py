@@ -1,0 +1,114 @@
+"""QAPI module `block`: what belongs to drives and not to nodes - trays, media, limits."""
+
+from __future__ import annotations
+
+from qmpemu.commands.registry import Context, command, event
+from qmpemu.core.facts import Fact
+from qmpemu.machine.block import Drive
+from qmpemu.qmp.errors import QmpError
+
+LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
+
+
+class TrayMoved(Fact):
+    """A tray was opened or closed."""
+
+    id: str
+    open: bool
+
+
+@event(TrayMoved, "DEVICE_TRAY_MOVED")
+def tray_moved(fact: TrayMoved) -> dict[str, object]:
+    """Its data."""
+    return {"device": "", "tray-open": fact.open, "id": fact.id}
+
+
+def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
+    """The drive that a command names. Raises QmpError, Refused."""
+    if (device is None) == (id is None):
+        raise QmpError("Need exactly one of 'device' and 'id'")
+    return ctx.machine.blocks.drive(str(id if device is None else device))
+
+
+def _removable(ctx: Context, device: str | None, id: str | None) -> Drive:
+    drive = _drive(ctx, device, id)
+    if not drive.removable:
+        raise QmpError(f"Device '{id if device is None else device}' is not removable")
+    return drive
+
+
+def _move_tray(ctx: Context, drive: Drive, *, opened: bool) -> None:
+    if drive.tray_open is not opened:
+        drive.tray_open = opened
+        ctx.machine.facts.publish(TrayMoved(id=drive.qdev, open=opened))
+
+
+@command("blockdev-open-tray")
+def blockdev_open_tray(
+    ctx: Context, *, device: str | None = None, id: str | None = None, force: bool = False
+) -> object:
+    """Open a tray; the guest never locks it here."""
+    _move_tray(ctx, _removable(ctx, device, id), opened=True)
+    return {}
+
+
+@command("blockdev-close-tray")
+def blockdev_close_tray(ctx: Context, *, device: str | None = None, id: str | None = None) -> object:
+    """Close a tray."""
+    _move_tray(ctx, _removable(ctx, device, id), opened=False)
+    return {}
+
+
+@command("blockdev-remove-medium")
+def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
+    """Take the medium out of an open tray."""
+    drive = _removable(ctx, None, id)
+    if not drive.tray_open:
+        raise QmpError(f"Tray of device '{id}' is not open")
+    drive.node = None
+    return {}
+
+
+@command("blockdev-insert-medium")
+def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
+    """Put a node into an open tray."""
+    drive, blocks = _removable(ctx, None, id), ctx.machine.blocks
+    node = blocks.nodes.get(node_name)
+    if node is None:
+        raise QmpError(f"Node '{node_name}' not found")
+    if any(each.node is node for each in blocks.drives if each is not drive):
+        raise QmpError(f"Node '{node_name}' is already in use")
+    if not drive.tray_open:
+        raise QmpError(f"Tray of device '{id}' is not open")
+    if drive.node is not None:
+        raise QmpError("There already is a medium in the device")
+    drive.node = node
+    return {}
+
+
+@command("eject")
+def eject(ctx: Context, *, device: str | None = None, id: str | None = None, force: bool = False) -> object:
+    """Open the tray and take the medium out."""
+    drive = _removable(ctx, device, id)
+    _move_tray(ctx, drive, opened=True)
+    drive.node = None
+    return {}
+
+
+@command("block_set_io_throttle")
+def block_set_io_throttle(
+    ctx: Context, *, device: str | None = None, id: str | None = None, group: str | None = None, **limits: int
+) -> object:
+    """Limit a drive's bytes and operations per second; all 0 takes the limits away."""
+    drive = _drive(ctx, device, id)
+    if drive.node is None:
+        raise QmpError("Device has no medium")
+    for kind in ("bps", "iops"):
+        if limits[kind] and (limits[kind + "_rd"] or limits[kind + "_wr"]):
+            raise QmpError("bps/iops/max total values and read/write values cannot be used at the same time")
+    if any(limits[name] for name in LIMITS):
+        drive.throttle = {name: value for name, value in limits.items() if value}
+        drive.group = group or drive.group or drive.id
+    else:
+        drive.throttle, drive.group = {}, None
+    return {}

@@ -1,0 +1,17 @@
+"""QAPI module `transaction`: several actions, all or none. The real block layer does them."""
+
+from __future__ import annotations
+
+from qmpemu.commands.block_core import real
+from qmpemu.commands.registry import Context, command
+
+
+@command("transaction")
+def transaction(
+    ctx: Context, *, actions: list[object], properties: dict[str, object] | None = None
+) -> object:
+    """Run `actions` together."""
+    arguments: dict[str, object] = {"actions": actions}
+    if properties is not None:
+        arguments["properties"] = properties
+    return real(ctx, "transaction", arguments)

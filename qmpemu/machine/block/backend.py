@@ -1,0 +1,28 @@
+"""What the machine needs of a real block layer: QMP commands in, results and events out, in one order."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NEEDS_DAEMON = (
+    "real block work needs qemu-storage-daemon, which is not installed (Debian package qemu-system-common)"
+)
+GONE = "The block back end has died"
+"""What a command that it was working on fails with."""
+
+
+class BlockBackend:
+    """A running block layer. Results and events arrive in the order in which it said them.
+
+    Once it has died every outstanding `done` gets a QmpError, then `died` is called; nothing follows.
+    """
+
+    def call(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
+        """Run a command of its block layer; eventually `done(return value or QmpError)`."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End it; nothing is called any more."""
+        raise NotImplementedError

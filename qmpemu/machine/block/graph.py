@@ -1,0 +1,307 @@
+"""What devices see of disks: block nodes by node-name, and which device sits on which node.
+
+The machine reads no image data. What a node shows of its image (sizes, format) comes from the host.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.machine.host import Image
+from qmpemu.qmp.errors import device_not_found
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.host import Host
+
+PROTOCOLS = ("file", "host_device", "host_cdrom")
+"""Drivers that hold a path of the host."""
+
+DISK_DRIVERS = {
+    "ide-hd": False,
+    "ide-cd": True,
+    "scsi-hd": False,
+    "scsi-cd": True,
+    "scsi-block": False,
+    "virtio-blk-pci": False,
+    "virtio-blk-pci-transitional": False,
+    "virtio-blk-pci-non-transitional": False,
+    "usb-storage": False,
+    "nvme": False,
+    "floppy": True,
+}
+"""Device drivers that have a drive, and whether its medium can be taken out."""
+
+
+class Node:
+    """One block node: a driver over a file or over another node."""
+
+    __slots__ = (
+        "backing",
+        "driver",
+        "file",
+        "image",
+        "implicit",
+        "name",
+        "options",
+        "path",
+        "read_only",
+        "write_threshold",
+    )
+
+    def __init__(self, options: dict[str, object], file: Node | None, image: Image, path: str) -> None:
+        self.options = options
+        self.driver = str(options["driver"])
+        self.name = str(options["node-name"])
+        self.file = file
+        self.backing: Node | None = None
+        self.implicit = self.name.startswith("#")
+        """Whether it came with another node and goes with it."""
+        self.write_threshold = 0
+        self.image = image
+        self.path = path
+        """The file at the bottom of this node."""
+        self.read_only = options.get("read-only") in (True, "on")
+
+
+class Drive:
+    """A device's drive. node: what is in it, None for an empty tray. id: the device's own.
+
+    throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
+    """
+
+    __slots__ = ("group", "id", "node", "qdev", "removable", "throttle", "tray_open")
+
+    def __init__(self, qdev: str, node: Node | None, *, removable: bool, id: str = "") -> None:
+        self.id = id
+        self.qdev = qdev
+        self.node = node
+        self.removable = removable
+        self.tray_open = False
+        self.throttle: dict[str, int] = {}
+        self.group: str | None = None
+
+
+NULL_BYTES = 1 << 30
+"""The size of a null device for which none is given."""
+
+
+def is_identifier(name: str) -> bool:
+    """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
+    return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
+
+
+def _size(options: dict[str, object]) -> int:
+    size = options.get("size", NULL_BYTES)
+    return size if isinstance(size, int) else int(str(size))
+
+
+def _null_path(options: dict[str, object]) -> str:
+    """The file at the bottom; a null device of a size of its own has no short name."""
+    if options["driver"] != "null-co":
+        return str(options.get("filename", ""))
+    return (
+        "null-co://" if "size" not in options else f'json:{{"driver": "null-co", "size": {_size(options)}}}'
+    )
+
+
+class Blocks:
+    """All nodes and drives of a machine, in order of creation."""
+
+    __slots__ = ("_host", "_made", "drives", "nodes")
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.nodes: dict[str, Node] = {}
+        self.drives: list[Drive] = []
+        self._made = 100
+
+    def add_node(self, options: dict[str, object]) -> Node:
+        """Add what a -blockdev describes, its inline `file`, `image` and `backing` included. Raises Refused."""
+        driver = str(options["driver"])
+        below = options.get("image" if driver == "blkdebug" else "file")
+        made: list[Node] = []
+        file = self._child(below, made)
+        try:
+            path = _null_path(options) if file is None else file.path
+            if driver == "blkdebug":
+                path = f"blkdebug::{path}"
+            image = self._image(driver, path, options, file)
+            node = Node(options, file, image, path)
+            node.backing = self._child(options.get("backing"), made)
+        except Refused:
+            for each in made:
+                del self.nodes[each.name]
+            raise
+        self.nodes[node.name] = node
+        return node
+
+    def take_node(self, options: dict[str, object]) -> None:
+        """Keep a node that the real block layer has opened, whatever of it can be read here."""
+        file = options.get("file")
+        path = str(options.get("filename", ""))
+        below = self.nodes.get(file) if isinstance(file, str) else None
+        if isinstance(file, dict):
+            path = str(file.get("filename", ""))
+        empty = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+        node = Node(options, below, empty, path if below is None else below.path)
+        node.backing = self.nodes.get(str(options.get("backing")))
+        self.nodes[node.name] = node
+
+    def forget(self, name: str) -> None:
+        """The real block layer has removed it."""
+        self.nodes.pop(name, None)
+
+    def _child(self, given: object, made: list[Node]) -> Node | None:
+        if isinstance(given, dict):
+            self._made += not given.get("node-name")
+            made.append(self.add_node({"node-name": f"#block{self._made}", **given}))
+            return made[-1]
+        return self.find(given) if isinstance(given, str) else None
+
+    def _image(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
+        if driver == "blkdebug" and file is not None:
+            return file.image
+        if driver == "null-co":
+            return Image(virtual_bytes=_size(options), file_bytes=_size(options), actual_bytes=0)
+        try:
+            return self._host.image("raw" if driver in PROTOCOLS else driver, path)
+        except OSError as error:
+            raise Refused(f"Could not open '{path}': {error.strerror}") from None
+
+    def check_name(self, name: object) -> None:
+        """Whether a new node may have this name. Raises Refused."""
+        if name is None:
+            raise Refused("'node-name' must be specified for the root node")
+        if not is_identifier(str(name)):
+            raise Refused(f"Invalid node-name: '{name}'")
+        if name in self.nodes:
+            raise Refused(f"Duplicate nodes with node-name='{name}'")
+
+    def remove(self, name: str) -> None:
+        """Remove a node, and what it alone was made for. Raises Refused."""
+        node = self.nodes.get(name)
+        if node is None:
+            raise Refused(f"Failed to find node with node-name='{name}'")
+        self.check_unused(node)
+        del self.nodes[name]
+        for below in (node.file, node.backing):
+            if below is not None and below.implicit:
+                self.remove(below.name)
+
+    def check_unused(self, node: Node) -> None:
+        """Whether neither a drive nor another node is on it. Raises Refused."""
+        if any(drive.node is node for drive in self.drives):
+            raise Refused(f"Node {node.name} is in use")
+        if any(node in (each.file, each.backing) for each in self.nodes.values()):
+            raise Refused(f"Node '{node.name}' is busy: node is used as a child of another node")
+
+    # --- what snapshots and jobs change -------------------------------------------------------------------------
+
+    def move(self, node: str, to: str) -> None:
+        """Every drive on `node`, and every node that has it for backing file, goes over to `to`."""
+        old, new = self.nodes.get(node), self.nodes.get(to)
+        if old is None or new is None:
+            return
+        for drive in self.drives:
+            if drive.node is old:
+                drive.node = new
+
+    def set_backing(self, name: str, backing: str | None) -> None:
+        """From now on `name` is over `backing`."""
+        node = self.nodes.get(name)
+        if node is not None:
+            node.backing = self.nodes.get(backing) if backing is not None else None
+            node.options = {**node.options, "backing": backing}
+
+    def above(self, name: str) -> str | None:
+        """The node whose backing file it is."""
+        node = self.nodes.get(name)
+        return next((each.name for each in self.nodes.values() if each.backing is node is not None), None)
+
+    def bottom(self, name: str) -> str:
+        """The last of its backing chain."""
+        node = self.nodes[name]
+        while node.backing is not None:
+            node = node.backing
+        return node.name
+
+    def replayed(self) -> list[dict[str, object]]:
+        """What makes all nodes anew: their options, each after those it refers to."""
+        done: dict[str, dict[str, object]] = {}
+
+        def add(node: Node) -> None:
+            for below in (node.file, node.backing):
+                if below is not None:
+                    add(below)
+            if not node.implicit:
+                done.setdefault(node.name, node.options)
+
+        for node in self.nodes.values():
+            add(node)
+        return list(done.values())
+
+    def find(self, name: str) -> Node:
+        """The node of that name. Raises Refused."""
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise Refused(f"Cannot find device='{name}' nor node-name='{name}'") from None
+
+    # --- devices --------------------------------------------------------------------------------------------------
+
+    def plug(self, device: dict[str, object]) -> None:
+        """Give a new device its drive, if its driver has one. Raises Refused."""
+        driver, identity = str(device["driver"]), str(device.get("id", ""))
+        removable = DISK_DRIVERS.get(driver)
+        if removable is None:
+            return
+        given = device.get("drive")
+        if given is None and not removable:
+            raise Refused("drive property not set")
+        if given is not None and given not in self.nodes:
+            raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
+        node = self.nodes[str(given)] if given is not None else None
+        qdev = _qdev(driver, identity)
+        used = next((each for each in self.drives if node is not None and each.node is node), None)
+        if used is not None and not node_shared(device, used):
+            raise Refused(
+                f"Permission conflict on node '{given}': permissions 'write' are both required by block device "
+                f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
+                f"node '{given}' as 'root' child)."
+            )
+        self.drives.append(Drive(qdev, node, removable=removable, id=identity))
+
+    def unplug(self, qdev_id: str) -> None:
+        """The device is gone, and its drive with it; the node stays."""
+        behind = f"/machine/peripheral/{qdev_id}/"
+        self.drives = [
+            each for each in self.drives if each.qdev != qdev_id and not each.qdev.startswith(behind)
+        ]
+
+    def drive(self, name: str) -> Drive:
+        """The drive of the device with that id or path. Raises QmpError (DeviceNotFound)."""
+        path = name.removeprefix("/machine/peripheral/")
+        for each in self.drives:
+            if name == each.qdev or path == each.id == each.qdev:
+                return each
+        if any(name == each.id for each in self.drives):
+            raise Refused("Device does not have a block device backend")
+        raise device_not_found(name)
+
+
+def node_shared(device: dict[str, object], other: Drive) -> bool:
+    """Whether both only read, or say that they share writing."""
+    return device.get("share-rw") in (True, "on") or (other.node is not None and other.node.read_only)
+
+
+def _drive_owner(driver: str) -> str:
+    return "virtio-blk-device" if driver.startswith("virtio-blk") else driver
+
+
+def _qdev(driver: str, identity: str) -> str:
+    """How query-block names the device: the one behind the bus where there are two."""
+    if driver.startswith("virtio-blk"):
+        return f"/machine/peripheral/{identity}/virtio-backend"
+    if driver == "usb-storage":
+        return f"/machine/peripheral/{identity}/{identity}.0/legacy[0]"
+    return identity

@@ -1,0 +1,161 @@
+"""The real part of the block layer: a back end that is started at first need and given the graph as it is.
+
+absent ──first command──> replaying ──every node is there──> up
+  ^                           └─a node cannot be opened──┐    │ dies: jobs end with an error
+  └──────────────────────────────────────────────────────┴────┘
+"""
+
+from __future__ import annotations
+
+from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
+from qmpemu.machine.block.pivots import Pivots
+from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.later import Later
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.core.facts import Bus
+    from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.host import Host
+
+OBJECTS = ("secret", "secret_keyring", "throttle-group", "tls-creds-x509", "tls-creds-psk", "tls-creds-anon")
+"""User objects that nodes and exports refer to."""
+OVER = ("concluded", "null")
+LOST = "Input/output error"
+"""How a job fails whose back end has died."""
+
+
+class Store:
+    """The back end and what waits for it. objects: the machine's user objects, asked for at each start."""
+
+    def __init__(
+        self, host: Host, blocks: Blocks, facts: Bus, objects: Callable[[], list[dict[str, object]]]
+    ) -> None:
+        self._host = host
+        self._blocks = blocks
+        self._facts = facts
+        self._objects = objects
+        self._backend: BlockBackend | None = None
+        self._waiting: list[tuple[str, dict[str, object], Callable[[object], object]]] | None = None
+        self._jobs: dict[str, str] = {}
+        self.lost: dict[str, dict[str, object]] = {}
+        """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
+        self.pivots = Pivots(blocks)
+
+    @property
+    def up(self) -> bool:
+        """Whether a back end runs: from then on it tells what nodes are."""
+        return self._backend is not None
+
+    def ask(
+        self,
+        command: str,
+        arguments: dict[str, object],
+        shape: Callable[[object], object] | None = None,
+    ) -> Later:
+        """Run a command there; the result, through `shape`, is finished later. Raises Refused."""
+        later = Later()
+
+        def done(outcome: object) -> None:
+            if not isinstance(outcome, QmpError):
+                self.pivots.done(command, arguments)
+                outcome = outcome if shape is None else shape(outcome)
+            later.finish(outcome)
+
+        self._start()
+        self.pivots.begins(command, arguments)
+        self._send(command, arguments, done)
+        return later
+
+    def close(self) -> None:
+        """The machine is over."""
+        if self._backend is not None:
+            self._backend.close()
+            self._backend = None
+
+    def _send(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
+        if self._waiting is not None:
+            self._waiting.append((command, arguments, done))
+        elif self._backend is not None:
+            self._backend.call(command, arguments, done)
+
+    # --- its start ------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Start a back end and replay the graph; what is asked meanwhile waits."""
+        if self._backend is not None:
+            return
+        self._backend = self._host.start_block_backend(self._event, self._died)
+        self._waiting = []
+        steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
+        steps += [("blockdev-add", options) for options in self._blocks.replayed()]
+        self._replay(steps)
+
+    def _replay(self, steps: list[tuple[str, dict[str, object]]]) -> None:
+        if not steps:
+            waiting, self._waiting = self._waiting or [], None
+            for each in waiting:
+                self._send(*each)
+            return
+        (command, arguments), rest = steps[0], steps[1:]
+
+        def replayed(outcome: object) -> None:
+            if isinstance(outcome, QmpError):
+                self._fail(outcome)
+            else:
+                self._replay(rest)
+
+        if self._backend is not None:
+            self._backend.call(command, arguments, replayed)
+
+    def _fail(self, error: QmpError) -> None:
+        """The graph cannot be opened there: whoever waits hears why, and the next command tries again."""
+        self.close()
+        waiting, self._waiting = self._waiting or [], None
+        for _, _, done in waiting:
+            done(error)
+
+    # --- what it tells --------------------------------------------------------------------------------------------
+
+    def _event(self, name: str, data: dict[str, object]) -> None:
+        if name == "JOB_STATUS_CHANGE":
+            self._jobs[str(data["id"])] = str(data["status"])
+            if data["status"] == "null":
+                del self._jobs[str(data["id"])]
+        if name == "BLOCK_JOB_COMPLETED":
+            self.pivots.completed(str(data["device"]), failed="error" in data)
+        if name in FACTS:
+            self._facts.publish(FACTS[name](told=data))
+
+    def _died(self) -> None:
+        """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""
+        self._backend = None
+        self._waiting = None
+        jobs, self._jobs = self._jobs, {}
+        for job, status in jobs.items():
+            kind = self.pivots.kind(job)
+            if status not in OVER:
+                self._publish_lost(job, kind)
+            self.lost[job] = {
+                "current-progress": 0,
+                "status": "concluded",
+                "total-progress": 0,
+                "type": kind,
+                "id": job,
+                "error": LOST,
+            }
+
+    def _publish_lost(self, job: str, kind: str) -> None:
+        self._facts.publish(JobStatusChanged(told={"status": "aborting", "id": job}))
+        told: dict[str, object] = {"device": job, "len": 0, "offset": 0, "speed": 0, "type": kind}
+        if kind != "create":
+            self._facts.publish(BlockJobCompleted(told={**told, "error": LOST}))
+        self._facts.publish(JobStatusChanged(told={"status": "concluded", "id": job}))
+
+    def dismiss(self, job: str) -> None:
+        """Forget a lost job."""
+        del self.lost[job]
+        self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))
