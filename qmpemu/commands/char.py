@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.core.table import Refused
 from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.plugging import PortOpened
@@ -48,10 +49,14 @@ def chardev_add(ctx: Context, *, id: str, backend: dict[str, Any]) -> object:
     machine = ctx.machine
     if id in machine.chardevs:
         raise QmpError(f"Chardev with id '{id}' already exists")
-    made = Chardev(id, str(backend["type"]), _options(ctx, backend["data"]))
-    if made.backend not in OPENED:
-        raise not_emulated(f"chardev-add {made.backend}")
-    machine.open_chardev(made)
+    kind = str(backend["type"])
+    if kind not in OPENED:
+        raise not_emulated(f"chardev-add {kind}")
+    try:
+        made = Chardev(id, kind, _options(ctx, backend["data"]))
+        machine.open_chardev(made)
+    except (Refused, QmpError) as error:
+        raise QmpError(f"Failed to add chardev '{id}': {error}") from None
     machine.chardevs[id] = made
     machine.graft(f"/chardevs/{id}", lambda: Object("chardev"))
     return {"pty": made.describe().removeprefix("pty:")} if made.backend == "pty" else {}
@@ -85,7 +90,7 @@ OPENED = ("socket", "pty", "null", "file")
 
 def _options(ctx: Context, data: dict[str, Any]) -> dict[str, str]:
     """QAPI's form of a back end as the options of -chardev."""
-    options: dict[str, str] = {}
+    options: dict[str, str] = {"server": "on"} if "addr" in data else {}
     for name, value in data.items():
         if name == "addr":
             options.update(_address(ctx, value))

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.block import is_identifier
 from qmpemu.machine.devices.netfilter import NicFilterChanged, receive_filter
-from qmpemu.qmp.errors import QmpError, device_not_found
+from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 
 
 @command("netdev_add")
 def netdev_add(ctx: Context, *, id: str, type: str, **options: object) -> object:
     """Add a back end for a network card."""
+    if type in LEFT_OUT:
+        raise QmpError(f"network backend '{type}' is not compiled into this binary")
+    if not is_identifier(id):
+        raise QmpError("Parameter 'id' expects an identifier")
     named = {name.replace("_", "-"): value for name, value in options.items()}
+    if type not in CARRIED or (type == "tap" and "fd" not in named and "fds" not in named):
+        raise not_emulated(f"netdev_add {type}")
+    for name in filter(None, str(named.get("fd", named.get("fds", ""))).split(":")):
+        if name not in ctx.machine.named_fds:
+            raise QmpError(f"File descriptor named '{name}' has not been found")
     ctx.machine.netdevs.add({"id": id, "type": type, **named})
     return {}
+
+
+LEFT_OUT = ("none", "nic", "netmap", "vmnet-host", "vmnet-shared", "vmnet-bridged")
+"""Kinds that Debian's QEMU 7.2 was built without."""
+CARRIED = ("user", "hubport", "tap")
+"""Kinds that can be added: no packet moves, and what they need of the host is checked. A tap comes as descriptors."""
 
 
 @command("netdev_del")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from json import loads
 
 from qmpemu.commands.registry import Context, command
+from qmpemu.machine.block import is_identifier
 from qmpemu.machine.devices.objects import check_range
 from qmpemu.machine.qom import Ambiguous, NotFound, Object
 from qmpemu.qmp.encode import Raw
@@ -90,7 +91,13 @@ def qom_set(ctx: Context, *, path: str, property: str, value: object) -> object:
 @command("object-add")
 def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) -> object:
     """Create a user object."""
+    if not is_identifier(id):
+        raise QmpError("Parameter 'id' expects an identifier")
     named = {name.replace("_", "-"): value for name, value in properties.items()}
+    if ctx.profile.added("object", qom_type) is None:
+        raise not_emulated(f"object-add {qom_type}")
+    if qom_type == "rng-egd" and named.get("chardev") not in ctx.machine.chardevs:
+        raise device_not_found(str(named.get("chardev")))
     ctx.machine.objects.add({"qom-type": qom_type, "id": id, **named})
     made = ctx.machine.objects.all[id]
     ctx.machine.graft(f"/objects/{id}", lambda: ctx.machine.plugging.object_shown(made))

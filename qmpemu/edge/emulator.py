@@ -58,14 +58,13 @@ class Emulator:
     def open(self, announce: Callable[[str], None]) -> None:
         """Open every character device and connect its front end; block for clients of `wait=on` servers.
 
-        announce(text) is told of such a wait. Raises OptionError, everything opened so far released.
+        announce(text) is told of such a wait. Raises OptionError; what was opened stays so until `close`.
         """
         for label, chardev in self.vm.machine.chardevs.items():
             typed = self.options.sources.get(label, label)
             try:
                 stream = open_stream(self.loop, chardev)
             except OptionError as error:
-                self.close()
                 raise OptionError(f"{typed}: {error}") from None
             if stream is not None:
                 self.streams[label] = stream
@@ -146,7 +145,6 @@ class Emulator:
             try:
                 front.open()
             except OptionError as error:
-                self.close()
                 raise OptionError(f"-vnc {server.options['typed']}: {error}") from None
             self._vnc.append(front)
 

@@ -6,10 +6,16 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class OptionError(Exception):
     """A command line that QEMU refuses: the text after `qemu-system-x86_64: `, maybe of several lines."""
 
+    release: Callable[[], object] = int
+    """Closes what was opened before: after the text is out, since whoever sees a socket close looks for it."""
     program: str | None = None
     """What stands in front, where it is not the program's name."""
     stamped = False

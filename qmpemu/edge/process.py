@@ -47,6 +47,7 @@ def main() -> int:
         stamp = f"{_utc_now()} " if error.stamped else ""
         program = error.program or program
         print(f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: "), file=sys.stderr)
+        error.release()
         return 1
 
 
@@ -97,7 +98,11 @@ def _serve(
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
-    emulator.open(report)
+    try:
+        emulator.open(report)
+    except OptionError as error:
+        error.release = emulator.close
+        raise
 
     def signalled(number: int, pid: int) -> None:
         report(f"terminating on signal {number} from pid {pid} ({_command_of(pid)})")

@@ -193,7 +193,7 @@ class Blocks:
         if any(drive.node is node for drive in self.drives):
             raise Refused(f"Node {node.name} is in use")
         if any(node in (each.file, each.backing) for each in self.nodes.values()):
-            raise Refused(f"Node '{node.name}' is busy: node is used as a child of another node")
+            raise Refused(f"Block device {node.name} is in use")
 
     # --- what snapshots and jobs change -------------------------------------------------------------------------
 

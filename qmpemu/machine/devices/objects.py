@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.qmp.errors import QmpError, device_not_found
+from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class Objects:
         kind, name = str(given["qom-type"]), str(given["id"])
         if name in self.all:
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
-        if kind == "rng-random":
-            self._check_file(str(given.get("filename", "/dev/urandom")))
+        self._check(kind, given)
         recorded = self._profile.added("object", kind)
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)
@@ -86,10 +85,35 @@ class Objects:
             raise device_not_found(name)
         return found
 
-    def _check_file(self, path: str) -> None:
-        reason = self._host.why_unreadable(path)
-        if reason is not None:
-            raise QmpError(f"Could not open '{path}': {reason}")
+    def _check(self, kind: str, given: dict[str, object]) -> None:
+        """What an object needs to be complete. Raises Refused."""
+        if kind == "rng-random":
+            path = str(given.get("filename", "/dev/urandom"))
+            reason = self._host.why_unreadable(path)
+            if reason is not None:
+                raise Refused(f"Could not open '{path}': {reason}")
+        if kind == "secret" and not {"data", "file"} & given.keys():
+            raise Refused("Either 'file' or 'data' must be provided")
+        if kind.startswith("memory-backend-") and given.get("size") == 0:
+            raise Refused(f"property 'size' of {kind} doesn't take value '0'")
+        if kind == "memory-backend-file":
+            path = str(given.get("mem-path", ""))
+            reason = self._host.why_unreadable(path.rpartition("/")[0] or ".")
+            if reason is not None:
+                raise Refused(f"can't open backing store {path} for guest RAM: {reason}")
+        if kind == "throttle-group" and isinstance(limits := given.get("limits"), dict):
+            check_limits(limits)
+
+
+def check_limits(limits: dict[str, object]) -> None:
+    """Refuse limits of a throttle group that exclude each other."""
+    for what in ("bps", "iops"):
+        for most in ("", "-max"):
+            parts = [limits.get(f"{what}-{way}{most}") for way in ("read", "write")]
+            if limits.get(f"{what}-total{most}") and any(parts):
+                raise Refused(
+                    "bps/iops/max total values and read/write values cannot be used at the same time"
+                )
 
 
 def check_range(made: UserObject, name: str, value: object) -> None:
