@@ -45,6 +45,10 @@ class Context:
         """The descriptor that came with the message by SCM_RIGHTS, or None; taking it makes it the caller's."""
 
 
+CO_VARKEYWORDS = 0x08
+"""Code flag of a function that takes any keyword (`inspect` has the same number, and is slow to import)."""
+
+
 class Command:
     """A registered command. quiet: it only reads, so it leaves no fact and needs no serving of requests."""
 
@@ -55,7 +59,7 @@ class Command:
         self.call = call
         self.quiet = name.startswith(("query-", "qom-list", "qom-get", "device-list-"))
         code = call.__code__
-        self.takes_arguments = code.co_kwonlyargcount > 0
+        self.takes_arguments = code.co_kwonlyargcount > 0 or bool(code.co_flags & CO_VARKEYWORDS)
 
 
 COMMANDS: dict[str, Command] = {}
