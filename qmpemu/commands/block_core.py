@@ -18,10 +18,6 @@ from qmpemu.machine.block.happened import (
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qmpemu.machine.block import Blocks
-
 
 def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:
     """Let the real block layer do it. Raises Refused where there is none."""
@@ -157,9 +153,8 @@ def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
     """-> one BlockDeviceInfo per node, newest first. flat: without backing images."""
     store, blocks = ctx.machine.store, ctx.machine.blocks
     if store.up:
-        return store.ask("query-named-block-nodes", {"flat": flat}, lambda nodes: _overlaid(blocks, nodes))
-    nodes = [_node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
-    return _overlaid(blocks, nodes)
+        return store.ask("query-named-block-nodes", {"flat": flat})
+    return [_node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
 
 
 @command("query-blockstats")
@@ -173,16 +168,8 @@ def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
     return [_drive_stats(drive) for drive in blocks.drives]
 
 
-def _overlaid(blocks: Blocks, nodes: object) -> object:
-    """Node infos with the limits of the drives on them: those are the devices', and shown with the node."""
-    limited = {drive.node.name: drive for drive in blocks.drives if drive.node is not None and drive.throttle}
-    for info in nodes if isinstance(nodes, list) else ():
-        if info["node-name"] in limited:
-            _limit(info, limited[info["node-name"]])
-    return nodes
-
-
 def _limit(info: dict[str, object], drive: Drive) -> None:
+    """Show a drive's limits with what is in it; query-named-block-nodes does not (measured)."""
     info.update(drive.throttle)
     if drive.group is not None:
         info["group"] = drive.group
