@@ -119,6 +119,10 @@ class Profile:
     def refusal(self, command: str, arguments: dict[str, Any]) -> RecordedError | None:
         """How the command is refused when what it names is not there; None where that was not recorded."""
         recorded = loads(self._file("refusals.json")).get(command)
+        if recorded and recorded["desc"] == "Device '{id}' not found" and arguments.get("id") == "":
+            return RecordedError(
+                "GenericError", " is not a hotpluggable device"
+            )  # the container of all devices
         try:
             return recorded and RecordedError(recorded["class"], recorded["desc"].format_map(arguments))
         except KeyError:  # the text names a member that was not given: another form of the command

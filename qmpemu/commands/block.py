@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from qmpemu.commands.qdev import refuse_device
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
-from qmpemu.machine.block import Drive
+from qmpemu.machine.block import DISK_DRIVERS, Drive
 from qmpemu.qmp.errors import QmpError
 
 LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
@@ -27,6 +28,16 @@ def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
     """The drive that a command names. Raises QmpError, Refused."""
     if (device is None) == (id is None):
         raise QmpError("Need exactly one of 'device' and 'id'")
+    if id is not None and ctx.machine.devices.at(id) is None:
+        blocks = ctx.machine.blocks
+        if all(id != drive.qdev for drive in blocks.drives):
+            refuse_device(ctx, id)
+    if (
+        id is not None
+        and (found := ctx.machine.devices.at(id)) is not None
+        and found.kind not in DISK_DRIVERS
+    ):
+        raise QmpError("Device does not have a block device backend")
     return ctx.machine.blocks.drive(str(id if device is None else device))
 
 

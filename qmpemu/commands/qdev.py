@@ -32,7 +32,7 @@ def device_add(ctx: Context, **options: object) -> object:
 def device_del(ctx: Context, *, id: str) -> object:
     """Ask for a device to be taken out; DEVICE_DELETED tells when it is."""
     if ctx.machine.devices.at(id) is None:
-        _check_device(ctx, id)
+        refuse_device(ctx, id)
     ctx.machine.plugging.remove(id)
     return {}
 
@@ -49,7 +49,7 @@ def device_unplug_guest_error(fact: DeviceUnplugRefused) -> dict[str, object]:
     return {"path": fact.path} if fact.id is None else {"device": fact.id, "path": fact.path}
 
 
-def _check_device(ctx: Context, id_or_path: str) -> None:
+def refuse_device(ctx: Context, id_or_path: str) -> None:
     """What has the name may be no device, or nothing at all; an empty name is the container of them."""
     path = id_or_path if id_or_path.startswith("/") else f"{PERIPHERAL}/{id_or_path}"
     try:
