@@ -144,7 +144,7 @@ class Console:
         self._pending = 0
         self._was_on = False
         self.on_input: Callable[[str, str, int], object] = _nobody
-        """Told of each event at the moment at which the guest gets it (`take`)."""
+        """Told of each event before it is handed in (`feed`)."""
         self.serial: Port | None = None
         """The first serial line, where the machine has one."""
 
@@ -155,6 +155,10 @@ class Console:
     def detach(self) -> None:
         """Reset or power cut: nothing draws and nothing listens."""
         self._sitter = None
+
+    def forget(self) -> None:
+        """The guest that had it never was, and what waited for it is not delivered."""
+        self._sitter, self._pending = None, 0
 
     def screen(self) -> Screen:
         """What is shown now."""
@@ -171,26 +175,26 @@ class Console:
 
     def key(self, qcode: str, down: bool) -> None:
         """A key of the keyboard went down or up."""
-        self._later("key", qcode, int(down))
+        self.feed("key", qcode, int(down))
 
     def pointer(self, kind: str, name: str, value: int) -> None:
         """The pointing device moved or a button of it changed (`Sitter.pointer`)."""
-        self._later(kind, name, value)
+        self.feed(kind, name, value)
 
     def take(self, kind: str, name: str, value: int) -> None:
-        """The guest gets an event now. kind: `key`, or one of `Sitter.pointer`. A boot that is lived again gets
-        its events so."""
+        """The guest gets an event now. kind: `key`, or one of `Sitter.pointer`."""
         if self._sitter is None:
             return
-        self.on_input(kind, name, value)
         if kind == "key":
             self._sitter.key(name, bool(value))
         else:
             self._sitter.pointer(kind, name, value)
 
-    def _later(self, kind: str, name: str, value: int) -> None:
+    def feed(self, kind: str, name: str, value: int) -> None:
+        """Hand an event in; a boot that is lived again gets its events so."""
         if self._pending >= PENDING_MAX:
             return
+        self.on_input(kind, name, value)
         self._pending += 1
 
         def deliver() -> None:

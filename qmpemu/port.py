@@ -68,6 +68,17 @@ class Port:
             waiting, self._waiting = bytes(self._waiting), bytearray()
             self.on_host_data(waiting)
 
+    @property
+    def waiting(self) -> bytes:
+        """What a client has sent to the closed port."""
+        return bytes(self._waiting)
+
+    def forget(self) -> None:
+        """The guest that may have held it never was: closed, and nobody is told."""
+        self.guest_open = False
+        self._waiting.clear()
+        self.on_host_data = self.on_host_open = _ignore
+
 
 class Ports(dict[str, Port]):
     """The ports of a machine by name; they come and go with their devices.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qmpemu.hardware import Hardware
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
+    from qmpemu.machine.migration.state import Origin
     from qmpemu.profile import Profile
     from qmpemu.qmp.schema import Schema
 
@@ -106,6 +107,7 @@ class VM:
         self.facts.subscribe(self._emit)
         self.throttle = Throttle(self._broadcast, self._after)
         self.machine = Machine(config, profile, host, clock, self.facts, self._load_guest)
+        self.machine.history.doors["act"] = self._act_again
         self.monitors: list[Session] = []
         self._received_fds: dict[Session, list[int]] = {}
         self._asker: Session | None = None
@@ -113,10 +115,7 @@ class VM:
         self._over = False
         self._fresh = True
         self._was_reset = False
-        self._rtc_ahead_ns = 0
         self._true_base_ns: int | None = None
-        self.store: Store | None = None
-        """The guest's disk; without one it is kept in memory from the first boot on."""
         self.guest: Guest | None = None
         """What runs on the machine now, or ran last."""
         self.participants: Sequence[Participant] = ()
@@ -124,6 +123,15 @@ class VM:
         self._context = registry.Context(self.machine, profile, self._run, self._take_fd)
         self._known = registry.COMMANDS
         self._names = profile.commands()
+
+    @property
+    def store(self) -> Store | None:
+        """The guest's disk; without one it is kept in memory from the first boot on."""
+        return self.machine.disk
+
+    @store.setter
+    def store(self, store: Store | None) -> None:
+        self.machine.disk = store
 
     @property
     def exit_status(self) -> int | None:
@@ -212,9 +220,22 @@ class VM:
     def _downstream(self, name: str, arguments: dict[str, object]) -> object:
         """An act at the guest's console; it is the root of what it causes."""
         self.facts.cause = None
-        result = downstream.run(name, arguments, self.machine, self.guest)
+        act, value = downstream.checked(name, arguments, self.machine)
+        self.machine.history.note("act", act, value)
+        result = self.machine.history.passing(lambda: self._act(act, value))
+        return {"shown": result} if result else {}
+
+    def _act(self, act: str, value: str) -> str:
+        shown = downstream.run(act, value, self.machine, self.guest)
         self.machine.settle()
-        return result
+        return shown
+
+    def _act_again(self, act: str, value: str) -> None:
+        """An act of a boot that is lived again; what was refused then is refused now."""
+        try:
+            self._act(act, value)
+        except QmpError:
+            self.machine.settle()
 
     def terminate(self, signal: int) -> None:
         """A termination signal arrived: a forced shutdown that no setting changes."""
@@ -280,7 +301,7 @@ class VM:
         """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""
         self._was_reset = self._was_reset or type(fact) is MachineReset
         shape = registry.EVENTS.get(type(fact))
-        if shape is None or self._over:
+        if shape is None or self._over or self.machine.history.replaying:
             return
         self._over = isinstance(fact, MachineShutDown) and not fact.stays
         name, data_of = shape
@@ -314,13 +335,21 @@ class VM:
         """The guest set the battery-backed clock: it keeps that over resets."""
         from qmpemu.machine.wiring import rtc_set
 
-        self._rtc_ahead_ns = time_ns - self._true_time_ns()
-        self.facts.publish(rtc_set(self.config, self._rtc_ahead_ns // NS_PER_S))
+        if self.machine.history.replaying:  # how far it is ahead came along
+            return
+        self.machine.rtc_ahead_ns = time_ns - self._true_time_ns()
+        self.facts.publish(rtc_set(self.config, self.machine.rtc_ahead_ns // NS_PER_S))
 
     def _hardware(self) -> Hardware:
         from qmpemu.machine.inventory import hardware
+        from qmpemu.machine.migration.hardware import data_of, hardware_of
 
-        return hardware(self.machine)
+        history = self.machine.history
+        if history.replaying:
+            return hardware_of(history.answered("hardware", str))
+        found = hardware(self.machine)
+        history.answered("hardware", lambda: data_of(found))
+        return found
 
     def _load_guest(self, boot: Lifetime) -> Guest | None:
         acpi = self.machine.acpi
@@ -329,16 +358,25 @@ class VM:
         from random import Random
 
         from qmpemu.guests import registry as guests
-        from qmpemu.guests.guest import MemoryStore, Platform
+        from qmpemu.guests.guest import MemoryStore, Platform, Travelled
+        from qmpemu.machine.inputs import note_standing
 
-        rng = Random(f"{self.config.seed}/{self.config.name}")
-        true_ns = self._true_time_ns()
-        rtc_base_ns = (
-            true_ns + self._rtc_ahead_ns - boot.now_ns
-        )  # so that Windows' clock shows the host's time
+        history = self.machine.history
         if self.store is None:
             self.store = MemoryStore()
             self.facts.publish(DiskKeptInMemory())
+        origin = history.again
+        if origin is not None:
+            if origin.participants != self._taking_part():
+                raise Refused(
+                    "the guest travels with participants that are not installed here, or lacks some that are"
+                )
+            self.store = Travelled(origin.disk, self.store, lambda: not history.replaying)
+        else:
+            origin = self._origin(boot.now_ns)
+            note_standing(self.machine)
+        history.origin = origin
+        history.rng = rng = Random(f"{origin.seed}/{origin.name}")
         ports, alarm = self.machine.ports, self.machine.set_alarm
         platform = Platform(
             acpi,
@@ -346,7 +384,7 @@ class VM:
             self.facts,
             rng,
             ports,
-            rtc_base_ns,
+            origin.rtc_base_ns,
             self.store,
             alarm,
             self._hardware,
@@ -354,14 +392,34 @@ class VM:
             self.machine.plugging.balloon,
             self.machine.plugging.os_started,
             self._set_rtc,
-            self._true_time_ns,
+            lambda: int(history.answered("time", lambda: str(self._true_time_ns()))),
             self.machine.console,
         )
-        name = self.config.guest or guests.DEFAULT
-        given = tuple(f"{key}={value}" for key, value in self.config.settings.items())
-        self.facts.publish(GuestLoaded(guest=name, settings=given, seed=self.config.seed))
-        self.guest = guests.load(name, self.config.settings, platform, self.participants)
+        given = tuple(f"{key}={value}" for key, value in origin.settings.items())
+        self.facts.publish(GuestLoaded(guest=origin.guest, settings=given, seed=origin.seed))
+        self.guest = guests.load(origin.guest, origin.settings, platform, self.participants)
         return self.guest
+
+    def _origin(self, now_ns: int) -> Origin:
+        """What the guest is loaded with here and now: all that decides how this boot goes, but its inputs."""
+        from qmpemu.guests import registry as guests
+        from qmpemu.machine.migration.state import Origin
+
+        assert self.store is not None, "a guest is loaded from its disk"
+        return Origin(
+            guest=self.config.guest or guests.DEFAULT,
+            settings=dict(self.config.settings),
+            seed=self.config.seed,
+            name=self.config.name,
+            participants=self._taking_part(),
+            rtc_base_ns=self.machine.wall_ns() // NS_PER_S * NS_PER_S
+            - now_ns,  # so that Windows' clock shows the host's
+            disk=self.store.load(),
+            ports=tuple(self.machine.ports),
+        )
+
+    def _taking_part(self) -> tuple[str, ...]:
+        return tuple(sorted(f"{type(each).__name__} {each.name}" for each in self.participants))
 
 
 def _with_ours(reply: bytes) -> bytes:

@@ -28,8 +28,8 @@ def names() -> list[str]:
     return [PREFIX + name for name in ACTIONS]
 
 
-def run(name: str, arguments: dict[str, object], machine: Machine, guest: Guest | None) -> object:
-    """Perform the act: {"shown": text} where Windows shows something, else {}. Raises QmpError."""
+def checked(name: str, arguments: dict[str, object], machine: Machine) -> tuple[str, str]:
+    """The act and its argument. Raises QmpError."""
     from qmpemu.guests.windows import operator
 
     act = name.removeprefix(PREFIX)
@@ -43,8 +43,14 @@ def run(name: str, arguments: dict[str, object], machine: Machine, guest: Guest 
         raise parameter_unexpected(unknown)
     if machine.board.runstate not in (RUNNING, SUSPENDED):
         raise QmpError(f"the machine is {machine.board.runstate}: nobody can do anything at its console")
+    return act, value
+
+
+def run(act: str, value: str, machine: Machine, guest: Guest | None) -> str:
+    """Perform the act: what Windows shows, mostly nothing. Raises QmpError."""
+    from qmpemu.guests.windows import operator
+
     try:
-        shown = operator.of(guest, machine.board.request_wakeup).do(act, value)
+        return operator.of(guest, machine.board.request_wakeup).do(act, value)
     except (operator.OperatorError, Refused) as error:
         raise QmpError(str(error)) from None
-    return {"shown": shown} if shown else {}

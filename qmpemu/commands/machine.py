@@ -230,6 +230,7 @@ def balloon(ctx: Context, *, value: int) -> object:
         raise QmpError("Parameter 'target' expects a size")
     target_bytes = min(value, ctx.machine.config.memory_bytes)
     ctx.machine.facts.chain(BalloonTargetSet(target_bytes=target_bytes))
+    ctx.machine.history.note("balloon", "", str(target_bytes))
     found.ask(target_bytes)
     return {}
 

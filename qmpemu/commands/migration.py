@@ -1,12 +1,23 @@
-"""QAPI module `migration`: capabilities. Migration itself is not emulated yet and says so."""
+"""QAPI module `migration`: capabilities, parameters, both ends of a migration, the dirty rate, and their events.
+
+Everything but capabilities is imported when it is first used: a start under libvirt asks only for those.
+"""
 
 from __future__ import annotations
 
-from json import loads
-
-from qmpemu.commands.registry import Context, command
+from qmpemu.commands.registry import Context, command, event
+from qmpemu.machine.migration.facts import MigrationMovedTold, MigrationPassedTold
 from qmpemu.machine.runstate import INMIGRATE
 from qmpemu.qmp.errors import QmpError, not_emulated
+
+NOT_IN_BACKGROUND = """
+    postcopy-ram dirty-bitmaps postcopy-blocktime late-block-activate return-path multifd pause-before-switchover
+    auto-converge release-ram rdma-pin-all compress xbzrle x-colo validate-uuid zero-copy-send
+""".split()
+"""Capabilities that a background snapshot excludes, in the order in which QEMU names them."""
+
+NOT_CARRIED = ("block", "x-colo", "background-snapshot")
+"""Capabilities that can be set, and with which no migration is begun: their work is not emulated."""
 
 
 @command("query-migrate-capabilities")
@@ -19,19 +30,14 @@ def query_migrate_capabilities(ctx: Context) -> object:
 @command("migrate-set-capabilities")
 def migrate_set_capabilities(ctx: Context, *, capabilities: list[dict[str, object]]) -> object:
     """Switch capabilities on or off."""
+    if ctx.machine.migrates and ctx.machine.migration.under_way:
+        raise QmpError("There's a migration process in progress")
     wanted = set(ctx.machine.migration_capabilities)
     for each in capabilities:
         (wanted.add if each["state"] else wanted.discard)(str(each["capability"]))
     _check_capabilities(wanted)
     ctx.machine.migration_capabilities = wanted
     return {}
-
-
-NOT_IN_BACKGROUND = """
-    postcopy-ram dirty-bitmaps postcopy-blocktime late-block-activate return-path multifd pause-before-switchover
-    auto-converge release-ram rdma-pin-all compress xbzrle x-colo validate-uuid zero-copy-send
-""".split()
-"""Capabilities that a background snapshot excludes, in the order in which QEMU names them."""
 
 
 def _check_capabilities(wanted: set[str]) -> None:
@@ -50,21 +56,129 @@ def _check_capabilities(wanted: set[str]) -> None:
         raise QmpError("Multifd is not compatible with compress")
 
 
-@command("query-migrate")
-def query_migrate(ctx: Context) -> object:
-    """-> {}: no migration has been started."""
+@command("query-migrate-parameters")
+def query_migrate_parameters(ctx: Context) -> object:
+    """-> every parameter of the recorded version."""
+    return ctx.machine.migration.parameters.all()
+
+
+@command("migrate-set-parameters")
+def migrate_set_parameters(ctx: Context, **parameters: object) -> object:
+    """Change parameters, all or none; a migration under way goes by the new ones."""
+    ctx.machine.migration.parameters.change(
+        {name.replace("_", "-"): value for name, value in parameters.items()}
+    )
     return {}
 
 
+@command("query-migrate")
+def query_migrate(ctx: Context) -> object:
+    """-> status and figures of the latest migration; {} before the first."""
+    if not ctx.machine.migrates:
+        return {}
+    from qmpemu.machine.migration import figures
+
+    return figures.of(ctx.machine.migration, ctx.machine.host_ns())
+
+
 @command("migrate")
-def migrate(ctx: Context, *, uri: str, **options: object) -> object:
-    """Move the machine elsewhere; refused while it waits to come from elsewhere itself."""
-    if ctx.machine.board.runstate == INMIGRATE:
-        raise QmpError("Guest is waiting for an incoming migration")
-    raise not_emulated("migrate")
+def migrate(
+    ctx: Context,
+    *,
+    uri: str,
+    blk: bool = False,
+    inc: bool = False,
+    detach: bool = False,
+    resume: bool = False,
+) -> object:
+    """Move the guest elsewhere, in the background: the reply only says that it has begun."""
+    if resume:
+        ctx.machine.migration.resume(uri)
+        return {}
+    if blk or inc:
+        raise not_emulated("migrate with blk or inc")
+    for name in NOT_CARRIED:
+        if name in ctx.machine.migration_capabilities:
+            raise not_emulated(f"migrate with the capability {name}")
+    ctx.machine.migration.start(uri)
+    return {}
+
+
+@command("migrate_cancel")
+def migrate_cancel(ctx: Context) -> object:
+    """Give up the migration that is under way, if one is."""
+    if ctx.machine.migrates and ctx.machine.migration.outgoing is not None:
+        ctx.machine.migration.outgoing.cancel()
+    return {}
+
+
+@command("migrate-continue")
+def migrate_continue(ctx: Context, *, state: str) -> object:
+    """Go on from `state`, at which the migration waits (pre-switchover)."""
+    outgoing = ctx.machine.migration.outgoing
+    if outgoing is None:
+        raise QmpError("Migration not in expected state: none")
+    outgoing.resume(state)
+    return {}
+
+
+@command("migrate-start-postcopy")
+def migrate_start_postcopy(ctx: Context) -> object:
+    """Let the destination run the guest before all of its memory has come."""
+    outgoing = ctx.machine.migration.outgoing
+    if outgoing is None:
+        if "postcopy-ram" in ctx.machine.migration_capabilities:
+            raise QmpError("Postcopy must be started after migration has been started")
+        raise QmpError("Enable postcopy with migrate_set_capability before the start of migration")
+    outgoing.start_postcopy()
+    return {}
+
+
+@command("migrate-pause")
+def migrate_pause(ctx: Context) -> object:
+    """Interrupt postcopy, on either end."""
+    migration = ctx.machine.migration
+    if migration.outgoing is not None:
+        migration.outgoing.pause()
+    else:
+        migration.incoming.pause()
+    return {}
+
+
+@command("migrate-recover")
+def migrate_recover(ctx: Context, *, uri: str) -> object:
+    """Wait at `uri` for the source of an interrupted postcopy."""
+    ctx.machine.migration.incoming.recover(uri)
+    return {}
+
+
+@command("migrate-incoming")
+def migrate_incoming(ctx: Context, *, uri: str) -> object:
+    """Wait at `uri` for the guest (-incoming defer)."""
+    if ctx.machine.config.incoming is None:
+        raise QmpError("'-incoming' was not specified on the command line")
+    incoming = ctx.machine.migration.incoming
+    if ctx.machine.board.runstate != INMIGRATE or ctx.machine.config.incoming != "defer" or incoming.started:
+        raise QmpError("The incoming migration has already been started")
+    incoming.start(uri)
+    return {}
+
+
+@event(MigrationMovedTold, "MIGRATION")
+def migration(fact: MigrationMovedTold) -> dict[str, object]:
+    """status: MigrationStatus."""
+    return {"status": fact.status}
+
+
+@event(MigrationPassedTold, "MIGRATION_PASS")
+def migration_pass(fact: MigrationPassedTold) -> dict[str, object]:
+    """pass: from 1."""
+    return {"pass": fact.number}
 
 
 def _names(ctx: Context) -> list[str]:
+    from json import loads
+
     config = ctx.machine.config
     recorded = ctx.profile.reply(config.family, config.accel, "query-migrate-capabilities", None)
     assert isinstance(recorded, bytes)

@@ -120,7 +120,17 @@ class MachineClock:
     requests raised inside a callback are served before anything else happens.
     """
 
-    __slots__ = ("_alarm", "_bus", "_elapsed_ns", "_host", "_settle", "_started_ns", "_timers")
+    __slots__ = (
+        "_alarm",
+        "_bus",
+        "_elapsed_ns",
+        "_host",
+        "_ran",
+        "_ran_at_ns",
+        "_settle",
+        "_started_ns",
+        "_timers",
+    )
 
     def __init__(self, host: Clock, bus: Bus, settle: Callable[[], None]) -> None:
         self._host = host
@@ -128,6 +138,7 @@ class MachineClock:
         self._settle = settle
         self._timers = Timers()
         self._elapsed_ns = 0
+        self._ran = self._ran_at_ns = 0
         self._started_ns: int | None = None
         self._alarm: Timer | None = None
 
@@ -141,6 +152,11 @@ class MachineClock:
         """Nanoseconds of machine time so far."""
         started_ns = self._started_ns
         return self._elapsed_ns + (0 if started_ns is None else self._host.now_ns - started_ns)
+
+    @property
+    def ran(self) -> int:
+        """How many callbacks have run at this very nanosecond: with `now_ns` it is a place in the order of things."""
+        return self._ran if self._ran_at_ns == self.now_ns else 0
 
     def call_in(self, delay_ns: int, call: Callable[[], object]) -> Timer:
         """Run `call` after `delay_ns` of machine time."""
@@ -160,6 +176,36 @@ class MachineClock:
         self._started_ns = None
         self._arm()
 
+    def rewind(self, now_ns: int) -> None:
+        """Forget everything scheduled and stand still at `now_ns`: the past is about to be lived again."""
+        self._timers = Timers()
+        self._elapsed_ns, self._started_ns = now_ns, None
+        self._ran = self._ran_at_ns = 0
+        self._arm()
+
+    def replay(self, until_ns: int, ran: int) -> None:
+        """Run what was due up to `until_ns`, and `ran` callbacks at that nanosecond, while the host's clock stands.
+
+        Whether the machine runs does not matter: machine time that has passed once passes again.
+        """
+        while (due_ns := self._timers.next_ns()) is not None and due_ns <= until_ns:
+            due_ns = max(due_ns, self.now_ns)
+            if due_ns == until_ns and self._ran_at_ns == until_ns and self._ran >= ran:
+                break
+            if due_ns == until_ns and ran == 0:
+                break
+            self._move_to(due_ns)
+            timer = self._timers.pop_due(due_ns)
+            assert timer is not None, "the timer that was looked at is still there"
+            self._run(timer)
+        self._move_to(until_ns)
+        self._arm()
+
+    def _move_to(self, now_ns: int) -> None:
+        self._elapsed_ns = now_ns
+        if self._started_ns is not None:
+            self._started_ns = self._host.now_ns
+
     def _arm(self) -> None:
         due_ns = self._timers.next_ns() if self.running else None
         if self._alarm is not None:
@@ -171,10 +217,17 @@ class MachineClock:
     def _run_due(self) -> None:
         self._alarm = None
         timer = self._timers.pop_due(self.now_ns) if self.running else None
-        if timer is not None and timer.call is not None:
+        if timer is not None:
+            self._run(timer)
+        self._arm()
+
+    def _run(self, timer: Timer) -> None:
+        now_ns = self.now_ns
+        self._ran = self._ran + 1 if self._ran_at_ns == now_ns else 1
+        self._ran_at_ns = now_ns
+        if timer.call is not None:
             self._bus.run(timer.cause, timer.call)
             self._settle()
-        self._arm()
 
 
 class Lifetime:

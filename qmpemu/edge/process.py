@@ -8,6 +8,7 @@ Settings of the simulated guest come from the environment, since the command lin
     QMPEMU_SET      NAME=VALUE[,NAME=VALUE...]                  QMPEMU_SEED    any text; same seed, same history
     QMPEMU_DISK     file for what outlives a power cut, or none (default: beside the first disk image)
     QMPEMU_PARTICIPANTS  installed participants, NAME[,NAME...]    QMPEMU_OPERATOR  query-commands lists the operator's
+    QMPEMU_MEMORY   used=SIZE,dirty=SIZE,link=SIZE: what a migration finds (bytes in use; a second: written, carried)
     QMPEMU_LOG      file for the time line as JSON lines, `-` for standard error
 """
 
@@ -23,9 +24,10 @@ from qmpemu.core.clock import parse_scale
 from qmpemu.core.table import Refused
 from qmpemu.edge import argv, disk_file, shipped
 from qmpemu.edge.emulator import Emulator
-from qmpemu.edge.keyval import OptionError, parse
+from qmpemu.edge.keyval import OptionError, parse, size
 from qmpemu.edge.loop import PollLoop, Signals
 from qmpemu.guests import registry as guests
+from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from qmpemu.edge.log import FactLog
     from qmpemu.guests.windows.participants import Participant
     from qmpemu.machine.config import MachineConfig
+    from qmpemu.machine.migration.memory import MemoryModel
     from qmpemu.profile import Profile
 
 
@@ -98,6 +101,7 @@ def _serve(
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
+    emulator.host.say = report
     try:
         emulator.open(report)
     except OptionError as error:
@@ -109,7 +113,11 @@ def _serve(
         emulator.terminate(number)
 
     signals.watch(loop, signalled)
-    emulator.start()
+    try:
+        emulator.start()
+    except QmpError as error:
+        emulator.close()
+        raise OptionError(f"-incoming {config.incoming}: {error}") from None
     if daemon is not None:
         daemon.ready()
     if not statuses:
@@ -150,6 +158,7 @@ def configure(config: MachineConfig, environment: Mapping[str, str]) -> float | 
     config.settings = parse(environment.get("QMPEMU_SET", ""))
     config.seed = environment.get("QMPEMU_SEED", "0")
     config.operator = environment.get("QMPEMU_OPERATOR", "") not in ("", "0", "off")
+    config.memory_model = _memory_model(environment.get("QMPEMU_MEMORY", ""))
     config.participants = tuple(filter(None, environment.get("QMPEMU_PARTICIPANTS", "").split(",")))
     try:
         if config.guest is not None or config.settings:
@@ -161,6 +170,20 @@ def configure(config: MachineConfig, environment: Mapping[str, str]) -> float | 
         return parse_scale(environment.get("QMPEMU_SPEED", "1x"))
     except ValueError as error:
         raise OptionError(f"QMPEMU_SPEED: {error}") from None
+
+
+def _memory_model(text: str) -> MemoryModel | None:
+    if not text:
+        return None
+    from qmpemu.machine.migration.memory import MemoryModel
+
+    model = MemoryModel()
+    for name, value in parse(text).items():
+        if name not in ("used", "dirty", "link"):
+            raise OptionError(f"QMPEMU_MEMORY: '{name}' is not known: give used, dirty or link")
+        attribute = "used_bytes" if name == "used" else f"{name}_bytes_s"
+        setattr(model, attribute, max(size(name, value, "B"), int(name == "link")))
+    return model
 
 
 class Daemon:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.migration.address import Address
+    from qmpemu.machine.migration.link import Link, Listener
 
 FILE_BYTES_MAX = 1 << 20
 QCOW2_MAGIC = b"QFI\xfb"
@@ -34,6 +37,9 @@ class RealHost(Host):
         self.begin_turn: Callable[[], object] = int
         self.end_turn: Callable[[], object] = int
         """What the emulator does before and after something of the host is told to the machine."""
+        self.around: Callable[[Callable[[], object]], object] = _alone
+        """Runs a callback of the outside world as a turn of the machine: time before it, what it caused after it."""
+        self.say: Callable[[str], object] = _alone_text
 
     def timestamp(self) -> tuple[int, int]:
         """Wall time: seconds since 1970, microseconds."""
@@ -90,6 +96,22 @@ class RealHost(Host):
 
         return StorageDaemon(self._loop, event, died, self.begin_turn, self.end_turn)
 
+    def report(self, text: str) -> None:
+        """Say a line on standard error, as QEMU does."""
+        self.say(text)
+
+    def connect(self, address: Address, machine: Machine, tell: Callable[[Link | str], object]) -> None:
+        """Open a migration's link out. Raises QmpError."""
+        from qmpemu.edge.migration import ways
+
+        ways.connect(self._loop, self.around, address, machine, tell)
+
+    def listen(self, address: Address, machine: Machine, accept: Callable[[Link], object]) -> Listener:
+        """Wait for a migration's links. Raises QmpError."""
+        from qmpemu.edge.migration import ways
+
+        return ways.listen(self._loop, self.around, address, machine, accept)
+
     def image(self, driver: str, path: str) -> Image:
         """Sizes from the file system, and a qcow2 header's fields (docs: interop/qcow2, "Header")."""
         status = os.stat(path)
@@ -124,6 +146,14 @@ class RealHost(Host):
     def complain(self, text: str) -> None:
         """Standard error, as QEMU does."""
         print(text, file=sys.stderr, flush=True)
+
+
+def _alone(call: Callable[[], object]) -> object:
+    return call()
+
+
+def _alone_text(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _qcow2_details(header: bytes) -> dict[str, object]:

@@ -61,6 +61,33 @@ class MemoryStore:
         """There is no image."""
 
 
+class Travelled:
+    """The disk of a guest whose boot is lived again: `real` is written only once it is alive."""
+
+    __slots__ = ("_alive", "_data", "_real")
+
+    def __init__(self, data: bytes | None, real: Store, alive: Callable[[], bool]) -> None:
+        """data: what the disk held when that boot began."""
+        self._data = data
+        self._real: Store = real._real if isinstance(real, Travelled) else real
+        self._alive = alive
+
+    def load(self) -> bytes | None:
+        """What was saved last in this life."""
+        return self._data
+
+    def save(self, data: bytes) -> None:
+        """Keep this instead."""
+        self._data = data
+        if self._alive():
+            self._real.save(data)
+
+    def mark(self, dirty: bool) -> None:
+        """Once alive, set or clear the flag in the image; until then it is as the source left it."""
+        if self._alive():
+            self._real.mark(dirty)
+
+
 def _no_alarm(delay_ns: int) -> None:
     """A machine whose clock wakes nobody."""
 

@@ -14,7 +14,16 @@ from qmpemu.acpi import RTC
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.actions import Actions
-from qmpemu.machine.runstate import PRELAUNCH, RUN_STATES, RUNNING, SHUTDOWN, SUSPENDED
+from qmpemu.machine.runstate import (
+    FINISH_MIGRATE,
+    INMIGRATE,
+    POSTMIGRATE,
+    PRELAUNCH,
+    RUN_STATES,
+    RUNNING,
+    SHUTDOWN,
+    SUSPENDED,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,9 +114,12 @@ class Board:
         "_serving",
         "acpi",
         "actions",
+        "autostart",
         "clock",
         "exit_status",
         "from_outside",
+        "history",
+        "migrating_from",
         "on_reset",
         "processor",
         "runstate",
@@ -117,6 +129,7 @@ class Board:
         self, facts: Bus, clock: MachineClock, acpi: FixedHardware | None, processor: Processor
     ) -> None:
         self._facts = facts
+        self.history = processor.history
         self._requests: dict[str, Request] = {}
         self._serving = False
         self.clock = clock
@@ -126,6 +139,10 @@ class Board:
         self.runstate = PRELAUNCH
         self.exit_status: int | None = None
         """The process's exit status once the machine has ended for good; None while it lives."""
+        self.autostart = True
+        """Whether a guest that arrives running runs on at once."""
+        self.migrating_from = PRELAUNCH
+        """The run state in which a migration stopped the machine."""
         self.from_outside = False
         """Whether a register is being written by a test (qtest) and not by the machine's processor."""
         self.on_reset: Callable[[], None] = _nothing_else
@@ -148,17 +165,20 @@ class Board:
 
     def request_powerdown(self) -> None:
         """Press the power button."""
+        self.history.note("press")
         self._request("powerdown")
 
     def request_wakeup(self) -> None:
         """Wake the machine from S3. Raises Refused outside of it."""
         if self.runstate != SUSPENDED:
             raise Refused("Unable to wake up: guest is not in suspended state")
+        self.history.note("wake")
         self._request("wakeup")
 
     def ring(self) -> None:
         """The clock's alarm: wakes the machine from S3 where PM1_EN.RTC allows it, else nothing."""
         if self.runstate == SUSPENDED and self.acpi is not None and self.acpi.pm1_en & RTC:
+            self.history.note("ring")
             self._request("wakeup", reason=ALARM)
             self.serve()
 
@@ -192,12 +212,15 @@ class Board:
         self._facts.chain(MachineSuspended())
 
     def _serve_shutdown(self, request: Request) -> None:
+        self._must_be_new()
         reason = request.reason
         stays = self.actions.shutdown == "pause" and reason not in ("host-qmp-quit", "host-signal")
         if reason == "suspend-disk":
             self._facts.chain(MachineSuspendedToDisk())
             reason = "guest-shutdown"
         self._facts.chain(MachineShutDown(guest=request.guest, reason=reason, stays=stays))
+        if self.runstate == POSTMIGRATE:
+            self.processor.forget()  # the guest lives elsewhere, or in a file: nothing is lost
         self.processor.reset()
         if stays:
             self._halt("shutdown")
@@ -206,6 +229,7 @@ class Board:
             self.exit_status = int(reason == "guest-panic" and self.actions.panic == "exit-failure")
 
     def _serve_reset(self, request: Request) -> None:
+        self._must_be_new()
         if self.acpi is not None:
             self.acpi.reset()
         self.on_reset()
@@ -244,11 +268,33 @@ class Board:
 
     # --- run state --------------------------------------------------------------------------------------------
 
+    def migration_stops(self) -> None:
+        """Stand still while the guest is on its way."""
+        self.migrating_from, self.runstate = self.runstate, FINISH_MIGRATE
+        self.clock.stop()
+        if self.migrating_from == RUNNING:
+            self._facts.chain(MachineStopped())
+
+    def migration_gave_up(self) -> None:
+        """The guest stays: go on if it ran. One that did not run is left in `postmigrate`, as QEMU 7.2 leaves it."""
+        if self.runstate != FINISH_MIGRATE:
+            return
+        self.runstate = SUSPENDED if self.migrating_from == SUSPENDED else POSTMIGRATE
+        if self.migrating_from == RUNNING:
+            self.cont()
+
+    def migration_gave_away(self) -> None:
+        """The guest is elsewhere, or in a file."""
+        self.runstate = POSTMIGRATE
+
     def cont(self) -> None:
         """Let the processors run. Raises Refused in a state that needs a reset first."""
         if self.runstate == SHUTDOWN:
             raise Refused("Resetting the Virtual Machine is required")
+        if self.runstate == FINISH_MIGRATE:
+            raise Refused("Migration is not finalized yet")
         before = self.runstate
+        self.autostart = self.autostart or before == INMIGRATE
         self._move("cont")
         if self.runstate != before:
             self._facts.chain(MachineResumed())
@@ -257,12 +303,14 @@ class Board:
 
     def stop(self) -> None:
         """Let the processors stand still; nothing happens where they already do."""
+        self.autostart = self.autostart and self.runstate != INMIGRATE
         self._halt("stop")
 
     def inject_nmi(self) -> None:
         """Send an NMI to the processor. Raises Refused on a machine that has none."""
         if self.acpi is None:
             raise Refused("this feature or command is not currently supported")
+        self.history.note("nmi")
         self._facts.chain(NmiInjected())
         self.processor.nmi()
 
@@ -286,6 +334,11 @@ class Board:
     def guest_crash_loaded(self) -> None:
         """The guest told of a crash kernel through pvpanic."""
         self._facts.chain(GuestCrashLoaded())
+
+    def _must_be_new(self) -> None:
+        """A boot that is lived again did not end the first time. Raises Refused."""
+        if self.history.replaying:
+            raise Refused("the guest's boot, lived again, came to an end: was it another version of qmpemu?")
 
     def _halt(self, given: str) -> None:
         was_running = self.runstate == RUNNING

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.migration.memory import MemoryModel
 
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 
@@ -38,6 +39,10 @@ class MachineConfig:
         self.start_paused = False
         self.incoming: str | None = None
         """-incoming: where a migration comes from; until it has come the machine waits."""
+        self.loadvm: str | None = None
+        """-loadvm: the internal snapshot to start from."""
+        self.memory_model: MemoryModel | None = None
+        """What a migration finds in the guest's memory; None for the default."""
         self.preconfig = False
         """--preconfig: nothing starts before x-exit-preconfig."""
         self.qtest_accel = False

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from qmpemu.console import Screen
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.migration.address import Address
+    from qmpemu.machine.migration.link import Link, Listener
 
 
 class Image:
@@ -73,3 +76,14 @@ class Host:
         from qmpemu.machine.block.backend import NEEDS_DAEMON
 
         raise Refused(NEEDS_DAEMON)
+
+    def report(self, text: str) -> None:
+        """Say a line on standard error, as QEMU does."""
+
+    def connect(self, address: Address, machine: Machine, tell: Callable[[Link | str], object]) -> None:
+        """Open a link and `tell` it, or later why not. Raises QmpError for what is wrong at once."""
+        tell(f"this host has no way to {address.text}")
+
+    def listen(self, address: Address, machine: Machine, accept: Callable[[Link], object]) -> Listener:
+        """Wait for links. Raises QmpError."""
+        raise OSError(f"this host has no way to {address.text}")

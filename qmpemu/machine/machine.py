@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from qmpemu import acpi
 from qmpemu.console import Console
-from qmpemu.core.clock import Clock, MachineClock
+from qmpemu.core.clock import NS_PER_S, Clock, MachineClock
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
+from qmpemu.machine import inputs
 from qmpemu.machine.block import Blocks
 from qmpemu.machine.board import Board
 from qmpemu.machine.display import Display
 from qmpemu.machine.fdsets import FdSets
+from qmpemu.machine.history import History
 from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
 from qmpemu.machine.runstate import INMIGRATE
@@ -19,6 +21,7 @@ from qmpemu.port import Port
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
@@ -27,9 +30,17 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.machine.ioports import IoPorts
+    from qmpemu.machine.migration.control import Migration
     from qmpemu.machine.processor import Software
     from qmpemu.machine.qom import Object, Tree
     from qmpemu.profile import Profile
+
+    class Disk(Protocol):
+        """What of the guest's disk is kept, seen from the hardware (`guests.guest.Store`)."""
+
+        def load(self) -> bytes | None: ...
+        def save(self, data: bytes) -> None: ...
+        def mark(self, dirty: bool) -> None: ...
 
 
 SCI_IRQ, RTC_IRQ = 9, 8
@@ -70,17 +81,27 @@ class Machine:
         self.clock = MachineClock(self.virtual_clock, facts, self.settle)
         self.console = Console(self.clock)
         """What the display shows, and the door for keys and pointer."""
+        self.history = History(self.clock)
+        facts.subscribe(self.history.heard)
+        self.disk: Disk | None = None
+        """The guest's disk, as far as it is kept; set before the guest is loaded."""
+        self.rtc_ahead_ns = 0
+        """How far the battery-backed clock is ahead of the host's time, since the guest set it."""
+        self.alarms: list[int] = []
+        """When the battery-backed clock will ring, by the virtual clock in ns."""
+        self._migration: Migration | None = None
         self.preconfig = config.preconfig
         """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
         self.on_irq: Callable[[int, bool], None] = _nobody
         """An input of the interrupt controller changed: its number and level."""
         self.acpi = None if config.family == "none" else self._fixed_hardware()
-        self.processor = Processor(self.clock, None if config.qtest_accel else load)
+        self.processor = Processor(self.clock, None if config.qtest_accel else load, self.history)
         self.board = Board(facts, self.clock, self.acpi, self.processor)
         for key, value in config.actions.items():
             setattr(self.board.actions, key, value)
         if config.incoming is not None:
             self.board.runstate = INMIGRATE
+            self.board.autostart = not config.start_paused
         self._io_ports: IoPorts | None = None
         if self.acpi is not None:
             self._wire(self.acpi)
@@ -95,6 +116,7 @@ class Machine:
         self.plugging = Plugging(self, profile)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
+        inputs.open_doors(self)
         self.plugging.start()
         if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
             self.plug_serial(self.chardevs["serial0"])  # -serial
@@ -146,7 +168,10 @@ class Machine:
 
     def power_up(self) -> None:
         """What QEMU does once everything is set up: run, unless -S keeps it in prelaunch."""
-        if not self.config.start_paused and not self.preconfig:
+        if self.board.runstate == INMIGRATE:
+            if self.config.incoming != "defer" and not self.preconfig:
+                self.migration.incoming.start(str(self.config.incoming))
+        elif not self.config.start_paused and not self.preconfig:
             self.board.cont()
 
     def exit_preconfig(self) -> None:
@@ -156,6 +181,20 @@ class Machine:
         self.preconfig = False
         self._qom = None
         self.power_up()
+
+    @property
+    def migration(self) -> Migration:
+        """Both ends of migrations, built at first need."""
+        if self._migration is None:
+            from qmpemu.machine.migration.control import Migration
+
+            self._migration = Migration(self, self._profile)
+        return self._migration
+
+    @property
+    def migrates(self) -> bool:
+        """Whether anything was ever asked about migrations."""
+        return self._migration is not None
 
     @property
     def io_ports(self) -> IoPorts | None:
@@ -183,7 +222,28 @@ class Machine:
 
     def set_alarm(self, delay_ns: int) -> None:
         """Let the battery-backed clock ring after `delay_ns`, asleep or not."""
-        self.virtual_clock.call_at(self.virtual_clock.now_ns + delay_ns, self.board.ring)
+        if self.history.replaying:  # it has rung, or what is left of the delay came along (`migration.state`)
+            return
+        due_ns = self.virtual_clock.now_ns + delay_ns
+        self.alarms.append(due_ns)
+
+        def ring() -> None:
+            if due_ns in self.alarms:  # else the machine has gone on from another state since
+                self.alarms.remove(due_ns)
+                self.board.ring()
+
+        self.virtual_clock.call_at(due_ns, ring)
+
+    def wall_ns(self) -> int:
+        """The host's time of day, in nanoseconds since 1970."""
+        seconds, microseconds = self.host.timestamp()
+        return seconds * NS_PER_S + microseconds * 1000
+
+    def arrived(self, disk: bytes | None) -> None:
+        """The machine goes on from elsewhere: its disk is kept here now, and open ports are seen to be open."""
+        if self.disk is not None and disk is not None:
+            self.disk.save(disk)
+        self.plugging.show_ports()
 
     def host_ns(self) -> int:
         """The host's clock, which never stands still."""
@@ -234,8 +294,13 @@ class Machine:
         """The first serial line goes to whatever software runs here."""
         line = self.console.serial = Port("COM1")
         line.guest_open = chardev.frontend_open = True
-        line.on_guest_data = lambda data: chardev.write(data)
-        chardev.receive = line.host_write
+        line.on_guest_data = lambda data: None if self.history.replaying else chardev.write(data)
+
+        def host_wrote(data: bytes) -> None:
+            self.history.note("serial", "", data.decode("latin-1"))
+            line.host_write(data)
+
+        chardev.receive = host_wrote
 
 
 def _nobody(number: int, level: bool) -> None:

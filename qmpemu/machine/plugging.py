@@ -11,6 +11,7 @@ from qmpemu.balloon import Balloon
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.hotplug import Hotplug, Notice
+from qmpemu.machine import inputs
 from qmpemu.machine.devices.backends import Backends
 from qmpemu.machine.devices.bus import Bus
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, Catalog
@@ -81,6 +82,7 @@ class Plugging:
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
         self.ports = Ports()
+        self._port_ids: dict[str, str] = {}
         self.filters = Filters(machine.facts)
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
@@ -150,7 +152,7 @@ class Plugging:
         machine.facts.publish(DeviceAdded(id=device.id, driver=device.kind))
         kind = self._kind_of_notice(device)
         if kind is not None and machine.acpi is not None:
-            self.hotplug.notify(self._notice(device, kind, leaving=False))
+            self._notify(self._notice(device, kind, leaving=False))
         return device
 
     def remove(self, id_or_path: str) -> None:
@@ -169,7 +171,7 @@ class Plugging:
             raise Refused(f"acpi: device unplug request for not supported device type: {device.kind}")
         device.asked_ns = now_ns
         machine.facts.publish(DeviceUnplugRequested(id=device.id))
-        self.hotplug.notify(self._notice(device, kind, leaving=True))
+        self._notify(self._notice(device, kind, leaving=True))
 
     def reset(self) -> None:
         """Machine reset: what was asked to leave a PCI slot leaves now; the guest's drivers are gone."""
@@ -219,6 +221,29 @@ class Plugging:
         from qmpemu.machine.devices import shown
 
         return shown.user_object(made)
+
+    def _notify(self, notice: Notice) -> None:
+        """Tell the guest that a device has come, or is to go."""
+        self._machine.history.note("notice", *inputs.of_notice(notice))
+        self.hotplug.notify(notice)
+
+    def notice_again(self, kind: str, driver: str, identity: str | None, *, leaving: bool) -> Notice:
+        """A notice of a boot that is lived again: what was answered then is done; what was not is answered here."""
+
+        def device() -> Device | None:
+            return None if self._machine.history.replaying else self.devices.at(identity or "")
+
+        return Notice(
+            kind,
+            driver,
+            identity,
+            leaving=leaving,
+            on_eject=lambda: self._gone(found) if (found := device()) is not None else None,
+            on_refuse=lambda: self._refused(found, kind) if (found := device()) is not None else None,
+            on_report=lambda source, status: (
+                self._report(found, kind, source, status) if (found := device()) is not None else None
+            ),
+        )
 
     # --- the guest's say ----------------------------------------------------------------------------------------
 
@@ -290,12 +315,14 @@ class Plugging:
             name = str(device.values.get("name", ""))
             if name in self.ports:
                 self.ports[name].on_guest_open = _unseen  # the device is gone: nobody reports what it does
+                self._machine.history.note("port went", name)
                 del self.ports[name]
         if chardev is not None:
             chardev.release()
 
     def add_port(self, name: str, identity: str, chardev: Chardev | None) -> Port:
         """A virtio-serial port: open when the guest says so, joined with a character device."""
+        self._machine.history.note("port came", name)
         port = self.ports[name] = Port(name)
 
         def guest_open(opened: bool) -> None:
@@ -305,10 +332,15 @@ class Plugging:
 
         port.on_guest_open = guest_open
         if chardev is not None:
-            port.on_guest_data = lambda data: chardev.write(data)
-            chardev.receive = port.host_write
-            chardev.on_connected = port.host_open
+            inputs.join_port(self._machine, port, chardev)
+        self._port_ids[name] = identity
         return port
+
+    def show_ports(self) -> None:
+        """Say again which ports the guest has open, to clients of a machine that it has just come to."""
+        for name, port in self.ports.items():
+            if port.guest_open:
+                self._machine.facts.publish(PortOpened(id=self._port_ids.get(name, ""), open=True))
 
     def _balloon_gave(self) -> None:
         self._machine.facts.publish(BalloonChanged(actual_bytes=self.balloon.actual_bytes))

@@ -11,6 +11,7 @@ machine clock. An interrupt is always a scheduled event, never a call from insid
 from __future__ import annotations
 
 from qmpemu.core.clock import NS_PER_MS, Lifetime
+from qmpemu.machine.history import History
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,11 +52,27 @@ UNSERVICED_MAX = 1_000
 class Processor:
     """Runs the loaded software. Without software (`-machine none`) every signal falls on deaf ears."""
 
-    __slots__ = ("_boot", "_clock", "_line", "_load", "_pending", "_power_good", "_software", "_unserviced")
+    __slots__ = (
+        "_boot",
+        "_clock",
+        "_line",
+        "_load",
+        "_pending",
+        "_power_good",
+        "_software",
+        "_unserviced",
+        "history",
+    )
 
-    def __init__(self, clock: MachineClock, load: Callable[[Lifetime], Software | None] | None) -> None:
+    def __init__(
+        self,
+        clock: MachineClock,
+        load: Callable[[Lifetime], Software | None] | None,
+        history: History | None = None,
+    ) -> None:
         """load: None for a processor on which nothing ever runs."""
         self._clock = clock
+        self.history = history or History(clock)
         self._load = load
         self._software: Software | None = None
         self._boot: Lifetime | None = None
@@ -69,22 +86,57 @@ class Processor:
         """Whether anything ever runs here."""
         return self._load is not None
 
+    @property
+    def software(self) -> Software | None:
+        """What runs now."""
+        return self._software
+
+    @property
+    def power_good_at_ns(self) -> int | None:
+        """The machine time at which the first instruction will run; None before the start and after it has."""
+        return self._power_good.when_ns if self._power_good is not None else None
+
     def start(self) -> None:
         """The machine runs: after a reset or at first start, the power-good delay begins."""
         self._clock.start()
         if self._load is not None and self._software is None and self._power_good is None:
-            self._power_good = self._clock.call_in(POWER_GOOD_NS, self._power_on)
+            self._power_good = self._clock.call_in(POWER_GOOD_NS, self.power_on)
 
     def reset(self) -> None:
         """Reset or power cut: what was running loses power where it stands; `start` boots anew."""
+        software = self._software
+        self.forget()
+        if software is not None:
+            software.power_lost()
+
+    def forget(self) -> None:
+        """Let go of what was running without a word to it: it lives on elsewhere, or is about to be replaced."""
         for timer in (self._power_good, self._pending):
             if timer is not None:
                 timer.cancel()
-        self._power_good = self._pending = None
-        software, self._software = self._software, None
-        if software is not None and self._boot is not None:
+        self._power_good = self._pending = self._software = None
+        self.history.end()
+        if self._boot is not None:
             self._boot.end()
-            software.power_lost()
+            self._boot = None
+
+    def start_as(self, power_good_in_ns: int | None) -> None:
+        """Take over a machine that had not executed anything: what was left of its power-good delay, if it ran."""
+        self.forget()
+        if power_good_in_ns is not None and self._load is not None:
+            self._power_good = self._clock.call_in(power_good_in_ns, self.power_on)
+
+    def power_on(self) -> None:
+        """Leave reset: load what runs here, and let it start."""
+        assert self._load is not None, "only a processor with software is started"
+        self._power_good = None
+        self._unserviced = 0
+        self._line = False
+        self.history.begin()
+        self._boot = Lifetime(self._clock)
+        self._software = self._load(self._boot)
+        if self._software is not None:
+            self._software.power_on()
 
     def wake(self) -> None:
         """Leave S3."""
@@ -103,14 +155,6 @@ class Processor:
             self._unserviced = 0
         elif self._load is not None and self._pending is None:
             self._pending = self._clock.call_in(INTERRUPT_LATENCY_NS, self._deliver)
-
-    def _power_on(self) -> None:
-        assert self._load is not None, "only a processor with software is started"
-        self._power_good = None
-        self._boot = Lifetime(self._clock)
-        self._software = self._load(self._boot)
-        if self._software is not None:
-            self._software.power_on()
 
     def _deliver(self) -> None:
         self._pending = None

@@ -5,7 +5,8 @@
         └────reset────────┼── paused, suspended, shutdown  └──shutdown (-no-shutdown)──> shutdown
 
 Only a running machine is stopped by what stops it: `shutdown` (under -no-shutdown) and `panic` move no other.
-A machine that waits for a migration (`inmigrate`, -incoming) leaves that state by none of these moves.
+A machine that waits for a migration (`inmigrate`, -incoming) leaves that state by none of these moves; what migration
+itself sets (`finish-migrate`, `postmigrate`, `restore-vm`) it sets beside the table (`machine.migration`).
 A command that is legal but changes nothing (`stop` while paused) is a move to the same state.
 """
 
@@ -15,6 +16,7 @@ from qmpemu.core.table import Table
 
 PRELAUNCH, RUNNING, PAUSED, SUSPENDED = "prelaunch", "running", "paused", "suspended"
 SHUTDOWN, PANICKED, INMIGRATE = "shutdown", "guest-panicked", "inmigrate"
+FINISH_MIGRATE, POSTMIGRATE, RESTORE_VM = "finish-migrate", "postmigrate", "restore-vm"
 
 RUN_STATES = Table(
     "the machine",
@@ -55,6 +57,26 @@ RUN_STATES = Table(
             "reset": INMIGRATE,
             "shutdown": INMIGRATE,
             "panic": INMIGRATE,
+        },
+        FINISH_MIGRATE: {
+            "stop": FINISH_MIGRATE,
+            "reset": FINISH_MIGRATE,
+            "shutdown": FINISH_MIGRATE,
+            "panic": FINISH_MIGRATE,
+        },
+        POSTMIGRATE: {
+            "cont": RUNNING,
+            "stop": POSTMIGRATE,
+            "reset": PRELAUNCH,
+            "shutdown": POSTMIGRATE,
+            "panic": POSTMIGRATE,
+        },
+        RESTORE_VM: {
+            "cont": RUNNING,
+            "stop": RESTORE_VM,
+            "reset": PRELAUNCH,
+            "shutdown": RESTORE_VM,
+            "panic": RESTORE_VM,
         },
         SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN, "panic": SHUTDOWN},
         PANICKED: {

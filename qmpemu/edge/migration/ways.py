@@ -1,0 +1,226 @@
+"""Opens a migration's links: out to where an address leads, in from whoever comes. Texts as measured on QEMU 7.2."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from qmpemu.edge.migration.links import FdLink
+from qmpemu.machine.migration.link import Link, Listener
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from qmpemu.edge.loop import Loop
+    from qmpemu.edge.migration.links import Around
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.migration.address import Address
+
+    Tell = Callable[[Link | str], object]
+
+BACKLOG = 255
+RETRY_S = 0.02
+REAP_S = 0.1
+
+
+def connect(loop: Loop, around: Around, address: Address, machine: Machine, tell: Tell) -> None:
+    """Open a link out and tell it from the loop, or why there is none. Raises QmpError for what is wrong at once."""
+
+    def linked(fd: int, noun: str) -> None:
+        link = FdLink(loop, around, fd, noun=noun, reads=False)
+        loop.call_soon(lambda: around(lambda: tell(link)))
+
+    if address.kind == "fd":
+        fd = machine.named_fds.pop(address.name, None)
+        if fd is None:
+            raise QmpError(f"File descriptor named '{address.name}' has not been found")
+        linked(fd, "socket" if _is_socket(fd) else "file")
+    elif address.kind == "exec":
+        process = _shell(address.name, output=False)
+        _reap(loop, process)
+        assert process.stdin is not None
+        linked(os.dup(process.stdin.fileno()), "command")
+        process.stdin.close()
+    else:
+        _Connecting(loop, around, address, tell).begin()
+
+
+def listen(
+    loop: Loop, around: Around, address: Address, machine: Machine, accept: Callable[[Link], object]
+) -> Listener:
+    """Wait for links in. Raises QmpError."""
+    if address.kind in ("tcp", "unix"):
+        return _SocketListener(loop, around, address, accept)
+    if address.kind == "exec":
+        process = _shell(address.name, output=True)
+        _reap(loop, process)
+        assert process.stdout is not None
+        fd = os.dup(process.stdout.fileno())
+        process.stdout.close()
+    else:
+        fd = _inherited(address.name, machine)
+    try:
+        link = FdLink(loop, around, fd, noun="file", reads=True)
+    except OSError:  # no such descriptor: QEMU waits at it for ever
+        return Listener()
+    accept(link)
+    return Listener()
+
+
+def _inherited(name: str, machine: Machine) -> int:
+    """A descriptor by number, as inherited, or by the name a client gave it."""
+    if name in machine.named_fds:
+        return machine.named_fds.pop(name)
+    if not name.isdigit():
+        if machine.config.incoming != "defer":
+            raise QmpError(f"Invalid file descriptor number '{name}'")
+        raise QmpError(f"File descriptor named '{name}' has not been found")
+    return int(name)
+
+
+def _is_socket(fd: int) -> bool:
+    from stat import S_ISSOCK
+
+    return S_ISSOCK(os.fstat(fd).st_mode)
+
+
+def _shell(command: str, *, output: bool) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    pipe = {"stdout": subprocess.PIPE} if output else {"stdin": subprocess.PIPE}
+    return subprocess.Popen(["/bin/sh", "-c", command], **pipe)  # type: ignore[call-overload, no-any-return]
+
+
+def _reap(loop: Loop, process: subprocess.Popen[bytes]) -> None:
+    """Look after the command until it has ended."""
+    if process.poll() is None:
+        loop.call_later(REAP_S, lambda: _reap(loop, process))
+
+
+class _Connecting:
+    """A socket on its way to its peer."""
+
+    def __init__(self, loop: Loop, around: Around, address: Address, tell: Tell) -> None:
+        self._loop = loop
+        self._around = around
+        self._tell = tell
+        self._address = address
+        unix = address.kind == "unix"
+        self._name = address.name if unix else f"{address.host}:{address.port}"
+
+    def begin(self) -> None:
+        """Try; the outcome is told from the loop."""
+        try:
+            self._open()
+        except OSError as error:
+            self._failed(error.strerror or str(error))
+
+    def _open(self) -> None:
+        address = self._address
+        family: int = socket.AF_UNIX
+        spot: object = address.name
+        if address.kind != "unix":
+            family, _, _, _, spot = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        result = self._socket.connect_ex(spot)  # type: ignore[arg-type]
+        if result == errno.EAGAIN:  # a UNIX socket whose owner has not accepted the earlier ones yet
+            self._socket.close()
+            self._loop.call_later(RETRY_S, self.begin)
+        elif result in (0, errno.EINPROGRESS):
+            self._loop.add_writer(self._socket.fileno(), self._writable)
+        else:
+            self._socket.close()
+            self._failed(os.strerror(result))
+
+    def _writable(self) -> None:
+        self._loop.remove_writer(self._socket.fileno())
+        result = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if result:
+            self._socket.close()
+            self._failed(os.strerror(result))
+            return
+        link = FdLink(self._loop, self._around, self._socket.detach(), noun="socket", reads=False)
+        self._around(lambda: self._tell(link))
+
+    def _failed(self, why: str) -> None:
+        text = f"Failed to connect to '{self._name}': {why}"
+        self._loop.call_soon(lambda: self._around(lambda: self._tell(text)))
+
+
+class _SocketListener(Listener):
+    """Accepts as many links as come."""
+
+    def __init__(
+        self, loop: Loop, around: Around, address: Address, accept: Callable[[Link], object]
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._around = around
+        self._accept = accept
+        self._path = os.path.abspath(address.name) if address.kind == "unix" else None
+        self._socket = _bound(address)
+        self._socket.listen(BACKLOG)
+        self._socket.setblocking(False)
+        self.addresses = [_shown(address, self._socket)]
+        loop.add_reader(self._socket.fileno(), self._ready)
+
+    def close(self) -> None:
+        """No more links; the socket's file goes, too."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            if self._path is not None and os.path.exists(self._path):
+                os.unlink(self._path)
+
+    def _ready(self) -> None:
+        try:
+            peer, _ = self._socket.accept()
+        except OSError:  # the peer has left again
+            return
+        link = FdLink(self._loop, self._around, peer.detach(), noun="socket", reads=True)
+        self._around(lambda: self._accept(link))
+
+
+def _bound(address: Address) -> socket.socket:
+    if address.kind == "unix":
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            if os.path.exists(address.name):
+                os.unlink(address.name)
+            listener.bind(address.name)
+        except OSError as error:
+            raise QmpError(f"Failed to bind socket to {address.name}: {error.strerror}") from None
+        return listener
+    try:
+        family, _, _, _, spot = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise QmpError(
+            f"address resolution failed for {address.host}:{address.port}: {error.strerror}"
+        ) from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    try:
+        listener.bind(spot)
+    except OSError as error:
+        listener.close()
+        raise QmpError(f"Failed to bind socket: {error.strerror}") from None
+    return listener
+
+
+def _shown(address: Address, listener: socket.socket) -> dict[str, object]:
+    if address.kind == "unix":
+        return {"type": "unix", "path": address.name}
+    host, port = listener.getsockname()[:2]
+    row: dict[str, object] = {"type": "inet", "host": host, "port": str(port)}
+    if listener.family == socket.AF_INET6:
+        row["ipv6"] = True
+    return row

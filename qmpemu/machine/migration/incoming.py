@@ -1,0 +1,211 @@
+"""The destination's end of a migration.
+
+    start ──> setup ──first bytes──> active ──STATE, END──> completed
+                                       │  └──SWITCH──> postcopy-active ──END──> completed
+                                       └──> failed, exit status 1     │  ^
+                                                     postcopy-paused ──migrate-recover──> postcopy-recover
+
+The guest runs here only once all of its state has come, was lived again and compared. Until then nothing is lost by the
+end of this process. Then the source is told on the return path, and gives the guest up.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.clock import NS_PER_S
+from qmpemu.core.table import Refused
+from qmpemu.machine.migration import address as addresses
+from qmpemu.machine.migration import state, stream
+from qmpemu.machine.migration.facts import GuestArrived, MigrationMoved, MigrationMovedTold
+from qmpemu.machine.runstate import PAUSED, RUNNING
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.migration.link import Link, Listener
+
+INVALID = "load of migration failed: Invalid argument"
+CUT_SHORT = "the migration stream ended before the guest had arrived"
+
+
+class Incoming:
+    """What waits for a guest, from `start` to its end; it stays to be asked about."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.status = "none"
+        self._listener: Listener | None = None
+        self._link: Link | None = None
+        self._others: list[Link] = []
+        self._config: dict[str, Any] = {}
+        self._loaded = False
+
+    @property
+    def addresses(self) -> list[dict[str, object]]:
+        """Where it listens, as rows of query-migrate."""
+        return self._listener.addresses if self._listener is not None else []
+
+    @property
+    def started(self) -> bool:
+        """Whether something is listened to or came."""
+        return self._listener is not None
+
+    def start(self, uri: str) -> None:
+        """Wait for a source at `uri`. Raises QmpError or OSError with QEMU's texts; it may be tried again then."""
+        if self.started:
+            raise QmpError("The incoming migration has already been started")
+        self._listen(uri)
+
+    def recover(self, uri: str) -> None:
+        """Wait for the source of a paused postcopy to come back. Raises QmpError."""
+        if self.status != "postcopy-paused":
+            raise QmpError("Migrate recover can only be run when postcopy is paused.")
+        if self._listener is not None:
+            self._listener.close()
+        self._listen(uri)
+
+    def pause(self) -> None:
+        """Cut the connection in postcopy. Raises Refused outside of it."""
+        if self.status != "postcopy-active" or self._link is None:
+            raise Refused("migrate-pause is currently only supported during postcopy-active state")
+        self._link.close()
+        self._ended(self._link, "")
+
+    def _listen(self, uri: str) -> None:
+        self._tell("setup")
+        address = addresses.parse(uri)
+        if address is None:
+            raise QmpError(f"unknown migration protocol: {uri}")
+        self._listener = self._machine.host.listen(address, self._machine, self._accept)
+
+    # --- connections ----------------------------------------------------------------------------------------------
+
+    def _accept(self, link: Link) -> None:
+        reader = stream.Reader()
+        link.on_data = lambda data: self._heard(link, reader, data)
+        link.on_end = lambda why: self._ended(link, why)
+        self._others.append(link)
+
+    def _heard(self, link: Link, reader: stream.Reader, data: bytes) -> None:
+        if self.status in ("completed", "failed"):
+            return
+        if self.status == "none":
+            self._move("active")
+        try:
+            sections = reader.feed(data)
+            if reader.started and link is not self._link:
+                self._take_over(link)
+            for kind, payload in sections:
+                self._section(kind, payload)
+        except (stream.StreamError, Refused) as error:
+            self._fail(str(error))
+
+    def _take_over(self, link: Link) -> None:
+        """The channel with the stream: of several the first, after a pause in postcopy the latest."""
+        if self._link is not None and self.status != "postcopy-paused":
+            raise stream.StreamError("a second migration stream came while the first one was under way")
+        if link in self._others:
+            self._others.remove(link)
+        self._link = link
+
+    def _ended(self, link: Link, why: str) -> None:
+        if self.status in ("completed", "failed") or (link is not self._link and self._link is not None):
+            return
+        if self.status == "postcopy-active":
+            self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
+            self._move("postcopy-paused")
+            self._machine.board.clock.stop()  # what it needs of its memory does not come
+        elif self.status != "postcopy-paused":
+            self._fail(why or CUT_SHORT)
+
+    # --- the stream -----------------------------------------------------------------------------------------------
+
+    def _section(self, kind: int, payload: bytes) -> None:
+        if kind == stream.CONFIG:
+            self._config = stream.unpacked(payload)
+            self._must_fit(self._config)
+        elif not self._config:
+            raise stream.StreamError("Configuration section missing")
+        elif kind == stream.STATE:
+            self._load(payload)
+        elif kind == stream.SWITCH:
+            self._move("postcopy-active")
+            self._load(payload)
+            self._go_on()
+        elif kind == stream.RESUMED:
+            self._move("postcopy-recover")
+            self._move("postcopy-active")
+            if self._machine.board.runstate == RUNNING:
+                self._machine.board.clock.start()
+        elif kind == stream.END:
+            self._complete()
+
+    def _must_fit(self, config: dict[str, Any]) -> None:
+        """Refuse a guest of another machine (texts measured)."""
+        mine = self._machine.config
+        if config.get("machine") != mine.machine:
+            raise Refused(f"Machine type received is '{config.get('machine')}' and local is '{mine.machine}'")
+        if config.get("memory_bytes") != mine.memory_bytes:
+            sizes = f"{config.get('memory_bytes', 0):#x} != {mine.memory_bytes:#x}"
+            self._machine.host.report(f"Size mismatch: pc.ram: {sizes}: Invalid argument")
+            raise Refused("error while loading state for instance 0x0 of device 'ram'")
+        on = self._machine.migration_capabilities
+        if "validate-uuid" in on and config.get("uuid") != mine.uuid:
+            raise Refused(f"UUID received is {config.get('uuid')} and local is {mine.uuid}")
+        if config.get("postcopy") and "postcopy-ram" not in on:
+            raise Refused("RAM postcopy is disabled but have 16 byte advise")
+        if config.get("multifd") and "multifd" not in on:
+            raise Refused("error while loading state for instance 0x0 of device 'ram'")
+
+    def _load(self, payload: bytes) -> None:
+        """Become the guest, standing still."""
+        machine, given = self._machine, stream.unpacked(payload)
+        runstate = str(given.get("runstate", PAUSED))
+        state.restore(machine, given, PAUSED if runstate == RUNNING else runstate)
+        self._config["runstate"] = runstate
+        self._loaded = True
+        boot = given["boot"]
+        uptime_ns = 0 if boot is None else given["now_ns"] - boot["at_ns"]
+        inputs = 0 if boot is None else len(boot["inputs"])
+        machine.facts.publish(GuestArrived(uptime_s=uptime_ns / NS_PER_S, inputs=inputs))
+
+    def _go_on(self) -> None:
+        """Run, if it ran there and nobody wants it to wait here."""
+        if self._config["runstate"] == RUNNING and self._machine.board.autostart:
+            self._machine.board.cont()
+
+    def _complete(self) -> None:
+        if not self._loaded:
+            raise stream.StreamError(CUT_SHORT)
+        if self._config.get("answer") and self._link is not None and self._link.two_way:
+            self._link.send(stream.header() + stream.section(stream.ARRIVED))
+        if self.status == "active":
+            self._go_on()
+        self._part()
+        self._move("completed")
+
+    def _part(self) -> None:
+        for link in (self._link, *self._others):
+            if link is not None:
+                link.close()
+        if self._listener is not None:
+            self._listener.close()
+        self._link, self._others = None, []
+
+    def _fail(self, why: str) -> None:
+        self._move("failed")
+        self._part()
+        self._machine.host.report(why)
+        self._machine.host.report(INVALID)
+        self._machine.board.exit_status = 1
+
+    def _move(self, status: str) -> None:
+        self.status = status
+        self._tell(status)
+
+    def _tell(self, status: str) -> None:
+        told = "events" in self._machine.migration_capabilities
+        kind = MigrationMovedTold if told else MigrationMoved
+        self._machine.facts.publish(kind(status=status, why=""))

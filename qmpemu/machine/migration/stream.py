@@ -1,0 +1,114 @@
+"""The migration stream: a magic, a version, then framed sections with a checksum each. Sans-IO.
+
+    source ──> HEADER CONFIG (PAGES)* STATE END ──> destination        ARRIVED or nothing comes back on the return path
+    postcopy:  HEADER CONFIG (PAGES)* SWITCH (PAGES)* END              RESUMED header of a source that recovers
+
+Memory is not carried: PAGES only says how many pages would have come, so that a dead peer is noticed when it dies.
+STATE and SWITCH carry `migration.state` as compressed JSON. What is cut short, foreign or damaged raises StreamError.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAGIC, EXTRA_MAGIC = b"QMPEMUVM", b"QMPEMUCH"
+"""A stream, and a further channel of one (multifd), which stays empty."""
+VERSION = 1
+CONFIG, PAGES, SWITCH, STATE, END, ARRIVED, RESUMED = range(1, 8)
+HEADER_BYTES, FRAME_BYTES = len(MAGIC) + 4, 9
+SECTION_BYTES_MAX = STATE_BYTES_MAX = 64 << 20
+"""A section as it is carried, and the JSON in it once it is decompressed."""
+
+
+class StreamError(Exception):
+    """What arrives is no migration stream of this format; the text is for standard error."""
+
+
+def header() -> bytes:
+    """What a stream begins with, in either direction."""
+    return MAGIC + VERSION.to_bytes(4, "big")
+
+
+def section(kind: int, payload: bytes = b"") -> bytes:
+    """One framed section."""
+    return bytes([kind]) + len(payload).to_bytes(4, "big") + crc32(payload).to_bytes(4, "big") + payload
+
+
+def packed(data: dict[str, Any]) -> bytes:
+    """JSON, compressed. Raises StreamError for more than a destination takes."""
+    from json import dumps
+    from zlib import compress
+
+    text = dumps(data).encode()
+    if len(text) > STATE_BYTES_MAX:
+        raise StreamError(f"the guest's state has more than {STATE_BYTES_MAX >> 20} MiB")
+    return compress(text)
+
+
+def unpacked(payload: bytes) -> dict[str, Any]:
+    """What `packed` made. Raises StreamError."""
+    from json import loads
+    from zlib import decompressobj, error
+
+    try:
+        text = decompressobj().decompress(payload, STATE_BYTES_MAX + 1)
+        data = loads(text) if len(text) <= STATE_BYTES_MAX else None
+    except (error, ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise StreamError("a section of the migration stream is damaged")
+    return data
+
+
+class Reader:
+    """Bytes in, sections out. extra: the channel is a further one of multifd."""
+
+    __slots__ = ("_data", "extra", "started")
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self.started = self.extra = False
+
+    @property
+    def between_sections(self) -> bool:
+        """Whether nothing is half-read."""
+        return not self._data
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Every section that is complete now. Raises StreamError."""
+        self._data += data
+        if not self.started:
+            self._start()
+        found = []
+        while self.started and len(self._data) >= FRAME_BYTES:
+            size = int.from_bytes(self._data[1:5], "big")
+            if size > SECTION_BYTES_MAX or not CONFIG <= self._data[0] <= RESUMED:
+                raise StreamError("a section of the migration stream is damaged")
+            if len(self._data) < FRAME_BYTES + size:
+                break
+            payload = bytes(self._data[FRAME_BYTES : FRAME_BYTES + size])
+            if crc32(payload).to_bytes(4, "big") != self._data[5:FRAME_BYTES]:
+                raise StreamError("a section of the migration stream is damaged")
+            found.append((self._data[0], payload))
+            del self._data[: FRAME_BYTES + size]
+        return found
+
+    def _start(self) -> None:
+        seen = bytes(self._data[: len(MAGIC)])
+        if seen == EXTRA_MAGIC:
+            self.extra = True
+            del self._data[:]
+            return
+        if not MAGIC.startswith(seen) and not EXTRA_MAGIC.startswith(seen):
+            raise StreamError("Not a migration stream")
+        if len(self._data) < HEADER_BYTES:
+            return
+        version = int.from_bytes(self._data[len(MAGIC) : HEADER_BYTES], "big")
+        if version != VERSION:
+            raise StreamError(f"Unsupported migration stream version {version}, this qmpemu reads {VERSION}")
+        del self._data[:HEADER_BYTES]
+        self.started = True
