@@ -124,7 +124,11 @@ class Profile:
                 "GenericError", " is not a hotpluggable device"
             )  # the container of all devices
         try:
-            return recorded and RecordedError(recorded["class"], recorded["desc"].format_map(arguments))
+            if recorded is None:
+                return None
+            # recorded with one of two names that may both be given
+            text = recorded["desc"].replace("node-name=''", "node-name='{node-name}'")
+            return RecordedError(recorded["class"], text.format_map({"node-name": "", **arguments}))
         except KeyError:  # the text names a member that was not given: another form of the command
             return None
 

@@ -64,6 +64,13 @@ class CommandRefused(Fact):
     desc: str
 
 
+class CommandBroke(Fact):
+    """A command hit a defect of qmpemu. error: the traceback."""
+
+    command: str
+    error: str
+
+
 class CommandNotEmulated(Fact):
     """A command of this QEMU version that qmpemu does not emulate was asked for, and was told so."""
 
@@ -261,6 +268,16 @@ class VM:
             return command.call(self._context, **given)
         except Refused as refused:
             raise QmpError(str(refused)) from None
+        except QmpError:
+            raise
+        except Exception as error:  # a defect of ours: the machine and the connection outlive it
+            from traceback import format_exc
+
+            trace = format_exc()
+            self.host.report(trace)
+            self.facts.publish(CommandBroke(command=command.name, error=trace))
+            desc = f"defect in qmpemu: {command.name} ended with {type(error).__name__}: {error}; please report it"
+            raise QmpError(desc) from None
 
     def _recorded(self, name: str, arguments: dict[str, object]) -> object:
         config = self.config
@@ -412,8 +429,8 @@ class VM:
             seed=self.config.seed,
             name=self.config.name,
             participants=self._taking_part(),
-            rtc_base_ns=self.machine.wall_ns() // NS_PER_S * NS_PER_S
-            - now_ns,  # so that Windows' clock shows the host's
+            # so that Windows' clock shows the host's, ahead by what a guest has set
+            rtc_base_ns=self._true_time_ns() + self.machine.rtc_ahead_ns - now_ns,
             disk=self.store.load(),
             ports=tuple(self.machine.ports),
         )

@@ -254,3 +254,20 @@ def test_without_a_wake_timer_nothing_ends_s3() -> None:
     driven.run(60)
     driven.say("system_powerdown")
     assert driven.run(86_400) == ["SUSPEND"]
+
+
+def test_a_defect_is_told_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that breaks is answered with what broke; the machine and the connection go on."""
+    driven = Driven()
+
+    def broken(*_: object, **__: object) -> object:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(driven.vm._known["query-name"], "call", broken)
+    (reply,) = driven.say("query-name")
+    assert reply["error"] == {
+        "class": "GenericError",
+        "desc": "defect in qmpemu: query-name ended with ZeroDivisionError: by zero; please report it",
+    }
+    assert "in broken" in driven.last("CommandBroke").data()["error"]
+    assert driven.say("query-status")[0]["return"]["status"] == "running"

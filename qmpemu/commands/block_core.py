@@ -7,6 +7,7 @@ what the real block layer says they are, overlaid with what only devices know.
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.core.table import Refused
 from qmpemu.machine.block import PROTOCOLS, Drive, Node
 from qmpemu.machine.block.happened import (
     BlockFact,
@@ -17,6 +18,10 @@ from qmpemu.machine.block.happened import (
 )
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:
@@ -32,6 +37,18 @@ def refuse_unknown(ctx: Context, name: str, arguments: dict[str, object]) -> Non
             raise QmpError(refusal.desc, refusal.cls)
 
 
+def _checked_first(name: str, given: dict[str, Any]) -> None:
+    """What the real one refuses before it looks for the node, and what its daemon refuses otherwise. Raises Refused."""
+    if name == "blockdev-create" and given["options"]["driver"] == "blkreplay":
+        raise Refused("Driver does not support blockdev-create")
+    if name == "block-dirty-bitmap-add" and not given.get("name"):
+        raise Refused("Bitmap name cannot be empty")
+    if name == "block-stream":
+        for one, other in (("base", "base-node"), ("base", "bottom"), ("bottom", "base-node")):
+            if one in given and other in given:
+                raise Refused(f"'{one}' and '{other}' cannot be specified at the same time")
+
+
 def real_commands(*names: str, shared: bool = True) -> None:
     """Register commands that the real block layer does. shared: their refusals are known without it."""
     for name in names:
@@ -42,6 +59,9 @@ def _real_command(name: str, shared: bool) -> None:
     @command(name)
     def run(ctx: Context, **arguments: object) -> object:
         given = {key.replace("_", "-"): value for key, value in arguments.items()}
+        _checked_first(name, given)
+        if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too
+            return {}
         if shared and not ctx.machine.store.up:
             refuse_unknown(ctx, name, given)
         return real(ctx, name, given)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from qmpemu.commands.block_core import real_commands
+from qmpemu.commands.block_core import real, real_commands
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block.happened import BlockExportDeleted
+from qmpemu.qmp.errors import QmpError, not_emulated
 
-real_commands("nbd-server-start", "nbd-server-add", "block-export-add", shared=False)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+real_commands("nbd-server-add", "block-export-add", shared=False)
 real_commands("nbd-server-stop", "nbd-server-remove", "block-export-del")
+
+
+@command("nbd-server-start")
+def nbd_server_start(ctx: Context, **arguments: Any) -> object:
+    """Serve NBD at an address; the daemon that does so takes no listening descriptor."""
+    if arguments["addr"]["type"] == "fd":
+        name = arguments["addr"]["data"]["str"]
+        if name not in ctx.machine.named_fds:
+            raise QmpError(f"File descriptor named '{name}' has not been found")
+        raise not_emulated("nbd-server-start fd")
+    return real(ctx, "nbd-server-start", {key.replace("_", "-"): value for key, value in arguments.items()})
 
 
 @command("query-block-exports")

@@ -116,9 +116,10 @@ def migrate_cancel(ctx: Context) -> object:
 def migrate_continue(ctx: Context, *, state: str) -> object:
     """Go on from `state`, at which the migration waits (pre-switchover)."""
     outgoing = ctx.machine.migration.outgoing
-    if outgoing is None:
+    if outgoing is not None:
+        outgoing.resume(state)
+    elif state != "none":
         raise QmpError("Migration not in expected state: none")
-    outgoing.resume(state)
     return {}
 
 

@@ -11,10 +11,10 @@ from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 @command("netdev_add")
 def netdev_add(ctx: Context, *, id: str, type: str, **options: object) -> object:
     """Add a back end for a network card."""
-    if type in LEFT_OUT:
-        raise QmpError(f"network backend '{type}' is not compiled into this binary")
     if not is_identifier(id):
         raise QmpError("Parameter 'id' expects an identifier")
+    if type in LEFT_OUT:
+        raise QmpError(f"network backend '{type}' is not compiled into this binary")
     named = {name.replace("_", "-"): value for name, value in options.items()}
     if type not in CARRIED or (type == "tap" and "fd" not in named and "fds" not in named):
         raise not_emulated(f"netdev_add {type}")

@@ -67,6 +67,9 @@ def input_send_event(
         raise QmpError("VM not running")
     source = ctx.machine.display.input
     for each in events:
+        if not source.handles(each["type"]):
+            raise QmpError(f"Input handler not found for event type {each['type']}")
+    for each in events:
         kind, data = each["type"], each["data"]
         if kind == "key":
             source.key(qcode(data["key"]), data["down"])

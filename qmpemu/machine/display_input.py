@@ -95,6 +95,14 @@ class Input:
         if self._accepts() and self._machine.board.runstate == RUNNING:
             self._machine.console.pointer(kind, name, value)
 
+    def handles(self, kind: str) -> bool:
+        """Whether a device takes events of that type: key, btn, rel or abs."""
+        if kind == "key":
+            return self._machine.config.family != "none" or any(
+                device.kind in KEYBOARDS for device in self._machine.devices.all
+            )
+        return any(kind == "btn" or mouse.absolute == (kind == "abs") for mouse in self.mice())
+
     # --- pointing devices -------------------------------------------------------------------------------------
 
     def mice(self) -> list[Mouse]:

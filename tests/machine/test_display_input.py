@@ -103,7 +103,7 @@ def test_a_paused_machine_drops_keys() -> None:
 
 def test_pointer_events_arrive_as_they_were_sent() -> None:
     """Axes and buttons, together and in order."""
-    driven, heard = listener("-machine q35 -vga std")
+    driven, heard = listener("-machine q35 -vga std -device qemu-xhci -device usb-tablet")
     events = [
         {"type": "abs", "data": {"axis": "x", "value": 100}},
         {"type": "rel", "data": {"axis": "y", "value": -3}},
