@@ -11,6 +11,7 @@ from qmpemu.commands import downstream, registry
 from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.happened import BlockFact
 from qmpemu.machine.board import MachineReset, MachineShutDown
 from qmpemu.machine.machine import Machine
 from qmpemu.machine.runstate import RUNNING
@@ -315,12 +316,12 @@ class VM:
         return fds.pop(0) if fds else None
 
     def _emit(self, fact: Fact) -> None:
-        """Send the event that belongs to `fact`, if any, to every monitor; nothing follows a final SHUTDOWN."""
+        """Send the event that belongs to `fact`, if any, to every monitor; only the end of block jobs follows a final SHUTDOWN."""
         self._was_reset = self._was_reset or type(fact) is MachineReset
         shape = registry.EVENTS.get(type(fact))
-        if shape is None or self._over or self.machine.history.replaying:
+        if shape is None or self.machine.history.replaying or (self._over and not isinstance(fact, BlockFact)):
             return
-        self._over = isinstance(fact, MachineShutDown) and not fact.stays
+        self._over = self._over or isinstance(fact, MachineShutDown) and not fact.stays
         name, data_of = shape
         seconds, microseconds = self.host.timestamp()
         event: dict[str, object] = {

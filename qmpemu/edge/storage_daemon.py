@@ -15,6 +15,8 @@ import signal
 import socket
 import subprocess
 from collections import deque
+from select import select
+from time import monotonic
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.backend import GONE, NEEDS_DAEMON, BlockBackend
@@ -67,15 +69,30 @@ class StorageDaemon(BlockBackend):
         self._talk.send({"execute": command, "arguments": arguments})
 
     def close(self) -> None:
-        """Let the daemon close its images and end."""
-        self._forget()
+        """Let the daemon end its jobs, which it tells, close its images and end."""
+        self._talk.send({"execute": "quit", "arguments": {}})
         self._talk.stop()
+        self._hear_out()
+        self._forget()
         self.process.terminate()
         try:
             self.process.wait(GOODBYE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def _hear_out(self) -> None:
+        """Pass on what the daemon tells until it has parted, for as long as a goodbye may take."""
+        deadline_s = monotonic() + GOODBYE_S
+        while (left_s := deadline_s - monotonic()) > 0:
+            while self._told:
+                message = self._told.popleft()
+                if message is None:
+                    return
+                if "event" in message:
+                    self._event(message["event"], message.get("data", {}))
+            if select([self._readable], [], [], left_s)[0]:
+                os.read(self._readable, 4096)
 
     def _tell(self, message: dict[str, Any] | None) -> None:
         """In the thread: hand a message over; None is the end."""

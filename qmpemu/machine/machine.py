@@ -262,8 +262,10 @@ class Machine:
         return any(part in known for value in given for part in (value, *value.split("/")))
 
     def settle(self) -> None:
-        """Serve what commands, registers and the guest have requested."""
+        """Serve what commands, registers and the guest have requested. The end of the machine ends its block jobs."""
         self.board.serve()
+        if self.board.exit_status is not None:
+            self.store.close()
 
     def _fixed_hardware(self) -> acpi.FixedHardware:
         chipset = acpi.ICH9 if self.config.family == "q35" else acpi.PIIX4

@@ -72,9 +72,9 @@ class Store:
 
     def close(self) -> None:
         """The machine is over."""
-        if self._backend is not None:
-            self._backend.close()
-            self._backend = None
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
 
     def _send(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         if self._waiting is not None:
