@@ -316,12 +316,19 @@ class VM:
         return fds.pop(0) if fds else None
 
     def _emit(self, fact: Fact) -> None:
-        """Send the event that belongs to `fact`, if any, to every monitor; only the end of block jobs follows a final SHUTDOWN."""
+        """Send the event that belongs to `fact`, if any, to every monitor.
+
+        After a final SHUTDOWN only the ends of block jobs are told.
+        """
         self._was_reset = self._was_reset or type(fact) is MachineReset
         shape = registry.EVENTS.get(type(fact))
-        if shape is None or self.machine.history.replaying or (self._over and not isinstance(fact, BlockFact)):
+        if (
+            shape is None
+            or self.machine.history.replaying
+            or (self._over and not isinstance(fact, BlockFact))
+        ):
             return
-        self._over = self._over or isinstance(fact, MachineShutDown) and not fact.stays
+        self._over = self._over or (isinstance(fact, MachineShutDown) and not fact.stays)
         name, data_of = shape
         seconds, microseconds = self.host.timestamp()
         event: dict[str, object] = {

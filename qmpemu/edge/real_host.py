@@ -88,6 +88,12 @@ class RealHost(Host):
             return error.strerror
         return None
 
+    def back_memory(self, path: str, size: int) -> None:
+        """Make the file where it is missing. Raises Refused."""
+        from qmpemu.edge.backing_file import back_memory
+
+        back_memory(path, size)
+
     def start_block_backend(
         self, event: Callable[[str, dict[str, object]], object], died: Callable[[], object]
     ) -> BlockBackend:

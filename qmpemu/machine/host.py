@@ -59,6 +59,9 @@ class Host:
         """The operating system's reason why the file cannot be opened; None where it can."""
         return None
 
+    def back_memory(self, path: str, size: int) -> None:
+        """See that a file can back so many bytes of guest memory. Raises Refused."""
+
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)

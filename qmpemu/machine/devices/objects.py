@@ -59,7 +59,7 @@ class Objects:
     def add(self, given: dict[str, object]) -> None:
         """Create what `given` describes (`qom-type`, `id`, properties). Raises Refused."""
         kind, name = str(given["qom-type"]), str(given["id"])
-        if name in self.all:
+        if name in self.all or name == "type":  # a property of the container itself
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
         self._check(kind, given)
         recorded = self._profile.added("object", kind)
@@ -97,10 +97,7 @@ class Objects:
         if kind.startswith("memory-backend-") and given.get("size") == 0:
             raise Refused(f"property 'size' of {kind} doesn't take value '0'")
         if kind == "memory-backend-file":
-            path = str(given.get("mem-path", ""))
-            reason = self._host.why_unreadable(path.rpartition("/")[0] or ".")
-            if reason is not None:
-                raise Refused(f"can't open backing store {path} for guest RAM: {reason}")
+            self._host.back_memory(str(given.get("mem-path", "")), int(str(given.get("size", 0))))
         if kind == "throttle-group" and isinstance(limits := given.get("limits"), dict):
             check_limits(limits)
 
