@@ -13,8 +13,9 @@ from qmpemu.core.table import Refused
 from qmpemu.hotplug import Hotplug, Notice
 from qmpemu.machine import inputs
 from qmpemu.machine.devices.backends import Backends
+from qmpemu.machine.devices.balloon_stats import BalloonStats
 from qmpemu.machine.devices.bus import Bus
-from qmpemu.machine.devices.catalog import CPU_SUFFIX, Catalog
+from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND, Catalog
 from qmpemu.machine.devices.memory import DRIVERS as DIMMS
 from qmpemu.machine.devices.netdevs import Netdevs
 from qmpemu.machine.devices.netfilter import Filters
@@ -81,6 +82,7 @@ class Plugging:
         self.netdevs = Netdevs()
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
+        self.balloon_stats = BalloonStats(machine, self.balloon)
         self.ports = Ports()
         self._port_ids: dict[str, str] = {}
         self.filters = Filters(machine.facts)
@@ -214,7 +216,12 @@ class Plugging:
             made = self._machine.qom_processor()
             made.values.update(hotplugged=True)
             return made
-        return shown.device(device)
+        made = shown.device(device)
+        if device.kind.startswith("virtio-balloon"):
+            behind = made.children[VIRTIO_BACKEND[1:]]
+            for each in (made, behind):
+                self.balloon_stats.show_in(each, behind.type_name)
+        return made
 
     def object_shown(self, made: UserObject) -> Object:
         """A user object as the object tree shows it."""
@@ -309,6 +316,7 @@ class Plugging:
     def _unplugged(self, device: Device) -> None:
         if device.kind.startswith("virtio-balloon"):
             self.balloon.present = False
+            self.balloon_stats.stop()
             self.balloon.give(self._machine.config.memory_bytes)
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:

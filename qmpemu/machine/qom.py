@@ -13,7 +13,7 @@ from qmpemu.machine.ghash import Table, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from qmpemu.machine.config import MachineConfig
@@ -35,7 +35,17 @@ class Ambiguous(Exception):
 class Object:
     """One object: type name, properties (name -> type), values, children (name -> object)."""
 
-    __slots__ = ("children", "order", "properties", "table", "type_name", "unreadable", "values", "writable")
+    __slots__ = (
+        "children",
+        "order",
+        "properties",
+        "setters",
+        "table",
+        "type_name",
+        "unreadable",
+        "values",
+        "writable",
+    )
 
     def __init__(self, type_name: str) -> None:
         self.type_name = type_name
@@ -50,6 +60,8 @@ class Object:
         """The recorded texts of properties that cannot be read."""
         self.writable: frozenset[str] = frozenset()
         """Properties that may be set while the machine runs."""
+        self.setters: dict[str, Callable[[object], object]] = {}
+        """What setting a property does, where more than its value changes; each may raise Refused."""
 
     @property
     def is_device(self) -> bool:
@@ -87,6 +99,8 @@ class Object:
                 f"Attempt to set property '{name}' on device '{device_id}' (type '{self.type_name}') "
                 "after it was realized"
             )
+        if name in self.setters:
+            self.setters[name](value)
         self.values[name] = value
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 LEGACY_PORTS = "virtio-pci[1]"
 """The I/O ports of virtio's old protocol, where a device has them."""
-WRITABLE = {"virtio-balloon-pci": frozenset({"guest-stats-polling-interval"})}
-"""Properties that may be set while the machine runs, by the start of the type."""
 
 
 def device(shown: Device) -> Object:
@@ -49,11 +47,6 @@ def device(shown: Device) -> Object:
         for each in made.values():
             if each.type_name == bus.kind and "hotplug-handler" in each.properties:
                 each.values["hotplug-handler"] = _moved(shown, str(each.values["hotplug-handler"]))
-    for prefix, names in WRITABLE.items():
-        if shown.kind.startswith(prefix):
-            top.writable = names
-            if behind is not None:
-                behind.writable = names
     return top
 
 
