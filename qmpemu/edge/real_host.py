@@ -11,7 +11,7 @@ from qmpemu.machine.host import Host, Image
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
@@ -87,6 +87,16 @@ class RealHost(Host):
         except OSError as error:
             return error.strerror
         return None
+
+    def open_dump(self, path: str) -> int:
+        """Open a file for a dump. Raises OSError."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o400)
+
+    def write_dump(self, fd: int, parts: Iterator[bytes | int], done: Callable[[str | None], object]) -> None:
+        """Write a dump: at once into a file, from a thread into a pipe."""
+        from qmpemu.edge.dump_file import write_dump
+
+        write_dump(self._loop, self.around, fd, parts, done)
 
     def back_memory(self, path: str, size: int) -> None:
         """Make the file where it is missing. Raises Refused."""

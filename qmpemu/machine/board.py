@@ -21,6 +21,7 @@ from qmpemu.machine.runstate import (
     PRELAUNCH,
     RUN_STATES,
     RUNNING,
+    SAVE_VM,
     SHUTDOWN,
     SUSPENDED,
 )
@@ -286,6 +287,17 @@ class Board:
     def migration_gave_away(self) -> None:
         """The guest is elsewhere, or in a file."""
         self.runstate = POSTMIGRATE
+
+    def dump_stops(self) -> None:
+        """Stand still while memory is written."""
+        if self.runstate == RUNNING:
+            self._halt("stop")
+            self.runstate = SAVE_VM
+
+    def dump_ends(self) -> None:
+        """Go on, where a dump has stopped it."""
+        if self.runstate == SAVE_VM:
+            self.cont()
 
     def cont(self) -> None:
         """Let the processors run. Raises Refused in a state that needs a reset first."""

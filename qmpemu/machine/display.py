@@ -163,7 +163,7 @@ class Display:
     @property
     def has_console(self) -> bool:
         """Whether anything draws: a video adapter of the machine's own, or one that was added."""
-        return self._built_in or any(self.heads(device) for device in self._machine.devices.all)
+        return self.built_in or any(self.heads(device) for device in self._machine.devices.all)
 
     def heads(self, device: Device) -> int:
         """How many screens a device has, 0 for one that is no video adapter."""
@@ -181,7 +181,8 @@ class Display:
             raise Refused(f"Device {name} (head {head}) is not bound to a QemuConsole")
 
     @property
-    def _built_in(self) -> bool:
+    def built_in(self) -> bool:
+        """Whether the board has a display adapter of its own (-vga, or by default)."""
         config = self._machine.config
         if config.family == "none" or config.vga == "none":
             return False

@@ -6,7 +6,7 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qmpemu.console import Screen
     from qmpemu.machine.block.backend import BlockBackend
@@ -58,6 +58,16 @@ class Host:
     def why_unreadable(self, path: str) -> str | None:
         """The operating system's reason why the file cannot be opened; None where it can."""
         return None
+
+    def open_dump(self, path: str) -> int:
+        """Open a file for a dump, which is made, or emptied. -> a descriptor. Raises OSError."""
+        raise OSError(0, "there are no files here")
+
+    def write_dump(self, fd: int, parts: Iterator[bytes | int], done: Callable[[str | None], object]) -> None:
+        """Write bytes, and zeros by their number, and close `fd`; then call done(error or None), at once or later."""
+        for _ in parts:
+            pass
+        done(None)
 
     def back_memory(self, path: str, size: int) -> None:
         """See that a file can back so many bytes of guest memory. Raises Refused."""

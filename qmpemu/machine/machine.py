@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
+    from qmpemu.machine.dump.dump import Dump
     from qmpemu.machine.host import Host
     from qmpemu.machine.ioports import IoPorts
     from qmpemu.machine.migration.control import Migration
@@ -90,6 +91,7 @@ class Machine:
         self.alarms: list[int] = []
         """When the battery-backed clock will ring, by the virtual clock in ns."""
         self._migration: Migration | None = None
+        self._dump: Dump | None = None
         self.preconfig = config.preconfig
         """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
         self.on_irq: Callable[[int, bool], None] = _nobody
@@ -190,6 +192,15 @@ class Machine:
 
             self._migration = Migration(self, self._profile)
         return self._migration
+
+    @property
+    def dump(self) -> Dump:
+        """The dump of its memory, built at first need."""
+        if self._dump is None:
+            from qmpemu.machine.dump.dump import Dump
+
+            self._dump = Dump(self)
+        return self._dump
 
     @property
     def migrates(self) -> bool:

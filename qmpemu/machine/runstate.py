@@ -6,7 +6,8 @@
 
 Only a running machine is stopped by what stops it: `shutdown` (under -no-shutdown) and `panic` move no other.
 A machine that waits for a migration (`inmigrate`, -incoming) leaves that state by none of these moves; what migration
-itself sets (`finish-migrate`, `postmigrate`, `restore-vm`) it sets beside the table (`machine.migration`).
+itself sets (`finish-migrate`, `postmigrate`, `restore-vm`) it sets beside the table (`machine.migration`), and so does
+a dump (`save-vm`).
 A command that is legal but changes nothing (`stop` while paused) is a move to the same state.
 """
 
@@ -17,6 +18,7 @@ from qmpemu.core.table import Table
 PRELAUNCH, RUNNING, PAUSED, SUSPENDED = "prelaunch", "running", "paused", "suspended"
 SHUTDOWN, PANICKED, INMIGRATE = "shutdown", "guest-panicked", "inmigrate"
 FINISH_MIGRATE, POSTMIGRATE, RESTORE_VM = "finish-migrate", "postmigrate", "restore-vm"
+SAVE_VM = "save-vm"
 
 RUN_STATES = Table(
     "the machine",
@@ -77,6 +79,13 @@ RUN_STATES = Table(
             "reset": PRELAUNCH,
             "shutdown": RESTORE_VM,
             "panic": RESTORE_VM,
+        },
+        SAVE_VM: {
+            "cont": RUNNING,
+            "stop": SAVE_VM,
+            "reset": PRELAUNCH,
+            "shutdown": SAVE_VM,
+            "panic": SAVE_VM,
         },
         SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN, "panic": SHUTDOWN},
         PANICKED: {

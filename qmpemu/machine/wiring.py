@@ -48,7 +48,7 @@ def _rtc(machine: Machine) -> Rtc:
     else:
         time = RtcTime(machine.host_ns, machine.call_in_host_time)
     seconds, _ = machine.host.timestamp()
-    low_bytes, high_bytes = _split(config)
+    low_bytes, high_bytes = ram_split(config)
     rtc = Rtc(
         time,
         machine.facts,
@@ -62,7 +62,7 @@ def _rtc(machine: Machine) -> Rtc:
     return rtc
 
 
-def _split(config: MachineConfig) -> tuple[int, int]:
+def ram_split(config: MachineConfig) -> tuple[int, int]:
     """RAM below and above 4 GiB, in bytes."""
     most, low_bytes = LOW_MEMORY[config.family]
     if config.memory_bytes < most:

@@ -1,0 +1,76 @@
+"""What of a machine is dumped: ranges of memory, and a note of each processor.
+
+Sources: facts/libvirt.md (virDomainCoreDump), measured on QEMU 7.2; ELF core notes as in the System V ABI.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+
+from qmpemu.machine.wiring import ram_split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.machine import Machine
+
+KIB = 1 << 10
+ABOVE_4G = 1 << 32
+FIRMWARE = (ABOVE_4G - 256 * KIB, 256 * KIB)
+HOLE = (640 * KIB, 768 * KIB)
+"""Where a display adapter is seen instead of memory."""
+DISPLAYS = ("VGA", "cirrus-vga", "qxl-vga", "vmware-svga", "virtio-vga")
+EM_386, EM_X86_64 = 3, 62
+
+Range = tuple[int, int]
+"""First address and length, in bytes."""
+
+
+class NothingToDump(Exception):
+    """The text of the refusal."""
+
+
+def ranges(machine: Machine, begin: int | None, length: int) -> list[Range]:
+    """The machine's memory, or what lies from `begin` on for `length` bytes. Raises NothingToDump."""
+    found = _all(machine)
+    if begin is not None:
+        found = [part for each in found if (part := _common(each, (begin, length)))[1] > 0]
+    if not found:
+        raise NothingToDump("dump: no guest memory to dump")
+    return found
+
+
+def processor_notes(machine: Machine) -> bytes:
+    """A core note of each processor, then QEMU's own of each; their registers are zero."""
+    count = len(machine.devices.processors.present())
+    before, behind = (32, 300) if elf_machine(machine) == EM_X86_64 else (24, 116)
+    core = (bytes(before) + pack("<I", number) + bytes(behind) for number in range(1, count + 1))
+    own = pack("<II", 1, 440) + bytes(432)
+    return b"".join(_note(b"CORE", 1, status) for status in core) + _note(b"QEMU", 0, own) * count
+
+
+def elf_machine(machine: Machine) -> int:
+    """The firmware's processor, or that of the 64-bit system that runs."""
+    return EM_X86_64 if machine.devices.processors.by_os else EM_386
+
+
+def _all(machine: Machine) -> list[Range]:
+    if machine.config.family == "none":
+        return []
+    low_bytes, high_bytes = ram_split(machine.config)
+    found = [(0, low_bytes)]
+    if machine.display.built_in or any(device.kind.startswith(DISPLAYS) for device in machine.devices.all):
+        found = [(0, HOLE[0]), (HOLE[1], low_bytes - HOLE[1])]
+    found.append(FIRMWARE)
+    if high_bytes:
+        found.append((ABOVE_4G, high_bytes))
+    return found
+
+
+def _common(one: Range, other: Range) -> Range:
+    first = max(one[0], other[0])
+    return first, min(sum(one), sum(other)) - first
+
+
+def _note(name: bytes, kind: int, description: bytes) -> bytes:
+    head = pack("<III", len(name) + 1, len(description), kind)
+    return head + name.ljust(8, b"\0") + description
