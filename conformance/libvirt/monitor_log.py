@@ -28,8 +28,10 @@ MEASURED = re.compile(
     r'("(?:(?:rd|wr|flush|unmap)_(?:bytes|operations|merged|total_time_ns)|wr_highest_offset'
     r"|actual-size|total-time|setup-time|downtime|expected-downtime|mbps|pages-per-second|duplicate|normal"
     r"|normal-bytes|transferred|remaining|precopy-bytes|downtime-bytes|dirty-pages-rate|dirty-sync-count"
-    r'|last-update|start-time|calc-time|dirty-rate)": )-?[\d.e+-]+'
+    r'|completed|last-update|start-time|calc-time|dirty-rate)": )-?[\d.e+-]+'
 )
+INHERITED = re.compile(r'"uri":"fd:\d+"')
+"""libvirt names a descriptor by its own number, which follows from what it has open."""
 GUESTS_OWN = re.compile(r'"idle_time_ns": \d+, ')
 """There once the guest has read something, which SeaBIOS does and no guest does not."""
 GUESTS_CACHE = re.compile(r'"writeback": (?:true|false)')
@@ -96,6 +98,7 @@ class MonitorLog:
 
     def _replaced(self, text: str) -> str:
         text = TERMINAL.sub("$pty", ID.sub('"id": "$id"', GUESTS_OWN.sub("", text)))
+        text = INHERITED.sub('"uri":"fd:$fd"', text)
         text = DOMAIN_ID.sub("domain-$n-", text)
         text = TEMPORARY.sub(r"\1$temporary", text)
         if '"io-status"' in text:

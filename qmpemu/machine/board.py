@@ -122,6 +122,7 @@ class Board:
         "history",
         "migrating_from",
         "on_reset",
+        "once_it_runs",
         "processor",
         "runstate",
     )
@@ -148,6 +149,8 @@ class Board:
         """Whether a register is being written by a test (qtest) and not by the machine's processor."""
         self.on_reset: Callable[[], None] = _nothing_else
         """What else a reset clears."""
+        self.once_it_runs: Callable[[], None] = _nothing_else
+        """What is told when a machine that has come from elsewhere runs first."""
         if acpi is not None:
             acpi.on_sci = processor.sci_changed
             acpi.on_sleep = self._sleep
@@ -310,6 +313,8 @@ class Board:
         self._move("cont")
         if self.runstate != before:
             self._facts.chain(MachineResumed())
+            once, self.once_it_runs = self.once_it_runs, _nothing_else
+            once()
             self.clock.start()
             self.processor.start()
 

@@ -345,10 +345,9 @@ class Plugging:
         return port
 
     def show_ports(self) -> None:
-        """Say again which ports the guest has open, to clients of a machine that it has just come to."""
+        """Say which ports the guest has open, to clients of a machine that it has come to."""
         for name, port in self.ports.items():
-            if port.guest_open:
-                self._machine.facts.publish(PortOpened(id=self._port_ids.get(name, ""), open=True))
+            self._machine.facts.publish(PortOpened(id=self._port_ids.get(name, ""), open=port.guest_open))
 
     def _balloon_gave(self) -> None:
         self._machine.facts.publish(BalloonChanged(actual_bytes=self.balloon.actual_bytes))

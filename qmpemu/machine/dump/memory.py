@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from struct import pack
 
+from qmpemu.machine.devices.adapter_memory import VIDEO_BYTES
 from qmpemu.machine.wiring import ram_split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
 
-KIB = 1 << 10
+KIB, MIB = 1 << 10, 1 << 20
 ABOVE_4G = 1 << 32
 FIRMWARE = (ABOVE_4G - 256 * KIB, 256 * KIB)
 HOLE = (640 * KIB, 768 * KIB)
 """Where a display adapter is seen instead of memory."""
-DISPLAYS = ("VGA", "cirrus-vga", "qxl-vga", "vmware-svga", "virtio-vga")
+ADAPTERS = ("VGA", "cirrus-vga", "qxl-vga", "vmware-svga", "virtio-vga")
+"""Those that are seen there."""
+VIDEO_AT = 0xFD00_0000
+"""Where the firmware puts the first adapter's memory; those of others lie below."""
 EM_386, EM_X86_64 = 3, 62
 
 Range = tuple[int, int]
@@ -57,12 +61,26 @@ def _all(machine: Machine) -> list[Range]:
     if machine.config.family == "none":
         return []
     low_bytes, high_bytes = ram_split(machine.config)
+    displays = ["VGA"] if machine.display.built_in else []
+    displays += [device.kind for device in machine.devices.all if device.kind in VIDEO_BYTES]
     found = [(0, low_bytes)]
-    if machine.display.built_in or any(device.kind.startswith(DISPLAYS) for device in machine.devices.all):
+    if any(kind.startswith(ADAPTERS) for kind in displays):
         found = [(0, HOLE[0]), (HOLE[1], low_bytes - HOLE[1])]
+    if machine.clock.now_ns:  # the firmware has placed it
+        found += _video(displays)
     found.append(FIRMWARE)
     if high_bytes:
         found.append((ABOVE_4G, high_bytes))
+    return found
+
+
+def _video(displays: list[str]) -> list[Range]:
+    found: list[Range] = []
+    end = VIDEO_AT + VIDEO_BYTES["VGA"]
+    for kind in displays:
+        size = VIDEO_BYTES.get(kind, 0)
+        end = (end - size) // MIB * MIB
+        found.insert(0, (end, size))
     return found
 
 

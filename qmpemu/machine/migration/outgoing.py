@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.table import Refused
+from qmpemu.machine.devices.adapter_memory import adapter_bytes
 from qmpemu.machine.migration import state, stream
 from qmpemu.machine.migration.facts import (
     MigrationMoved,
@@ -50,7 +51,8 @@ class Outgoing:
         self.parameters = machine.migration.parameters
         self.status = "none"
         self.error = ""
-        self.ram = Ram(machine.migration.memory, machine.config.memory_bytes)
+        plugged_bytes = machine.devices.memory.plugged_bytes + adapter_bytes(machine.devices.all)
+        self.ram = Ram(machine.migration.memory, machine.config.memory_bytes + plugged_bytes)
         self._link: Link | None = None
         self._extra: list[Link] = []
         self._timer: Timer | None = None
