@@ -21,6 +21,7 @@ from time import monotonic
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.backend import GONE, NEEDS_DAEMON, BlockBackend
 from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.order import as_inserted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class StorageDaemon(BlockBackend):
                 if message is None:
                     return
                 if "event" in message:
-                    self._event(message["event"], message.get("data", {}))
+                    self._event(message["event"], _data(message))
             if select([self._readable], [], [], left_s)[0]:
                 os.read(self._readable, 4096)
 
@@ -111,7 +112,7 @@ class StorageDaemon(BlockBackend):
                 self._end()
                 break
             if "event" in message:
-                self._event(message["event"], message.get("data", {}))
+                self._event(message["event"], _data(message))
             elif self._outstanding:
                 self._outstanding.popleft()(_outcome(message))
         self._end_turn()
@@ -219,9 +220,13 @@ def _client(tell: Callable[[dict[str, Any] | None], object]) -> Any:
     return Client("block")
 
 
+def _data(message: dict[str, Any]) -> dict[str, object]:
+    return {name: as_inserted(value) for name, value in reversed(message.get("data", {}).items())}
+
+
 def _outcome(message: dict[str, Any]) -> object:
     error = message.get("error")
-    return message["return"] if error is None else QmpError(error["desc"], error["class"])
+    return as_inserted(message["return"]) if error is None else QmpError(error["desc"], error["class"])
 
 
 def _spawn(program: str, sock: socket.socket) -> subprocess.Popen[bytes]:
