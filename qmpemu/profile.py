@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from qmpemu.qmp.schema import Schema
+
 RETURN, CLOSE = b'{"return": ', b"}"
 PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 JSON_STARTS = '-0123456789"{'
@@ -44,7 +46,7 @@ class RecordedError:
 class Profile:
     """A profile. read(name): the bytes of a file of the profile's folder, or None."""
 
-    __slots__ = ("_about", "_read", "greeting", "name")
+    __slots__ = ("_about", "_read", "_schema", "greeting", "name")
 
     def __init__(self, name: str, read: Callable[[str], bytes | None]) -> None:
         self.name = name
@@ -52,6 +54,7 @@ class Profile:
         self._about: dict[str, Any] = loads(self._file("profile.json"))
         self.greeting = self._file("greeting.json").rstrip()
         """The greeting as one JSON object, without line end."""
+        self._schema: Schema | None = None
 
     @property
     def version(self) -> dict[str, int]:
@@ -93,6 +96,15 @@ class Profile:
         reply = self.reply("none", "tcg", "query-qmp-schema", None)
         assert isinstance(reply, bytes)
         return reply
+
+    @property
+    def schema(self) -> Schema:
+        """The introspection data, parsed at first need."""
+        if self._schema is None:
+            from qmpemu.qmp.schema import Schema
+
+            self._schema = Schema(self.schema_bytes(), self.widths())
+        return self._schema
 
     def widths(self) -> dict[str, Any]:
         """What introspection hides of argument types (`qmp.schema.Schema`: hidden)."""

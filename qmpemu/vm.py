@@ -119,7 +119,6 @@ class VM:
         self.monitors: list[Session] = []
         self._received_fds: dict[Session, list[int]] = {}
         self._asker: Session | None = None
-        self._schema: Schema | None = None
         self._over = False
         self._fresh = True
         self._was_reset = False
@@ -149,11 +148,7 @@ class VM:
     @property
     def schema(self) -> Schema:
         """The recorded introspection data, parsed at first need."""
-        if self._schema is None:
-            from qmpemu.qmp.schema import Schema
-
-            self._schema = Schema(self.profile.schema_bytes(), self.profile.widths())
-        return self._schema
+        return self.profile.schema
 
     def add_monitor(self, *, pretty: bool = False) -> Session:
         """A new QMP monitor on this machine."""

@@ -31,6 +31,10 @@ REFRESH = (
     '"execute":"query-block",',
 )
 """What libvirt asks after every RESET, whoever caused it."""
+POLL = '"execute":"query-block-jobs"'
+"""How often virsh looks how far a job is follows from how long it takes."""
+RACING = '"execute":"block-commit"'
+"""Whether this job is ready before its command is answered is a race in the real one too."""
 
 
 class Said(NamedTuple):
@@ -84,13 +88,17 @@ def told(said: list[Said]) -> list[Said]:
     for each in said:
         if each.text.startswith("-> "):
             question = each
-            kept.append(each)
+            if POLL not in each.text:
+                kept.append(each)
         elif each.text.startswith("<- "):
+            if POLL in question.text:
+                continue
             if any(text in question.text for text in REFRESH) and known.get(question.text) == each.text:
                 del kept[len(kept) - 1 - kept[::-1].index(question)]
                 continue
             known[question.text] = each.text
-            kept.append(each._replace(text=f"{each.text}   to {question.text[3:]}"))
+            at = len(kept) - kept[::-1].index(question) if RACING in question.text else len(kept)
+            kept.insert(at, each._replace(text=f"{each.text}   to {question.text[3:]}"))
         elif each.text.startswith("!! ") and kept and HANDSHAKE in kept[-1].text:
             kept[-1] = each
         elif FIRMWARE_RESET not in each.text:

@@ -300,7 +300,7 @@ def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
         if not flat:
             info["backing-image"] = _image_info(node.backing)
     info["actual-size"] = image.actual_bytes
-    if node.driver == "null-co":
+    if node.driver == "null-co" or (node.file is not None and node.file.driver == "null-co"):
         return info
     info["dirty-flag"] = False
     if image.cluster_bytes is not None and not protocol:

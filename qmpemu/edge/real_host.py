@@ -25,6 +25,8 @@ QCOW2_MAGIC = b"QFI\xfb"
 QCOW2_LAZY_REFCOUNTS = 1
 QCOW2_CORRUPT = 2
 QCOW2_EXTENDED_L2 = 16
+QCOW2_BACKING_FORMAT = 0xE2792ACA
+SECTOR, CLUSTER_LEAST = 512, 512
 
 
 class RealHost(Host):
@@ -136,7 +138,11 @@ class RealHost(Host):
             header = file.read(112) if driver == "qcow2" else b""
             file_bytes = file.seek(0, os.SEEK_END)  # a block device's size too, which stat does not tell
         if driver != "qcow2":
-            return Image(virtual_bytes=file_bytes, file_bytes=file_bytes, actual_bytes=actual_bytes)
+            return Image(
+                virtual_bytes=-(-file_bytes // SECTOR) * SECTOR,
+                file_bytes=file_bytes,
+                actual_bytes=actual_bytes,
+            )
         if header[:4] != QCOW2_MAGIC or len(header) < 104:
             raise OSError(0, "Image is not in qcow2 format")
         return Image(
@@ -145,6 +151,7 @@ class RealHost(Host):
             actual_bytes=actual_bytes,
             cluster_bytes=1 << _number(header, 20, 4),
             details=_qcow2_details(header),
+            backing=_qcow2_backing(path),
         )
 
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
@@ -186,6 +193,31 @@ def _qcow2_details(header: bytes) -> dict[str, object]:
         "corrupt": bool(incompatible & QCOW2_CORRUPT),
         "extended-l2": bool(incompatible & QCOW2_EXTENDED_L2),
     }
+
+
+def _qcow2_backing(path: str) -> tuple[str, str] | None:
+    """The image below it: its path, made one from here, and its format, which is looked up where it is not told."""
+    with open(path, "rb") as file:
+        header = file.read(CLUSTER_LEAST)
+        at, size = _number(header, 8, 8), _number(header, 16, 4)
+        if not at or size > CLUSTER_LEAST:
+            return None
+        file.seek(at)
+        name = os.fsdecode(file.read(size))
+    found = os.path.join(os.path.dirname(path), name)
+    extension = 72 if _number(header, 4, 4) == 2 else _number(header, 100, 4)
+    while extension + 8 <= min(at, len(header)):
+        kind, length = _number(header, extension, 4), _number(header, extension + 4, 4)
+        if kind == 0:
+            break
+        if kind == QCOW2_BACKING_FORMAT:
+            return found, header[extension + 8 : extension + 8 + length].decode(errors="replace")
+        extension += 8 + -(-length // 8) * 8
+    try:
+        with open(found, "rb") as file:
+            return found, "qcow2" if file.read(4) == QCOW2_MAGIC else "raw"
+    except OSError:
+        return found, "raw"
 
 
 def _number(header: bytes, offset: int, size: int) -> int:

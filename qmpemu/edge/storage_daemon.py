@@ -82,6 +82,12 @@ class StorageDaemon(BlockBackend):
             self.process.kill()
             self.process.wait()
 
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Let the loop wait."""
+        while not done() and self._writable >= 0:
+            select([self._readable], [], [])
+            self._ready()
+
     def _hear_out(self) -> None:
         """Pass on what the daemon tells until it has parted, for as long as a goodbye may take."""
         deadline_s = monotonic() + GOODBYE_S

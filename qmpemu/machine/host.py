@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Image:
     """A disk image as far as a device shows it. Sizes in bytes; `details` are the format's own members."""
 
-    __slots__ = ("actual_bytes", "cluster_bytes", "details", "file_bytes", "virtual_bytes")
+    __slots__ = ("actual_bytes", "backing", "cluster_bytes", "details", "file_bytes", "virtual_bytes")
 
     def __init__(
         self,
@@ -28,12 +28,15 @@ class Image:
         actual_bytes: int,
         cluster_bytes: int | None = None,
         details: dict[str, object] | None = None,
+        backing: tuple[str, str] | None = None,
     ) -> None:
         self.virtual_bytes = virtual_bytes
         self.file_bytes = file_bytes
         self.actual_bytes = actual_bytes
         self.cluster_bytes = cluster_bytes
         self.details = details
+        self.backing = backing
+        """Path and format of the image that it is over, as its header says."""
 
 
 class Host:

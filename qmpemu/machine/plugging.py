@@ -12,6 +12,7 @@ from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.hotplug import Hotplug, Notice
 from qmpemu.machine import inputs
+from qmpemu.machine.block.graph import is_simple
 from qmpemu.machine.devices.backends import Backends
 from qmpemu.machine.devices.balloon_stats import BalloonStats
 from qmpemu.machine.devices.bus import Bus
@@ -123,7 +124,12 @@ class Plugging:
                 raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text) from None
 
     def _add_node(self, options: dict[str, object]) -> None:
-        self._machine.blocks.add_node(options)
+        blocks = self._machine.blocks
+        blocks.check_name(options.get("node-name"))
+        if is_simple(options) and not self._machine.store.up:
+            blocks.add_node(options)
+        else:
+            self._machine.store.open_first(options)
 
     def _add_at_start(self, given: dict[str, object]) -> None:
         self._plugged(self.devices.add(given, running=False))

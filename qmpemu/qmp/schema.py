@@ -87,6 +87,14 @@ class Schema:
         """The declared members of a command's arguments, as introspection has them."""
         return list(self._types[self._commands[command]["arg-type"]]["members"])
 
+    def argument_type(self, command: str) -> str:
+        """The name of the type of a command's arguments."""
+        return str(self._commands[command]["arg-type"])
+
+    def info(self, type_name: str) -> dict[str, Any]:
+        """A type, as introspection has it."""
+        return self._types[type_name]
+
     def check(self, command: str, arguments: dict[str, object]) -> None:
         """Check a command's arguments. Raises QmpError for the first thing that is wrong.
 

@@ -7,6 +7,8 @@ from json import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
+from qmpemu.edge.keyval_tree import tree, typed
+from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +87,16 @@ def _type_backend(members: dict[str, object]) -> None:
 
 @option("blockdev")
 def _blockdev(parser: Parser, argument: str) -> None:
-    parser.config.blockdevs.append(_members(argument, "driver"))
+    schema = parser.profile.schema
+    if argument.startswith("{"):
+        members = _members(argument, "driver")
+    else:
+        members = typed(schema, "blockdev-add", tree(argument, "driver"))
+    try:
+        schema.check("blockdev-add", members)
+    except QmpError as error:
+        raise OptionError(error.desc) from None
+    parser.config.blockdevs.append(members)
     parser.remember("blockdev")
 
 

@@ -23,6 +23,10 @@ class BlockBackend:
         """Run a command of its block layer; eventually `done(return value or QmpError)`."""
         raise NotImplementedError
 
+    def wait(self, done: Callable[[], bool]) -> None:
+        """Hear what it says until `done()`, or until it has died. Only before the machine runs."""
+        raise NotImplementedError
+
     def close(self) -> None:
         """End it; nothing is called any more."""
         raise NotImplementedError

@@ -104,6 +104,44 @@ def _null_path(options: dict[str, object]) -> str:
     )
 
 
+SIMPLE = {
+    **dict.fromkeys(
+        PROTOCOLS, ("filename", "aio", "locking", "pr-manager", "drop-cache", "x-check-cache-dropped")
+    ),
+    "null-co": ("size", "latency-ns"),
+    "raw": ("file",),
+    "qcow2": ("file", "backing", *(f"pass-discard-{what}" for what in ("request", "snapshot", "other"))),
+    "blkdebug": ("image", "config"),
+}
+"""Drivers, and which of their options change nothing that is seen of a node before it does real work."""
+GENERAL = (
+    "driver",
+    "node-name",
+    "read-only",
+    "auto-read-only",
+    "cache",
+    "discard",
+    "detect-zeroes",
+    "force-share",
+)
+
+
+def is_simple(options: dict[str, object]) -> bool:
+    """Whether all that is seen of such a node is known without opening it."""
+    known = SIMPLE.get(str(options["driver"]), ())
+    inline = [each for each in options.values() if isinstance(each, dict) and "driver" in each]
+    fits = all(name in GENERAL or name in known for name in options)
+    return fits and options["driver"] in SIMPLE and all(is_simple(each) for each in inline)
+
+
+def _backing(image: Image) -> dict[str, object] | None:
+    """What the image says that it is over."""
+    if image.backing is None:
+        return None
+    path, form = image.backing
+    return {"driver": form, "read-only": True, "file": {"driver": "file", "filename": path}}
+
+
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
@@ -120,19 +158,21 @@ class Blocks:
         driver = str(options["driver"])
         below = options.get("image" if driver == "blkdebug" else "file")
         made: list[Node] = []
+        if isinstance(below, dict) and "read-only" in options:
+            below = {"read-only": options["read-only"], **below}
         file = self._child(below, made)
         try:
             path = _null_path(options) if file is None else file.path
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
             image = self._image(driver, path, options, file)
-            node = Node(options, file, image, path)
-            node.backing = self._child(options.get("backing"), made)
+            node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
+            made.append(node)
+            node.backing = self._child(options.get("backing", _backing(image)), made)
         except Refused:
             for each in made:
                 del self.nodes[each.name]
             raise
-        self.nodes[node.name] = node
         return node
 
     def take_node(self, options: dict[str, object]) -> None:
@@ -159,7 +199,7 @@ class Blocks:
         return self.find(given) if isinstance(given, str) else None
 
     def _image(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
-        if driver == "blkdebug" and file is not None:
+        if driver in ("blkdebug", "raw") and file is not None:
             return file.image
         if driver == "null-co":
             return Image(virtual_bytes=_size(options), file_bytes=_size(options), actual_bytes=0)

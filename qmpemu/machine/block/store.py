@@ -70,6 +70,17 @@ class Store:
         self._send(command, arguments, done)
         return later
 
+    def open_first(self, options: dict[str, object]) -> None:
+        """Open a node of the command line there, and wait for it. Raises QmpError, or Refused where there is none."""
+        outcome: list[object] = []
+        self._start()
+        assert self._backend is not None
+        self._send("blockdev-add", options, outcome.append)
+        self._backend.wait(lambda: bool(outcome))
+        if isinstance(outcome[0], QmpError):
+            raise outcome[0]
+        self._blocks.take_node(options)
+
     def close(self) -> None:
         """The machine is over."""
         backend, self._backend = self._backend, None
