@@ -25,7 +25,7 @@ from qmpemu.qmp.order import as_inserted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Queue
+    from asyncio import AbstractEventLoop, Queue, Task
     from collections.abc import Callable
     from typing import Any
 
@@ -191,7 +191,7 @@ class Talk:
         self._tell(None)
 
     async def _serve(self) -> None:
-        from asyncio import Queue, get_running_loop
+        from asyncio import Queue, create_task, get_running_loop
 
         from qemu.qmp import ExecuteError
 
@@ -199,12 +199,26 @@ class Talk:
         await client.connect(self._sock)
         self._commands, self._loop = Queue(), get_running_loop()
         self._move()
-        while (message := await self._commands.get()) is not None:
+        gone = create_task(client.runstate_changed())
+        while (message := await self._next(self._commands, gone)) is not None:
             try:
                 await client.execute_msg(client.make_execute_msg(message["execute"], message["arguments"]))
             except ExecuteError:
                 pass  # the reply was told as it came
+        gone.cancel()
         await client.disconnect()
+
+    @staticmethod
+    async def _next(commands: Queue[dict[str, object] | None], gone: Task[Any]) -> dict[str, object] | None:
+        """The next command; None at the end, which may be the daemon's own."""
+        from asyncio import FIRST_COMPLETED, create_task, wait
+
+        waiting = create_task(commands.get())
+        await wait((waiting, gone), return_when=FIRST_COMPLETED)
+        if gone.done():
+            waiting.cancel()
+            return None
+        return waiting.result()
 
 
 def _client(tell: Callable[[dict[str, Any] | None], object]) -> Any:

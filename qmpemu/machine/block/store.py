@@ -41,6 +41,8 @@ class Store:
         self._backend: BlockBackend | None = None
         self._waiting: list[tuple[str, dict[str, object], Callable[[object], object]]] | None = None
         self._jobs: dict[str, str] = {}
+        self._kept: set[str] = set()
+        """Jobs that stay until they are dismissed."""
         self.lost: dict[str, dict[str, object]] = {}
         """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
         self.pivots = Pivots(blocks)
@@ -66,6 +68,8 @@ class Store:
             later.finish(outcome)
 
         self._start()
+        if command == "blockdev-create" or arguments.get("auto-dismiss") is False:
+            self._kept.add(str(arguments.get("job-id")))
         self.pivots.begins(command, arguments)
         self._send(command, arguments, done)
         return later
@@ -136,6 +140,7 @@ class Store:
             self._jobs[str(data["id"])] = str(data["status"])
             if data["status"] == "null":
                 del self._jobs[str(data["id"])]
+                self._kept.discard(str(data["id"]))
         if name == "BLOCK_JOB_COMPLETED":
             self.pivots.completed(str(data["device"]), failed="error" in data)
         if name in FACTS:
@@ -150,6 +155,9 @@ class Store:
             kind = self.pivots.kind(job)
             if status not in OVER:
                 self._publish_lost(job, kind)
+            if job not in self._kept:
+                self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))
+                continue
             self.lost[job] = {
                 "current-progress": 0,
                 "status": "concluded",
@@ -169,4 +177,5 @@ class Store:
     def dismiss(self, job: str) -> None:
         """Forget a lost job."""
         del self.lost[job]
+        self._kept.discard(job)
         self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))

@@ -1,0 +1,131 @@
+"""The real block layer as a child: it may die, be missing, or end with the machine, and the machine loses nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from emulators import PATIENCE_S, Emulator
+
+NULL = "driver=null-co,size=1099511627776,node-name="
+
+
+def start(emulator: Emulator, **more: Any) -> Any:
+    """A client of a machine with two large nodes."""
+    emulator.start("-machine", "none", "-blockdev", f"{NULL}from", "-blockdev", f"{NULL}to", **more)
+    return emulator.client()
+
+
+def daemon(emulator: Emulator) -> int:
+    """The daemon's process id; 0 where none runs."""
+    assert emulator.process is not None
+    tasks = Path(f"/proc/{emulator.process.pid}/task")
+    children = [int(pid) for each in tasks.iterdir() for pid in (each / "children").read_text().split()]
+    return children[0] if children else 0
+
+
+def mirror(client: Any, **arguments: object) -> None:
+    client.put(
+        "blockdev-mirror", device="from", target="to", sync="full", speed=1024, job_id="m", **arguments
+    )
+    assert client.story("return") == ["JOB_STATUS_CHANGE", "JOB_STATUS_CHANGE", "return"]
+
+
+def statuses(client: Any, last: str) -> list[str]:
+    """Job states as they are told, up to `last`; other events by name."""
+    told: list[str] = []
+    while not told or told[-1] != last:
+        message = client.read()
+        told.append(message["data"].get("status", message["event"]))
+    return told
+
+
+def test_it_starts_with_the_first_command_that_needs_it(ours: Emulator) -> None:
+    """Queries do without."""
+    client = start(ours)
+    client.ask("query-named-block-nodes")
+    client.ask("query-jobs")
+    assert daemon(ours) == 0
+    mirror(client)
+    assert daemon(ours) != 0
+
+
+def test_its_death_ends_its_jobs_and_nothing_else(ours: Emulator) -> None:
+    """Told at once; a job that is not kept is gone, and the next command finds the graph as it was."""
+    client = start(ours)
+    mirror(client)
+    os.kill(daemon(ours), signal.SIGKILL)
+    assert statuses(client, "null") == ["aborting", "BLOCK_JOB_COMPLETED", "concluded", "null"]
+    assert client.ask("query-jobs")["return"] == []
+    mirror(client)
+    names = {each["node-name"] for each in client.ask("query-named-block-nodes")["return"]}
+    assert {"from", "to"} <= names
+    assert client.ask("query-block-jobs")["return"][0]["device"] == "m"
+
+
+def test_a_job_that_is_kept_says_how_it_ended(ours: Emulator) -> None:
+    """Until it is dismissed, beside those of the next daemon."""
+    client = start(ours)
+    mirror(client, auto_dismiss=False)
+    os.kill(daemon(ours), signal.SIGKILL)
+    statuses(client, "concluded")
+    (job,) = client.ask("query-jobs")["return"]
+    assert (job["id"], job["status"], job["error"]) == ("m", "concluded", "Input/output error")
+    client.put("job-dismiss", id="m")
+    assert client.story("return") == ["JOB_STATUS_CHANGE", "return"]
+    assert client.ask("query-jobs")["return"] == []
+
+
+def test_a_command_that_it_dies_on_is_answered(ours: Emulator) -> None:
+    """One that asserts in the real block layer ends the real QEMU: ours loses the command."""
+    client = start(ours)
+    mirror(client)
+    os.kill(daemon(ours), signal.SIGSTOP)
+    client.put("query-block-jobs")
+    os.kill(daemon(ours), signal.SIGKILL)
+    told = client.story("error")
+    assert told[-1] == "error" and "return" not in told
+    assert client.ask("query-status")["return"]["status"] == "running"
+
+
+def test_it_ends_with_the_machine(ours: Emulator) -> None:
+    """However that ends."""
+    client = start(ours)
+    mirror(client)
+    pid = daemon(ours)
+    assert ours.process is not None
+    ours.process.kill()
+    deadline = time.monotonic() + PATIENCE_S
+    while _runs(pid):
+        assert time.monotonic() < deadline
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_without_it_the_package_is_named(
+    ours: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Start and queries work; what needs real blocks says what is missing."""
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    client = start(ours)
+    assert client.ask("query-block")["return"] == []
+    assert len(client.ask("query-named-block-nodes")["return"]) == 2
+    client.ask("blockdev-add", driver="null-co", node_name="more")
+    client.ask("blockdev-del", node_name="more")
+    client.put("blockdev-mirror", device="from", target="to", sync="full", job_id="m")
+    (message,) = [client.read()]
+    assert "qemu-system-common" in message["error"]["desc"]
+    assert client.ask("query-status")["return"]["status"] == "running"
