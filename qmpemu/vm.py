@@ -360,6 +360,12 @@ class VM:
         self.machine.rtc_ahead_ns = time_ns - self._true_time_ns()
         self.facts.publish(rtc_set(self.config, self.machine.rtc_ahead_ns // NS_PER_S))
 
+    def _guest_died(self, codes: tuple[int, ...]) -> None:
+        """The guest's kernel is dead: devices for that hear of it."""
+        from qmpemu.machine import panic
+
+        panic.tell(self.machine, codes)
+
     def _hardware(self) -> Hardware:
         from qmpemu.machine.inventory import hardware
         from qmpemu.machine.migration.hardware import data_of, hardware_of
@@ -414,6 +420,8 @@ class VM:
             self._set_rtc,
             lambda: int(history.answered("time", lambda: str(self._true_time_ns()))),
             self.machine.console,
+            self.machine.plugging.watchdog,
+            self._guest_died,
         )
         given = tuple(f"{key}={value}" for key, value in origin.settings.items())
         self.facts.publish(GuestLoaded(guest=origin.guest, settings=given, seed=origin.seed))

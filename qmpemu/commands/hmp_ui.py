@@ -1,4 +1,4 @@
-"""The human monitor's verbs for screen, keys, mouse and VNC; texts as measured on QEMU 7.2.
+"""The human monitor's verbs that take words: screen, keys, mouse, VNC, watchdog. Texts as measured on QEMU 7.2.
 
 A verb's parameters are written as QEMU writes them: F a file name, s a word, i a number, `?` optional, `-f` a flag
 that takes a word.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from qmpemu.commands import ui
 from qmpemu.core.table import Refused
+from qmpemu.machine.actions import ACTION_VALUES
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ PARAMETERS = {
     "set_password": "protocol:s password:s display:-d connected:s?",
     "expire_password": "protocol:s time:s display:-d",
     "change": "device:B target:F arg:s?",
+    "watchdog_action": "action:s",
 }
 WHAT = {"F": "filename expected", "s": "string expected", "B": "block device name expected"}
 PROTOCOLS = ("vnc", "spice")
@@ -213,6 +215,13 @@ def _with_hint(ctx: Context, display: str | None, call: Callable[[], object]) ->
     return ""
 
 
+def _watchdog_action(ctx: Context, given: dict[str, str]) -> str:
+    if given["action"] not in ACTION_VALUES["watchdog"]:
+        raise QmpError(f"invalid parameter value: {given['action']}")
+    ctx.commands("watchdog-set-action", dict(given))
+    return ""
+
+
 VERBS: dict[str, Verb] = {
     "screendump": _screendump,
     "sendkey": _sendkey,
@@ -222,6 +231,7 @@ VERBS: dict[str, Verb] = {
     "set_password": _set_password,
     "expire_password": _expire_password,
     "change": _change,
+    "watchdog_action": _watchdog_action,
 }
 
 

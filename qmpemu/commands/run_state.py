@@ -68,7 +68,16 @@ def reset(fact: board.MachineReset) -> dict[str, object]:
 
 @event(board.GuestPanicked, "GUEST_PANICKED")
 def guest_panicked(fact: board.GuestPanicked) -> dict[str, object]:
-    """action: poweroff, pause or run."""
+    """action: poweroff, pause or run; info: what the guest says of it (GuestPanicInformationHyperV)."""
+    if fact.codes is None:
+        return {"action": fact.action}
+    codes = {f"arg{number}": code for number, code in enumerate(fact.codes, 1)}
+    return {"action": fact.action, "info": {"type": "hyper-v", **codes}}
+
+
+@event(board.WatchdogExpired, "WATCHDOG")
+def watchdog(fact: board.WatchdogExpired) -> dict[str, object]:
+    """action: WatchdogAction."""
     return {"action": fact.action}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from qmpemu.balloon import Balloon
 from qmpemu.console import Console
 from qmpemu.hotplug import Hotplug
+from qmpemu.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -103,6 +104,10 @@ def _nobody_asks() -> None:
     """A machine that does not care which software runs on it."""
 
 
+def _nobody_hears(codes: tuple[int, ...]) -> None:
+    """A machine without a device that takes it."""
+
+
 class Platform:
     """The machine as its software sees it.
 
@@ -113,6 +118,7 @@ class Platform:
     machine time 0, in nanoseconds since 1970. hardware(): what devices there are now.
     hotplug: tells of those that come and go. balloon: what memory the host wants back. os_started(): the operating
     system's ACPI driver runs.
+    watchdog: counts down unless it is fed. panic(codes): the kernel has died, with a stop code and its parameters.
     set_rtc(time_ns): sets the battery-backed clock. true_time_ns(): what a time server says.
     """
 
@@ -126,12 +132,14 @@ class Platform:
         "hardware",
         "hotplug",
         "os_started",
+        "panic",
         "ports",
         "rng",
         "rtc_base_ns",
         "set_rtc",
         "store",
         "true_time_ns",
+        "watchdog",
     )
 
     def __init__(
@@ -151,6 +159,8 @@ class Platform:
         set_rtc: Callable[[int], object] = _no_alarm,
         true_time_ns: Callable[[], int] | None = None,
         console: Console | None = None,
+        watchdog: Watchdog | None = None,
+        panic: Callable[[tuple[int, ...]], object] = _nobody_hears,
     ) -> None:
         self.acpi = acpi
         self.clock = clock
@@ -166,6 +176,8 @@ class Platform:
         self.set_rtc = set_rtc
         self.true_time_ns = true_time_ns or (lambda: rtc_base_ns + clock.now_ns)
         self.console = Console(clock) if console is None else console
+        self.watchdog = Watchdog() if watchdog is None else watchdog
+        self.panic = panic
         self.store: Store = MemoryStore() if store is None else store
 
 

@@ -75,13 +75,23 @@ class MachineWoken(Fact):
 
 
 class GuestPanicked(Fact):
-    """The guest's kernel died and said so. action: what follows (QMP GuestPanicAction: poweroff, pause, run)."""
+    """The guest's kernel died and said so. action: what follows (QMP GuestPanicAction: poweroff, pause, run).
+
+    codes: the five numbers of a Hyper-V crash report; None where the guest tells nothing but that.
+    """
 
     action: str
+    codes: tuple[int, ...] | None = None
 
 
 class GuestCrashLoaded(Fact):
     """The guest's kernel died and a crash kernel took over; the machine runs on."""
+
+
+class WatchdogExpired(Fact):
+    """Nobody has fed the watchdog in time (QMP event WATCHDOG). action: what follows."""
+
+    action: str
 
 
 class NmiInjected(Fact):
@@ -331,22 +341,34 @@ class Board:
         self._facts.chain(NmiInjected())
         self.processor.nmi()
 
-    def guest_panicked(self) -> None:
-        """The guest told of its kernel's death through pvpanic (measured table: facts/qmp-wire.md §8).
+    def guest_panicked(self, codes: tuple[int, ...] | None = None) -> None:
+        """The guest told of its kernel's death, mostly through pvpanic (measured table: facts/qmp-wire.md §8).
 
         A processor that writes the port only asks for the stop, and the shutdown comes first: no STOP is heard.
         """
         actions = self.actions
         if actions.panic == "none":
-            self._facts.chain(GuestPanicked(action="run"))
+            self._facts.chain(GuestPanicked(action="run", codes=codes))
         elif actions.panic == "pause" or (actions.panic == "shutdown" and actions.shutdown == "pause"):
-            self._facts.chain(GuestPanicked(action="pause"))
+            self._facts.chain(GuestPanicked(action="pause", codes=codes))
             self._halt("panic")
         else:
-            self._facts.chain(GuestPanicked(action="poweroff"))
+            self._facts.chain(GuestPanicked(action="poweroff", codes=codes))
             if self.from_outside:
                 self._halt("panic")
             self.request_shutdown(guest=True, reason="guest-panic")
+
+    def halt_by_watchdog(self) -> None:
+        """Stand still because a watchdog has expired; only a machine that runs can."""
+        if self.runstate == RUNNING:
+            self._halt("watchdog")
+
+    def end_at_once(self) -> None:
+        """The process ends as if it had been told to, and says nothing more (a watchdog's `poweroff`)."""
+        self._must_be_new()
+        self.processor.reset()
+        self.clock.stop()
+        self.exit_status = 0
 
     def guest_crash_loaded(self) -> None:
         """The guest told of a crash kernel through pvpanic."""

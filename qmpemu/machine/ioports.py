@@ -17,7 +17,7 @@ from qmpemu.machine.pci_config import PciConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from qmpemu.machine.panic import PanicDevice
     from qmpemu.machine.rtc import Rtc
@@ -52,7 +52,10 @@ class Region:
 
 
 class IoPorts:
-    """The ports of one machine. on_reset(): a guest asked for a reset at a port other than the ACPI one."""
+    """The ports of one machine. on_reset(): a guest asked for a reset at a port other than the ACPI one.
+
+    more: the ports of ISA devices.
+    """
 
     __slots__ = (
         "_acpi",
@@ -67,7 +70,12 @@ class IoPorts:
     )
 
     def __init__(
-        self, acpi: hardware.FixedHardware, rtc: Rtc, panic: PanicDevice | None, on_reset: Callable[[], None]
+        self,
+        acpi: hardware.FixedHardware,
+        rtc: Rtc,
+        panic: PanicDevice | None,
+        on_reset: Callable[[], None],
+        more: Iterable[Region] = (),
     ) -> None:
         self._acpi = acpi
         self.rtc = rtc
@@ -77,7 +85,7 @@ class IoPorts:
         self._apm = [0, 0]
         self._reset_control = 0
         self._smi_enable = 0
-        self._fixed = self._make_fixed()
+        self._fixed = [*self._make_fixed(), *more]
 
     def read(self, port: int, size: int) -> int:
         """Read 1, 2 or 4 bytes; what lies beyond the last port or answers nowhere reads as ones."""

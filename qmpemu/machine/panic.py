@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from qmpemu.machine.machine import Machine
+
 DRIVER, DEFAULT_PORT = "pvpanic", 0x505
 PANICKED, CRASH_LOADED = 1, 2
 
@@ -37,6 +39,15 @@ class PanicDevice:
             self._on_panic()
         elif value & CRASH_LOADED:
             self._on_crash_loaded()
+
+
+def tell(machine: Machine, codes: tuple[int, ...]) -> None:
+    """The guest's kernel has died: its drivers tell the devices that there are. codes: stop code and parameters."""
+    for device in machine.devices.of_kind(DRIVER):
+        if number(device.values.get("events"), PANICKED | CRASH_LOADED) & PANICKED:
+            machine.board.guest_panicked()
+    if machine.config.cpu_features.get("hv-crash") is True and machine.config.accel == "kvm":
+        machine.board.guest_panicked(codes)
 
 
 def options_of(devices: Iterable[Mapping[str, object]]) -> Mapping[str, object] | None:

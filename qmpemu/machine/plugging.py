@@ -31,6 +31,8 @@ from qmpemu.machine.devices.table import (
 )
 from qmpemu.port import Port, Ports
 from qmpemu.qmp.errors import QmpError, device_not_found
+from qmpemu.watchdog import DRIVERS as WATCHDOGS
+from qmpemu.watchdog import Watchdog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Plugging:
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
         self.balloon_stats = BalloonStats(machine, self.balloon)
+        self.watchdog = Watchdog()
         self.ports = Ports()
         self._port_ids: dict[str, str] = {}
         self.filters = Filters(machine.facts)
@@ -187,6 +190,7 @@ class Plugging:
         self.devices.processors.by_os = False
         self.filters.reset()
         self.balloon.reset(self._machine.config.memory_bytes)
+        self.watchdog.set(None)
         for device in [each for each in self.devices.all if each.asked_ns is not None]:
             if self._kind_of_notice(device) == "PCI":
                 self._machine.call_in_host_time(0, lambda device=device: self._gone(device))  # type: ignore[misc]
@@ -308,6 +312,8 @@ class Plugging:
                 self.devices.remove(device)
                 raise Refused("Only one balloon device is supported")
             self.balloon.present = True
+        if device.kind in WATCHDOGS:
+            self._have_watchdog()
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
             self.add_port(str(device.values.get("name", "")), device.id or "", chardev)
@@ -324,6 +330,9 @@ class Plugging:
             self.balloon.present = False
             self.balloon_stats.stop()
             self.balloon.give(self._machine.config.memory_bytes)
+        if device.kind in WATCHDOGS and not any(each.kind in WATCHDOGS for each in self.devices.all):
+            self.watchdog.set(None)
+            self.watchdog.present = False
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
             name = str(device.values.get("name", ""))
@@ -333,6 +342,13 @@ class Plugging:
                 del self.ports[name]
         if chardev is not None:
             chardev.release()
+
+    def _have_watchdog(self) -> None:
+        if not self.watchdog.present:
+            from qmpemu.machine.watchdog import Countdown
+
+            self.watchdog.present = True
+            self.watchdog.on_set = Countdown(self._machine).set
 
     def add_port(self, name: str, identity: str, chardev: Chardev | None) -> Port:
         """A virtio-serial port: open when the guest says so, joined with a character device."""

@@ -18,7 +18,7 @@ from qmpemu.core.table import Table
 PRELAUNCH, RUNNING, PAUSED, SUSPENDED = "prelaunch", "running", "paused", "suspended"
 SHUTDOWN, PANICKED, INMIGRATE = "shutdown", "guest-panicked", "inmigrate"
 FINISH_MIGRATE, POSTMIGRATE, RESTORE_VM = "finish-migrate", "postmigrate", "restore-vm"
-SAVE_VM = "save-vm"
+SAVE_VM, WATCHDOG = "save-vm", "watchdog"
 
 RUN_STATES = Table(
     "the machine",
@@ -37,6 +37,7 @@ RUN_STATES = Table(
             "suspend": SUSPENDED,
             "shutdown": SHUTDOWN,
             "panic": PANICKED,
+            "watchdog": WATCHDOG,
         },
         PAUSED: {
             "cont": RUNNING,
@@ -86,6 +87,13 @@ RUN_STATES = Table(
             "reset": PRELAUNCH,
             "shutdown": SAVE_VM,
             "panic": SAVE_VM,
+        },
+        WATCHDOG: {
+            "cont": RUNNING,
+            "stop": WATCHDOG,
+            "reset": PRELAUNCH,
+            "shutdown": WATCHDOG,
+            "panic": WATCHDOG,
         },
         SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN, "panic": SHUTDOWN},
         PANICKED: {

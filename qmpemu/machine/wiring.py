@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.core.clock import NS_PER_S
 from qmpemu.machine import panic
-from qmpemu.machine.ioports import IoPorts
+from qmpemu.machine.ioports import IoPorts, Region
 from qmpemu.machine.machine import RTC_IRQ
 from qmpemu.machine.rtc import Rtc, RtcSet, RtcTime
 
@@ -33,7 +33,16 @@ def io_ports(machine: Machine, acpi: FixedHardware) -> IoPorts:
     def reset() -> None:
         board.request_reset(guest=True, reason="guest-reset")
 
-    return IoPorts(acpi, _rtc(machine), device or None, reset)
+    return IoPorts(acpi, _rtc(machine), device or None, reset, _isa(machine))
+
+
+def _isa(machine: Machine) -> list[Region]:
+    """The ports of its ISA devices, but for pvpanic's."""
+    from qmpemu.machine import watchdog
+
+    if not any(machine.devices.of_kind(watchdog.IB700)):
+        return []
+    return watchdog.ib700(machine.plugging.watchdog)
 
 
 def rtc_set(config: MachineConfig, offset_s: int) -> RtcSet:

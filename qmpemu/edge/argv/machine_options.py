@@ -37,6 +37,11 @@ def _action(parser: Parser, argument: str) -> None:
         parser.config.actions[key] = value
 
 
+@option("watchdog-action")
+def _watchdog_action(parser: Parser, argument: str) -> None:
+    _action(parser, f"watchdog={argument}")
+
+
 @option("name")
 def _name(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument, "guest")

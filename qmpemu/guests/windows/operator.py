@@ -22,6 +22,7 @@ from qmpemu.guests.windows.actions import (
     acts,
 )
 from qmpemu.guests.windows.faults import registry as faults
+from qmpemu.guests.windows.serial_commands import MANUALLY_INITIATED_CRASH
 from qmpemu.guests.windows.shutdown import POWER_OFF, REBOOT
 
 if TYPE_CHECKING:
@@ -252,6 +253,26 @@ class Operator:
         """Make a driver keep the power IRP that switches the machine off; it is installed if there is none."""
         self._must_run()
         faults.attach(self._windows, "stall_driver", name)
+
+    @action()
+    def stop_feeding(self) -> None:
+        """Let the driver of the watchdog device feed it no more."""
+        self._must_run()
+        if not self._windows.watchdog.feeds:
+            raise OperatorError("no watchdog is fed: a device i6300esb and the setting watchdog_s make it so")
+        self._windows.watchdog.feeds = False
+
+    @action()
+    def hang(self) -> None:
+        """Let Windows hang: nothing in it goes on, and it hears nothing but an NMI."""
+        self._must_live()
+        self._windows.hang()
+
+    @action()
+    def crash(self) -> None:
+        """Crash Windows, as the keyboard's crash sequence does (bugcheck 0xE2)."""
+        self._must_live()
+        self._windows.bugcheck(MANUALLY_INITIATED_CRASH, "MANUALLY_INITIATED_CRASH")
 
     @action("[KIND]")
     def stage_update(self, kind: str = "") -> None:

@@ -67,6 +67,7 @@ class PlugAndPlay:
         platform.hotplug.on_notice = self._look
         platform.os_started()
         self._look()
+        self._windows.watchdog.start()
         balloon = platform.balloon
         if balloon.present:
             balloon.on_ask = self._inflate
@@ -83,6 +84,7 @@ class PlugAndPlay:
         yield START_NS
         self._windows.system.facts.chain(DeviceStarted(driver=notice.driver, id=notice.id))
         notice.report(INSERTED, SUCCESS)
+        self._windows.watchdog.start()
 
     def _leave(self, notice: Notice) -> Steps[None]:
         answer = self._windows.system.settings.device_removal

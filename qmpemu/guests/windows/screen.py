@@ -32,7 +32,7 @@ PASSWORD_DOT = "*"
 def show(windows: Windows, user: ConsoleUser) -> Screen:
     """The screen as it is now."""
     phase = windows.system.phase
-    if phase in (life.RUNNING, life.STOPPING, life.FALLING_ASLEEP):
+    if phase in (life.RUNNING, life.STOPPING, life.FALLING_ASLEEP, life.HUNG):
         screen = _lit(windows, user) if windows.display.lit else Screen("dark", SIZE)
         if screen.kind != "dark":
             screen.pointer = user.seat

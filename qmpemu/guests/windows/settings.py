@@ -213,6 +213,16 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         ),
     ] = "accept"
 
+    watchdog_s: Annotated[
+        int,
+        _count(
+            "Seconds after which an i6300esb watchdog expires unless its driver feeds it, 0 no driver: Windows has "
+            "none of its own",
+            "U",
+            3600,
+        ),
+    ] = 0
+
     # --- serial console
     EMS: Annotated[
         int,

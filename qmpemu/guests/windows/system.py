@@ -2,7 +2,7 @@
 
 firmware -> boot loader -> kernel start -> services start -> running -> shutting down -> off | halted | restarting
                                               running -> falling asleep -> asleep -> waking -> running
-                                              any of them with a kernel -> crash screen
+                                              any of them with a kernel -> crash screen; running, shutting down -> hung
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OFF, FIRMWARE, LOADER, KERNEL, SERVICES = "off", "firmware", "boot loader", "kernel start", "services start"
 RUNNING, STOPPING, HALTED, RESTARTING = "running", "shutting down", "halted", "restarting"
 FALLING_ASLEEP, ASLEEP, HIBERNATED, WAKING = "falling asleep", "asleep", "hibernated", "waking"
-CRASHED = "crash screen"
+CRASHED, HUNG = "crash screen", "hung"
 
 LIFE = Table(
     "Windows",
@@ -34,7 +34,7 @@ LIFE = Table(
         LOADER: {"kernel loaded": KERNEL},
         KERNEL: {"OSPM on": SERVICES, "bugcheck": CRASHED},
         SERVICES: {"log-on screen up": RUNNING, "bugcheck": CRASHED},
-        RUNNING: {"shut down": STOPPING, "sleep": FALLING_ASLEEP, "bugcheck": CRASHED},
+        RUNNING: {"shut down": STOPPING, "sleep": FALLING_ASLEEP, "bugcheck": CRASHED, "hang": HUNG},
         FALLING_ASLEEP: {"S3 written": ASLEEP, "S4 written": HIBERNATED, "bugcheck": CRASHED},
         ASLEEP: {"wake": WAKING},
         WAKING: {"OSPM on": RUNNING, "bugcheck": CRASHED},
@@ -45,7 +45,9 @@ LIFE = Table(
             "halt": HALTED,
             "reset written": RESTARTING,
             "bugcheck": CRASHED,
+            "hang": HUNG,
         },
+        HUNG: {"bugcheck": CRASHED},
         CRASHED: {},
     },
 )
@@ -54,7 +56,7 @@ LIFE = Table(
 DEAD = frozenset({OFF, HIBERNATED, HALTED, RESTARTING})
 """Phases in which a power cut takes nothing away."""
 
-DEAF = frozenset({CRASHED, HALTED})
+DEAF = frozenset({CRASHED, HALTED, HUNG})
 """Phases in which interrupts are off."""
 
 

@@ -35,6 +35,7 @@ from qmpemu.guests.windows.tracker import Tracker
 from qmpemu.guests.windows.update import Update
 from qmpemu.guests.windows.volume import Volume
 from qmpemu.guests.windows.vss import Snapshots
+from qmpemu.guests.windows.watchdog import WatchdogDriver
 
 if TYPE_CHECKING:
     from qmpemu.guests.activity import Steps
@@ -67,6 +68,12 @@ class Bugchecked(Fact):
 
     code: int
     bugcheck: str
+    phase: str
+
+
+class Hung(Fact):
+    """Windows stands still, without a crash screen; only an NMI is heard."""
+
     phase: str
 
 
@@ -135,6 +142,7 @@ class Windows:
         self.initiated = Initiated(self)
         self.tracker = Tracker(self)
         self.plug_and_play = PlugAndPlay(self)
+        self.watchdog = WatchdogDriver(self.system)
         self.crash: tuple[str, int] | None = None
         """Name of the bugcheck that is shown, and since when, in ns of machine time."""
         platform.console.attach(ConsoleUser(self))
@@ -171,6 +179,15 @@ class Windows:
         self.crash = name, self.system.platform.clock.now_ns
         self.serial.bugchecked(code, name)
         self.system.activities.start(self._crash(code))
+        self.system.platform.panic((code, 0, 0, 0, 0))
+
+    def hang(self) -> None:
+        """A processor spins at high IRQL: no interrupt, no program goes on; what is on the screen stays there."""
+        self.system.activities.end_all()
+        if self.agent is not None:
+            self.agent.freeze()
+        self.system.facts.chain(Hung(phase=self.system.phase))
+        self.system.move("hang")
 
     def resume(self) -> None:
         """The machine left S3."""

@@ -151,6 +151,7 @@ def relive(
     former = facts.timed_by(lambda: end_ns - (now_ns - machine.clock.now_ns))
     history.replaying, history.again = True, origin
     before, board.actions.panic = board.actions.panic, "none"
+    watchdog, board.actions.watchdog = board.actions.watchdog, "none"
     board.runstate = RUNNING
     history.set_aside = {name: port for name, port in machine.ports.items() if name not in origin.ports}
     mine = dict(machine.ports)
@@ -165,7 +166,7 @@ def relive(
         raise Refused(f"the guest was given an input that this machine has no way in for: {error}") from None
     finally:
         history.replaying, history.again, history.set_aside = False, None, {}
-        board.actions.panic = before
+        board.actions.panic, board.actions.watchdog = before, watchdog
         facts.timed_by(former)
 
 
