@@ -99,7 +99,7 @@ set -e
 for pair in run:/run etc:/etc/libvirt lib:/var/lib/libvirt cache:/var/cache/libvirt log:/var/log/libvirt; do
     mount --bind "{root}/${{pair%%:*}}" "${{pair#*:}}"
 done
-hostname qmpemu-test 2>/dev/null || true
+hostname {hostname} 2>/dev/null || true
 {python} -c '{loopback}'
 set +e
 echo ready
@@ -142,10 +142,17 @@ class Libvirtd:
     kvm: what stands at /dev/kvm: `host`, what the host has, be it nothing; `ensure`, the placeholder where the host
         has none; `placeholder`, always. With a placeholder libvirt probes the real QEMU again at every step, since
         KVM looks usable to libvirt and QEMU denies it; ours says it has KVM and is probed once.
+    beside: the libvirtd whose network is shared, for migrations between the two.
     Raises LibvirtError, also from the first start.
     """
 
-    def __init__(self, programs: dict[str, str] | None = None, *, kvm: str = "host") -> None:
+    def __init__(
+        self,
+        programs: dict[str, str] | None = None,
+        *,
+        kvm: str = "host",
+        beside: Libvirtd | None = None,
+    ) -> None:
         for program in (LIBVIRTD, shutil.which("virsh")):
             if program is None or not os.access(program, os.X_OK):
                 raise LibvirtError(
@@ -156,9 +163,12 @@ class Libvirtd:
             raise LibvirtError("the private libvirtd makes namespaces and mounts: run the tests as root")
         self.root = Path(tempfile.mkdtemp(prefix="qv", dir="/tmp"))  # short: sun_path holds 107 bytes
         self._placeholder = kvm == "placeholder" or (kvm == "ensure" and not os.path.exists("/dev/kvm"))
+        self.hostname = f"qmpemu-{self.root.name}"
+        """Every one has its own: libvirt does not migrate from a host to itself."""
         self.events_log = self.root / "events.log"
         self.uri = f"qemu+unix:///system?socket={self.root}/sock/libvirt-sock"
         self._programs = programs or {}
+        self._beside = beside
         self._init: subprocess.Popen[str] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
         self._was_watching = False
@@ -318,15 +328,21 @@ class Libvirtd:
     def _boot(self) -> None:
         placeholder = PLACEHOLDER_KVM.format(root=self.root) if self._placeholder else ""
         script = SUPERVISOR.format(
-            root=self.root, placeholder=placeholder, python=sys.executable, loopback=LOOPBACK_UP
+            root=self.root,
+            placeholder=placeholder,
+            python=sys.executable,
+            loopback=LOOPBACK_UP,
+            hostname=self.hostname,
         )
+        network = ["unshare", "-n"]
+        if self._beside is not None and self._beside._init is not None:
+            network = ["nsenter", f"--net=/proc/{self._beside._init.pid}/ns/net", "unshare"]
         path = f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         with (self.root / "log/libvirtd.out").open("ab") as errors:
             self._init = subprocess.Popen(
                 [
-                    "unshare",
+                    *network,
                     "-m",
-                    "-n",
                     "-u",
                     "-p",
                     "-f",
