@@ -16,11 +16,11 @@ from qmpemu.vm import VM
 class Driven:
     """A VM from a QEMU command line and QMPEMU_* settings, with one negotiated client."""
 
-    def __init__(self, line: str = "-machine q35", **environment: str) -> None:
+    def __init__(self, line: str = "-machine q35", host: Host | None = None, **environment: str) -> None:
         config, _ = argv.parse_command_line(line.split(), shipped.profile(None))
         configure(config, environment)
         self.clock = Clock()
-        self.vm = VM(config, shipped.profile(None), Host(), self.clock)
+        self.vm = VM(config, shipped.profile(None), host or Host(), self.clock)
         self.session = self.vm.add_monitor()
         self.session.open()
         self.session.receive(b'{"execute":"qmp_capabilities"}')

@@ -126,6 +126,7 @@ class Incoming:
         if kind == stream.CONFIG:
             self._config = stream.unpacked(payload)
             self._must_fit(self._config)
+            self._answer(stream.header())
         elif not self._config:
             raise stream.StreamError("Configuration section missing")
         elif kind == stream.STATE:
@@ -135,6 +136,7 @@ class Incoming:
             self._load(payload)
             self._go_on()
         elif kind == stream.RESUMED:
+            self._answer(stream.header())
             self._move("postcopy-recover")
             self._move("postcopy-active")
             if self._machine.board.runstate == RUNNING:
@@ -179,12 +181,16 @@ class Incoming:
     def _complete(self) -> None:
         if not self._loaded:
             raise stream.StreamError(CUT_SHORT)
-        if self._config.get("answer") and self._link is not None and self._link.two_way:
-            self._link.send(stream.header() + stream.section(stream.ARRIVED))
+        self._answer(stream.section(stream.ARRIVED))
         if self.status == "active":
             self._go_on()
         self._part()
         self._move("completed")
+
+    def _answer(self, data: bytes) -> None:
+        """On the return path, where there is one."""
+        if self._config.get("answer") and self._link is not None and self._link.two_way:
+            self._link.send(data)
 
     def _part(self) -> None:
         for link in (self._link, *self._others):

@@ -5,9 +5,10 @@
       └──> failed <────────┤                          │   ^
            cancelled <─ cancelling              postcopy-paused ──migrate resume──> postcopy-recover
 
-The guest stands still from convergence on, and is given up only when everything has left and, with a return path, the
-destination has said that it has the guest: whatever fails before that, it goes on here. In postcopy the destination has
-it from the switch on, and it never goes on here again.
+The guest stands still from convergence on, and is given up only when everything has left and the destination has said
+that it has the guest: whatever fails before that, it goes on here. A file or a pipe says nothing, nor does a socket
+whose peer did not greet: there, as in QEMU without a return path, it is enough that everything has left. In postcopy
+the destination has it from the switch on, and it never goes on here again.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 SLICE_NS = 100 * NS_PER_MS
 """Bandwidth is granted in portions of this long, as in QEMU."""
+GREETING_NS = NS_PER_S
+"""How long a peer has to greet, before it is taken for one that only collects bytes."""
 IN_POSTCOPY = ("postcopy-active", "postcopy-paused", "postcopy-recover")
 UNDER_WAY = ("setup", "active", "pre-switchover", "device", "cancelling", *IN_POSTCOPY)
 LEFT_MARGIN = 10_000
@@ -182,7 +185,7 @@ class Outgoing:
             "uuid": config.uuid,
             "postcopy": self.on("postcopy-ram"),
             "multifd": self.on("multifd"),
-            "answer": self.on("return-path"),
+            "answer": self._link is not None and self._link.two_way,
         }
 
     def _lost(self, why: str) -> None:
@@ -193,8 +196,8 @@ class Outgoing:
             self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
             self._part()
             self._move("postcopy-paused")
-        elif self._sent_all and not self.on("return-path") and not why:
-            self._complete()  # it is all there, and no answer was asked for
+        elif self._sent_all and not self._must_answer and not why:
+            self._complete()  # it is all there, and nobody there can answer
         else:
             self._failed(why or "Unable to write to socket: Broken pipe")
 
@@ -358,10 +361,19 @@ class Outgoing:
         if self._link is not None:
             self._link.send(data)
 
+    @property
+    def _must_answer(self) -> bool:
+        """Whether only the destination's word ends it."""
+        return self.on("return-path") or self._reader.started
+
     def _drained(self) -> None:
-        """Everything has left; with a return path that is not enough."""
-        if self._sent_all and not (self.on("return-path") and self._link is not None and self._link.two_way):
+        """Everything has left; where somebody is there to say that it arrived, that is not enough."""
+        if not self._sent_all or self._link is None:
+            return
+        if not self._link.two_way:
             self._complete()
+        elif not self._must_answer:
+            self._later(GREETING_NS, lambda: None if self._must_answer else self._complete())
 
     def _heard(self, data: bytes) -> None:
         try:

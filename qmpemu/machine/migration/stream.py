@@ -1,6 +1,6 @@
 """The migration stream: a magic, a version, then framed sections with a checksum each. Sans-IO.
 
-    source ──> HEADER CONFIG (PAGES)* STATE END ──> destination        ARRIVED or nothing comes back on the return path
+    source ──> HEADER CONFIG (PAGES)* STATE END ──> destination        the header and ARRIVED come back, where they can
     postcopy:  HEADER CONFIG (PAGES)* SWITCH (PAGES)* END              RESUMED header of a source that recovers
 
 Memory is not carried: PAGES only says how many pages would have come, so that a dead peer is noticed when it dies.
