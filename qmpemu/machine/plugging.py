@@ -369,7 +369,8 @@ class Plugging:
     def show_ports(self) -> None:
         """Say which ports the guest has open, to clients of a machine that it has come to."""
         for name, port in self.ports.items():
-            self._machine.facts.publish(PortOpened(id=self._port_ids.get(name, ""), open=port.guest_open))
+            if self._port_ids.get(name):
+                self._machine.facts.publish(PortOpened(id=self._port_ids[name], open=port.guest_open))
 
     def _balloon_gave(self) -> None:
         self._machine.facts.publish(BalloonChanged(actual_bytes=self.balloon.actual_bytes))

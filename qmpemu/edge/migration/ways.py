@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Tell = Callable[[Link | str], object]
 
 BACKLOG = 255
+NO_RDMA = "RDMA ERROR: could not create CM channel"
 RETRY_S = 0.02
 REAP_S = 0.1
 
@@ -45,6 +46,12 @@ def connect(loop: Loop, around: Around, address: Address, machine: Machine, tell
         assert process.stdin is not None
         linked(os.dup(process.stdin.fileno()), "command")
         process.stdin.close()
+    elif address.kind == "rdma":
+        machine.host.report(NO_RDMA)
+        raise QmpError(NO_RDMA)
+    elif address.kind == "vsock":
+        text = f"Failed to connect to '{address.host}:{address.port}': {os.strerror(errno.ENODEV)}"
+        loop.call_soon(lambda: around(lambda: tell(text)))
     else:
         _Connecting(loop, around, address, tell).begin()
 
@@ -116,6 +123,9 @@ class _Connecting:
         """Try; the outcome is told from the loop."""
         try:
             self._open()
+        except socket.gaierror as error:
+            text = f"address resolution failed for {self._name}: {error.strerror}"
+            self._loop.call_soon(lambda: self._around(lambda: self._tell(text)))
         except OSError as error:
             self._failed(error.strerror or str(error))
 

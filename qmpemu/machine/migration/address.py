@@ -1,4 +1,7 @@
-"""Where a migration goes or comes from: `tcp:HOST:PORT`, `unix:PATH`, `fd:NAME` or `exec:COMMAND`."""
+"""Where a migration goes or comes from: `tcp:HOST:PORT`, `unix:PATH`, `fd:NAME` or `exec:COMMAND`.
+
+`vsock:` and `rdma:` are known and lead nowhere: as on a host without such a device.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from qmpemu.qmp.errors import QmpError
 
 
 class Address:
-    """kind: tcp, unix, fd or exec; the rest belongs to one of them."""
+    """kind: tcp, unix, vsock, rdma, fd or exec; the rest belongs to one of them."""
 
     __slots__ = ("host", "kind", "name", "port", "text")
 
@@ -33,6 +36,13 @@ def parse(uri: str) -> Address | None:
         if not rest:
             raise QmpError("invalid Unix socket address")
         return Address(kind, uri, name=rest)
+    if kind == "rdma" and colon:
+        return Address(kind, uri)
+    if kind == "vsock" and colon:
+        host, colon, port = rest.partition(":")
+        if not colon:
+            raise QmpError(f"error parsing address '{rest}'")
+        return Address(kind, uri, host=host, port=port)
     if kind == "tcp" and colon:
         spot = rest.partition(",")[0]
         host, colon, port = spot.rpartition(":")

@@ -1,7 +1,7 @@
 """The destination's end of a migration.
 
     start ──> setup ──first bytes──> active ──STATE, END──> completed
-                                       │  └──SWITCH──> postcopy-active ──END──> completed
+                                       │  └──SWITCH, RUN──> postcopy-active ──END──> completed
                                        └──> failed, exit status 1     │  ^
                                                      postcopy-paused ──migrate-recover──> postcopy-recover
 
@@ -40,7 +40,7 @@ class Incoming:
         self._link: Link | None = None
         self._others: list[Link] = []
         self._config: dict[str, Any] = {}
-        self._loaded = False
+        self._loaded = self._ran = False
 
     @property
     def addresses(self) -> list[dict[str, object]]:
@@ -113,7 +113,7 @@ class Incoming:
     def _ended(self, link: Link, why: str) -> None:
         if self.status in ("completed", "failed") or (link is not self._link and self._link is not None):
             return
-        if self.status == "postcopy-active":
+        if self.status == "postcopy-active" and self._ran:
             self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
             self._move("postcopy-paused")
             self._machine.board.clock.stop()  # what it needs of its memory does not come
@@ -134,6 +134,9 @@ class Incoming:
         elif kind == stream.SWITCH:
             self._move("postcopy-active")
             self._load(payload)
+            self._answer(stream.section(stream.LOADED))
+        elif kind == stream.RUN and self._loaded:
+            self._ran = True
             self._go_on()
         elif kind == stream.RESUMED:
             self._answer(stream.header())

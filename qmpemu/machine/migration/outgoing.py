@@ -8,7 +8,7 @@
 The guest stands still from convergence on, and is given up only when everything has left and the destination has said
 that it has the guest: whatever fails before that, it goes on here. A file or a pipe says nothing, nor does a socket
 whose peer did not greet: there, as in QEMU without a return path, it is enough that everything has left. In postcopy
-the destination has it from the switch on, and it never goes on here again.
+the destination first says that it has all but the memory; from the word to run on, it never goes on here again.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Outgoing:
         self._extra: list[Link] = []
         self._timer: Timer | None = None
         self._slice_ends_ns = self._slice_left = 0
-        self._wants_postcopy = self._sent_all = self._arrived = False
+        self._wants_postcopy = self._sent_all = self._gave = False
         self._reader = stream.Reader()
         self.began_ns = self.ended_ns = self.setup_ns = self._stopped_ns = 0
         self.downtime_ns: int | None = None
@@ -99,16 +99,15 @@ class Outgoing:
         """migrate-continue. Raises Refused in another status than the one named."""
         if self.status != status or status != "pre-switchover":
             raise Refused(f"Migration not in expected state: {self.status}")
-        self._later(0, self._switch_over)
+        self._later(0, self._hand_over if self._wants_postcopy else self._switch_over)
 
     def cancel(self) -> None:
         """Give it up; the guest goes on here unless the destination has it."""
         if not self.under_way or self.status == "cancelling":
             return
-        given_away = self.status in IN_POSTCOPY
         self._move("cancelling")
         self._part()
-        if not given_away:
+        if not self._gave:
             self._later(0, lambda: self._give_up("cancelled", ""))
 
     def start_postcopy(self) -> None:
@@ -192,7 +191,7 @@ class Outgoing:
         """The connection ended before the migration did."""
         if self.status == "pre-switchover":  # QEMU waits there without a look at its peer
             self._part()
-        elif self.status in IN_POSTCOPY:
+        elif self._gave:
             self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
             self._part()
             self._move("postcopy-paused")
@@ -336,13 +335,34 @@ class Outgoing:
         self._send_rest(stream.section(stream.STATE, packed) + stream.section(stream.END))
 
     def _start_postcopy(self) -> None:
-        self._move("postcopy-active")
-        self._stop_guest()
+        """With pause-before-switchover the guest stands still before the status says so (measured)."""
+        if self.on("pause-before-switchover"):
+            self._stop_guest()
+            self._move("pre-switchover")
+        else:
+            self._move("postcopy-active")
+            self._stop_guest()
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Postcopy: the destination gets all that the guest is, and its memory later."""
+        if self._link is None:  # the destination left while this end waited
+            self._give_up("failed", "")
+            return
+        if self.status == "pre-switchover":
+            self._move("postcopy-active")
         self._pass()
         packed = self._packed()
         if packed is None or self._link is None:
             return
         self._link.send(stream.section(stream.SWITCH, packed))
+
+    def _give(self) -> None:
+        """Postcopy: the destination has all but the memory, and is told to run it."""
+        if self._gave or self._link is None:
+            return
+        self._gave = True
+        self._link.send(stream.section(stream.RUN))
         self.downtime_ns = self._machine.host_ns() - self._stopped_ns
         self._slice_ends_ns = 0
         self._step()
@@ -363,16 +383,18 @@ class Outgoing:
 
     @property
     def _must_answer(self) -> bool:
-        """Whether only the destination's word ends it."""
-        return self.on("return-path") or self._reader.started
+        """Whether only the destination's word ends it: over a pipe it never comes, as with QEMU."""
+        return self.on("return-path") or self.on("postcopy-ram") or self._reader.started
 
     def _drained(self) -> None:
         """Everything has left; where somebody is there to say that it arrived, that is not enough."""
         if not self._sent_all or self._link is None:
             return
+        if self._must_answer:
+            return
         if not self._link.two_way:
             self._complete()
-        elif not self._must_answer:
+        else:
             self._later(GREETING_NS, lambda: None if self._must_answer else self._complete())
 
     def _heard(self, data: bytes) -> None:
@@ -380,6 +402,8 @@ class Outgoing:
             for kind, _ in self._reader.feed(data):
                 if kind == stream.ARRIVED:
                     self._complete()
+                elif kind == stream.LOADED:
+                    self._give()
         except stream.StreamError as error:
             self._lost(str(error))
 
