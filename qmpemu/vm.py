@@ -223,6 +223,8 @@ class VM:
     def _downstream(self, name: str, arguments: dict[str, object]) -> object:
         """An act at the guest's console; it is the root of what it causes."""
         self.facts.cause = None
+        if downstream.to_machine(name, arguments, self.machine):
+            return {}
         act, value = downstream.checked(name, arguments, self.machine)
         self.machine.history.note("act", act, value)
         result = self.machine.history.passing(lambda: self._act(act, value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qmpemu.commands.downstream import HOST_ACTS
 from qmpemu.guests.windows.operator import ACTIONS
 from tests.driven import Driven
 
@@ -68,5 +69,5 @@ def test_listed_on_request() -> None:
     listed = {
         row["name"] for row in Driven("-machine none", QMPEMU_OPERATOR="1").say("query-commands")[0]["return"]
     }
-    assert listed - plain == {f"__org.qmpemu_{name}" for name in ACTIONS}
+    assert listed - plain == {f"__org.qmpemu_{name}" for name in (*ACTIONS, *HOST_ACTS)}
     assert plain < listed

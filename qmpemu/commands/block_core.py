@@ -9,6 +9,7 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import PROTOCOLS, Drive, Node
+from qmpemu.machine.block.disk_errors import DiskFailed
 from qmpemu.machine.block.happened import (
     BlockFact,
     ImageCorrupted,
@@ -85,6 +86,19 @@ real_commands(
 def node_told(fact: BlockFact) -> dict[str, object]:
     """As the real block layer told it."""
     return fact.told
+
+
+@event(DiskFailed, "BLOCK_IO_ERROR")
+def disk_failed(fact: DiskFailed) -> dict[str, object]:
+    """Where, at what, and what becomes of it."""
+    return {
+        "device": "",
+        "node-name": fact.node,
+        "operation": fact.operation,
+        "action": fact.action,
+        "nospace": fact.no_space,
+        "reason": fact.reason,
+    }
 
 
 @command("blockdev-add")
@@ -197,7 +211,7 @@ def _limit(info: dict[str, object], drive: Drive) -> None:
 
 def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, object]:
     info: dict[str, object] = {
-        "io-status": "ok",
+        "io-status": drive.io_status,
         "device": "",
         "locked": False,
         "removable": drive.removable,

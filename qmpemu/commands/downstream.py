@@ -21,11 +21,26 @@ if TYPE_CHECKING:
 PREFIX = "__org.qmpemu_"
 
 
+HOST_ACTS = {"disk_error": ("DEVICE:enospc|eio|read-eio|none", "From now on the guest's disk fails so")}
+"""What is done to the machine and not at its console: argument and meaning."""
+
+
 def names() -> list[str]:
     """Every such command."""
     from qmpemu.guests.windows.operator import ACTIONS
 
-    return [PREFIX + name for name in ACTIONS]
+    return [PREFIX + name for name in (*ACTIONS, *HOST_ACTS)]
+
+
+def to_machine(name: str, arguments: dict[str, object], machine: Machine) -> bool:
+    """Do what is done to the machine itself; False for an act at the console. Raises QmpError."""
+    if name.removeprefix(PREFIX) not in HOST_ACTS:
+        return False
+    try:
+        machine.disk_errors.set(_value(arguments))
+    except Refused as error:
+        raise QmpError(str(error)) from None
+    return True
 
 
 def checked(name: str, arguments: dict[str, object], machine: Machine) -> tuple[str, str]:
@@ -35,15 +50,20 @@ def checked(name: str, arguments: dict[str, object], machine: Machine) -> tuple[
     act = name.removeprefix(PREFIX)
     if act not in operator.ACTIONS:
         raise command_not_found(name)
+    value = _value(arguments)
+    if machine.board.runstate not in (RUNNING, SUSPENDED):
+        raise QmpError(f"the machine is {machine.board.runstate}: nobody can do anything at its console")
+    return act, value
+
+
+def _value(arguments: dict[str, object]) -> str:
     value = arguments.get("value", "")
     if not isinstance(value, str):
         raise parameter_type("value", "string")
     unknown = next((member for member in arguments if member != "value"), None)
     if unknown is not None:
         raise parameter_unexpected(unknown)
-    if machine.board.runstate not in (RUNNING, SUSPENDED):
-        raise QmpError(f"the machine is {machine.board.runstate}: nobody can do anything at its console")
-    return act, value
+    return value
 
 
 def run(act: str, value: str, machine: Machine, guest: Guest | None) -> str:

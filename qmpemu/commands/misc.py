@@ -20,6 +20,7 @@ def stop(ctx: Context) -> object:
 @command("cont")
 def cont(ctx: Context) -> object:
     """Let the machine run."""
+    ctx.machine.disk_errors.resumed()
     ctx.machine.board.cont()
     return {}
 

@@ -301,6 +301,10 @@ class Board:
         """The guest is elsewhere, or in a file."""
         self.runstate = POSTMIGRATE
 
+    def disk_failed(self) -> None:
+        """A disk's policy stops the machine until somebody has mended the disk."""
+        self._halt("disk failed")
+
     def dump_stops(self) -> None:
         """Stand still while memory is written."""
         if self.runstate == RUNNING:

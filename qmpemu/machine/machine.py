@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
+    from qmpemu.machine.block.disk_errors import DiskErrors
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
@@ -91,6 +92,7 @@ class Machine:
         self.alarms: list[int] = []
         """When the battery-backed clock will ring, by the virtual clock in ns."""
         self._migration: Migration | None = None
+        self._disk_errors: DiskErrors | None = None
         self._dump: Dump | None = None
         self.preconfig = config.preconfig
         """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
@@ -192,6 +194,15 @@ class Machine:
 
             self._migration = Migration(self, self._profile)
         return self._migration
+
+    @property
+    def disk_errors(self) -> DiskErrors:
+        """The faults of its disks, built at first need."""
+        if self._disk_errors is None:
+            from qmpemu.machine.block.disk_errors import DiskErrors
+
+            self._disk_errors = DiskErrors(self)
+        return self._disk_errors
 
     @property
     def dump(self) -> Dump:

@@ -18,7 +18,7 @@ from qmpemu.core.table import Table
 PRELAUNCH, RUNNING, PAUSED, SUSPENDED = "prelaunch", "running", "paused", "suspended"
 SHUTDOWN, PANICKED, INMIGRATE = "shutdown", "guest-panicked", "inmigrate"
 FINISH_MIGRATE, POSTMIGRATE, RESTORE_VM = "finish-migrate", "postmigrate", "restore-vm"
-SAVE_VM, WATCHDOG = "save-vm", "watchdog"
+SAVE_VM, WATCHDOG, IO_ERROR = "save-vm", "watchdog", "io-error"
 
 RUN_STATES = Table(
     "the machine",
@@ -38,6 +38,7 @@ RUN_STATES = Table(
             "shutdown": SHUTDOWN,
             "panic": PANICKED,
             "watchdog": WATCHDOG,
+            "disk failed": IO_ERROR,
         },
         PAUSED: {
             "cont": RUNNING,
@@ -94,6 +95,13 @@ RUN_STATES = Table(
             "reset": PRELAUNCH,
             "shutdown": WATCHDOG,
             "panic": WATCHDOG,
+        },
+        IO_ERROR: {
+            "cont": RUNNING,
+            "stop": IO_ERROR,
+            "reset": PRELAUNCH,
+            "shutdown": IO_ERROR,
+            "panic": IO_ERROR,
         },
         SHUTDOWN: {"stop": SHUTDOWN, "reset": PRELAUNCH, "shutdown": SHUTDOWN, "panic": SHUTDOWN},
         PANICKED: {

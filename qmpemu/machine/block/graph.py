@@ -67,9 +67,21 @@ class Drive:
     """A device's drive. node: what is in it, None for an empty tray. id: the device's own.
 
     throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
+    read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
     """
 
-    __slots__ = ("group", "id", "node", "qdev", "removable", "throttle", "tray_open")
+    __slots__ = (
+        "group",
+        "id",
+        "io_status",
+        "node",
+        "qdev",
+        "read_error",
+        "removable",
+        "throttle",
+        "tray_open",
+        "write_error",
+    )
 
     def __init__(self, qdev: str, node: Node | None, *, removable: bool, id: str = "") -> None:
         self.id = id
@@ -79,6 +91,8 @@ class Drive:
         self.tray_open = False
         self.throttle: dict[str, int] = {}
         self.group: str | None = None
+        self.io_status = "ok"
+        self.read_error, self.write_error = "report", "enospc"
 
 
 NULL_BYTES = 1 << 30
@@ -309,7 +323,10 @@ class Blocks:
                 f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
                 f"node '{given}' as 'root' child)."
             )
-        self.drives.append(Drive(qdev, node, removable=removable, id=identity))
+        drive = Drive(qdev, node, removable=removable, id=identity)
+        drive.read_error = _policy(device.get("rerror"), drive.read_error)
+        drive.write_error = _policy(device.get("werror"), drive.write_error)
+        self.drives.append(drive)
 
     def unplug(self, qdev_id: str) -> None:
         """The device is gone, and its drive with it; the node stays."""
@@ -327,6 +344,10 @@ class Blocks:
         if any(name == each.id for each in self.drives):
             raise Refused("Device does not have a block device backend")
         raise device_not_found(name)
+
+
+def _policy(given: object, default: str) -> str:
+    return default if given in (None, "auto") else str(given)
 
 
 def node_shared(device: dict[str, object], other: Drive) -> bool:
