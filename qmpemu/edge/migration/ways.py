@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 255
 NO_RDMA = "RDMA ERROR: could not create CM channel"
+NO_RDMA_CHANNEL = "RDMA ERROR: could not create rdma event channel"
 RETRY_S = 0.02
 REAP_S = 0.1
 
@@ -62,6 +63,12 @@ def listen(
     """Wait for links in. Raises QmpError."""
     if address.kind in ("tcp", "unix"):
         return _SocketListener(loop, around, address, accept)
+    if address.kind == "rdma":
+        raise QmpError(NO_RDMA_CHANNEL)
+    if address.kind == "vsock":  # nobody can come that way
+        nowhere = Listener()
+        nowhere.addresses = [{"port": address.port, "cid": address.host, "type": "vsock"}]
+        return nowhere
     if address.kind == "exec":
         process = _shell(address.name, output=True)
         _reap(loop, process)

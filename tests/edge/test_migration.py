@@ -1,0 +1,270 @@
+"""Migration between two processes, on ours and the real one: order of events, refusals, and deaths of either."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from emulators import PATIENCE_S, Client, Emulator
+
+SLOW = 100_000
+"""Bytes a second: a migration that is still under way when the test looks."""
+
+
+class Two:
+    """A machine and one that waits for it, at `uri`."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind, self.folder = kind, folder
+        self.made: list[Emulator] = []
+        self.uri = f"unix:{folder}/way"
+
+    def start(self, name: str, *words: str, **environment: str) -> Client:
+        """A process and its client, with events on."""
+        place = self.folder / name
+        place.mkdir(exist_ok=True)
+        emulator = Emulator(self.kind, place)
+        self.made.append(emulator)
+        env = {"QMPEMU_GUEST": "windows-10", **environment}
+        client = emulator.start("-machine", "q35", "-m", "64", *words, env=env).client()
+        return switch(client, "events")
+
+    def both(self, *capabilities: str) -> tuple[Client, Client]:
+        """Source and destination, the latter waiting at `uri`."""
+        source, destination = self.start("source"), self.start("destination", "-incoming", "defer")
+        for each in (source, destination):
+            switch(each, *capabilities)
+        destination.put("migrate-incoming", uri=self.uri)
+        assert story(destination, "return") == ["setup", "return"]
+        return source, destination
+
+    def kill(self) -> None:
+        for each in self.made:
+            each.kill()
+
+
+@pytest.fixture(params=["ours", "real"])
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
+    """On both kinds."""
+    made = Two(request.param, tmp_path)
+    yield made
+    made.kill()
+
+
+def switch(client: Client, *capabilities: str) -> Client:
+    """Switch capabilities on."""
+    rows = [{"capability": name, "state": True} for name in capabilities]
+    assert client.ask("migrate-set-capabilities", capabilities=rows) == {"return": {}}
+    return client
+
+
+def story(client: Client, until: str) -> list[str]:
+    """Events in short, a MIGRATION by its status and a reply as `return` or its error; until `until` or the end."""
+    words: list[str] = []
+    while until not in words:
+        message = client.read()
+        if not message:
+            return [*words, "EOF"]
+        data = message.get("data", {})
+        words.append(data.get("status") or message.get("event") or desc(message))
+    return words
+
+
+def desc(message: dict[str, Any]) -> str:
+    """`return`, or the error's text."""
+    text: str = message["error"]["desc"] if "error" in message else "return"
+    return text
+
+
+def status(client: Client) -> str:
+    """The run state."""
+    return str(answer(client, "query-status").get("status"))
+
+
+def answer(client: Client, command: str) -> dict[str, Any]:
+    """What a query returns; events before it are not of interest."""
+    client.put(command)
+    while True:
+        message = client.read()
+        if "event" not in message:
+            found: dict[str, Any] = message["return"]
+            return found
+
+
+def poll(what: Callable[[], bool]) -> None:
+    """Until it holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not what():
+        assert time.monotonic() < deadline
+
+
+def test_precopy_is_told_in_this_order(two: Two) -> None:
+    """At both ends, with the return path."""
+    source, destination = two.both("return-path")
+    source.put("migrate", uri=two.uri)
+    assert story(source, "completed") == [
+        "setup",
+        "return",
+        "MIGRATION_PASS",
+        "active",
+        "STOP",
+        "MIGRATION_PASS",
+        "completed",
+    ]
+    assert story(destination, "RESUME")[0] == "active"
+    poll(lambda: answer(destination, "query-migrate").get("status") == "completed")
+    assert status(source) == "postmigrate"
+
+
+def test_a_saved_machine_is_loaded_from_a_file(two: Two, tmp_path: Path) -> None:
+    """exec: into a file, and by exec: and fd: back."""
+    file = tmp_path / "saved"
+    source = two.start("source")
+    source.put("migrate", uri=f"exec:cat > {file}")
+    assert story(source, "completed")[-2:] == ["MIGRATION_PASS", "completed"]
+    poll(lambda: file.exists() and file.stat().st_size > 0)
+    again = two.start("again", "-incoming", f"exec:cat {file}")
+    poll(lambda: status(again) == "running")
+    by_fd = os.open(file, os.O_RDONLY)
+    place = tmp_path / "third"
+    place.mkdir()
+    third = Emulator(two.kind, place)
+    two.made.append(third)
+    third.start("-machine", "q35", "-m", "64", "-incoming", f"fd:{by_fd}", pass_fds=(by_fd,))
+    os.close(by_fd)
+    client = third.client()
+    poll(lambda: status(client) == "running")
+
+
+REFUSED = {
+    "foo:3": "Parameter 'uri' expects a valid migration protocol",
+    "fd:nope": "File descriptor named 'nope' has not been found",
+    "unix:": "invalid Unix socket address",
+    "tcp:x": "error parsing address 'x'",
+    "rdma:1.1.1.1:3": "RDMA ERROR: could not create CM channel",
+}
+
+
+@pytest.mark.parametrize("uri", REFUSED)
+def test_an_address_that_leads_nowhere_is_refused_at_once(two: Two, uri: str) -> None:
+    """The guest runs on."""
+    source = two.start("source")
+    source.put("migrate", uri=uri)
+    assert REFUSED[uri] in story(source, REFUSED[uri])
+    assert status(source) == "running"
+
+
+@pytest.mark.parametrize("uri", ["unix:/none/x", "tcp:127.0.0.1:1", "tcp:nope.invalid:1"])
+def test_an_address_where_nobody_is_fails_the_migration(two: Two, uri: str) -> None:
+    """After the reply; query-migrate says why, in the same words on both."""
+    source = two.start("source")
+    source.put("migrate", uri=uri)
+    assert sorted(story(source, "failed")) == ["failed", "return", "setup"]
+    why = answer(source, "query-migrate")["error-desc"]
+    assert why == {
+        "unix:/none/x": "Failed to connect to '/none/x': No such file or directory",
+        "tcp:127.0.0.1:1": "Failed to connect to '127.0.0.1:1': Connection refused",
+        "tcp:nope.invalid:1": "address resolution failed for nope.invalid:1: Name or service not known",
+    }.get(uri)
+    assert status(source) == "running"
+
+
+INCOMING_REFUSED = {
+    "foo:3": "unknown migration protocol: foo:3",
+    "rdma:1.1.1.1:3": "RDMA ERROR: could not create rdma event channel",
+    "tcp:x": "error parsing address 'x'",
+    "fd:nope": "File descriptor named 'nope' has not been found",
+}
+
+
+@pytest.mark.parametrize("uri", INCOMING_REFUSED)
+def test_an_address_to_wait_at_is_refused_and_another_may_be_tried(two: Two, uri: str) -> None:
+    """migrate-incoming."""
+    destination = two.start("destination", "-incoming", "defer")
+    destination.put("migrate-incoming", uri=uri)
+    assert INCOMING_REFUSED[uri] in story(destination, INCOMING_REFUSED[uri])
+    destination.put("migrate-incoming", uri=two.uri)
+    assert story(destination, "return")[-1] == "return"
+    destination.put("migrate-incoming", uri=two.uri)
+    taken = "The incoming migration has already been started"
+    assert story(destination, taken)[-1] == taken
+    running = two.start("running")
+    unasked = "'-incoming' was not specified on the command line"
+    assert desc(running.ask("migrate-incoming", uri=two.uri)) == unasked
+
+
+def test_a_destination_that_is_killed_leaves_the_guest_running_here(two: Two) -> None:
+    """While memory goes over."""
+    source, destination = two.both("return-path")
+    source.ask("migrate-set-parameters", max_bandwidth=SLOW)
+    source.put("migrate", uri=two.uri)
+    story(source, "active")
+    story(destination, "active")
+    two.made[1].kill()
+    assert story(source, "failed")[-1] == "failed"
+    poll(lambda: status(source) == "running")
+
+
+def test_a_source_that_is_killed_ends_the_destination(two: Two) -> None:
+    """Exit status 1, and the reason on standard error."""
+    source, destination = two.both("return-path")
+    source.ask("migrate-set-parameters", max_bandwidth=SLOW)
+    source.put("migrate", uri=two.uri)
+    story(source, "active")
+    story(destination, "active")
+    two.made[0].kill()
+    assert "failed" in story(destination, "EOF")
+    code, stderr = two.made[1].finish()
+    assert code == 1
+    assert "load of migration failed" in stderr
+
+
+def test_a_cancelled_migration_leaves_the_guest_here(two: Two) -> None:
+    """cancelling, cancelled; the other end is gone; and it can be tried anew."""
+    source, _ = two.both("return-path")
+    source.ask("migrate-set-parameters", max_bandwidth=SLOW)
+    source.put("migrate", uri=two.uri)
+    story(source, "active")
+    source.put("migrate_cancel")
+    told = story(source, "cancelled")
+    assert [each for each in told if each != "return"] == ["cancelling", "cancelled"]
+    assert status(source) == "running"
+    assert two.made[1].finish()[0] == 1
+    source.ask("migrate-set-parameters", max_bandwidth=1 << 40)
+    file = two.folder / "saved"
+    source.put("migrate", uri=f"exec:cat > {file}")
+    assert story(source, "setup")[-1] == "setup"
+
+
+def test_commands_that_do_not_fit_now_are_refused(two: Two) -> None:
+    """During a migration, and before any."""
+    source, _ = two.both()
+    assert (
+        desc(source.ask("migrate-continue", state="pre-switchover"))
+        == "Migration not in expected state: none"
+    )
+    postcopy = "Enable postcopy with migrate_set_capability before the start of migration"
+    assert desc(source.ask("migrate-start-postcopy")) == postcopy
+    paused = "migrate-pause is currently only supported during postcopy-active state"
+    assert desc(source.ask("migrate-pause")) == paused
+    resume = "Cannot resume if there is no paused migration"
+    source.put("migrate", uri=two.uri, resume=True)
+    assert story(source, resume)[-1] == resume
+    recover = "Migrate recover can only be run when postcopy is paused."
+    assert desc(source.ask("migrate-recover", uri=two.uri)) == recover
+    source.ask("migrate-set-parameters", max_bandwidth=SLOW)
+    source.put("migrate", uri=two.uri)
+    story(source, "active")
+    busy = "There's a migration process in progress"
+    assert desc(source.ask("migrate", uri=two.uri)) == busy
+    rows = [{"capability": "xbzrle", "state": True}]
+    assert desc(source.ask("migrate-set-capabilities", capabilities=rows)) == busy
+    assert desc(source.ask("migrate-start-postcopy")) == postcopy
