@@ -104,7 +104,12 @@ def _qmp(stage: Stage, text: str) -> None:
 def _virsh(stage: Stage, text: str) -> None:
     line, _, expected = text.partition(": ")
     words = shlex.split(stage.filled(line))
-    _in_the_end(f"virsh {text}", lambda: stage.libvirtd.ok(*words), lambda s: holds(expected, s))
+
+    def printed() -> str:
+        done = stage.libvirtd.virsh(*words)  # it may fail until then: an agent is not there at once
+        return done.stdout or done.stderr
+
+    _in_the_end(f"virsh {text}", printed, lambda s: holds(expected, s))
 
 
 def _command(name: str) -> str:

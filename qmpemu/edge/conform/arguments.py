@@ -68,6 +68,8 @@ class Arguments:
             name == "blockdev-reopen" and arguments.get("options") == []
         ):  # ends the real one with an assertion
             arguments["options"] = [{}]
+        if arguments.get("qom-type") == "x-remote-object":  # so does this, but on a machine for it
+            arguments["qom-type"] = "x"
         if name in self._not_emulated:
             arguments[REFUSED] = 1
         if arguments or not pick.randrange(4):
