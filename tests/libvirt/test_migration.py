@@ -113,3 +113,123 @@ def test_the_guest_arrives_as_it_left(make: Callable[..., Domain], way: str) -> 
     assert domain.here.lifecycle(domain.name)[-2:] == ["Suspended Migrated", "Stopped Migrated"]
     assert domain.there.lifecycle(domain.name) == ["Started Migrated", "Resumed Migrated"]
     assert "Completed" in domain.here.ok("domjobinfo", domain.name, "--completed")
+
+
+def test_a_paused_domain_arrives_paused(make: Callable[..., Domain]) -> None:
+    """And goes on there when it is resumed."""
+    domain = make()
+    domain.here.ok("suspend", domain.name)
+    done = domain.migrate("--live", "--migrateuri", "tcp:127.0.0.1:49217")
+    assert done.returncode == 0, done.stderr
+    assert domain.states() == ("shut off (migrated)", "paused (user)")
+    domain.there.ok("resume", domain.name)
+    assert domain.act(domain.there, "save_document", "A.docx")
+
+
+def test_storage_is_copied_along(make: Callable[..., Domain]) -> None:
+    """--copy-storage-all: what was written here is in the image there; the mirror and the NBD server are gone."""
+    domain = make()
+    disk = domain.here.root / "disks" / f"{domain.name}.qcow2"
+    there = domain.there.root / "disks" / disk.name
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", there, "64M"], check=True)
+    xml_there = domain.here.root / "there.xml"
+    xml_there.write_text(
+        domain.here.ok("dumpxml", domain.name, "--migratable").replace(str(disk), str(there))
+    )
+    done = domain.migrate(
+        *"--live --copy-storage-all --listen-address 127.0.0.1 --migrateuri tcp:127.0.0.1:49218".split(),
+        "--xml",
+        str(xml_there),
+    )
+    assert done.returncode == 0, done.stderr + domain.there.logs()
+    assert domain.states() == ("shut off (migrated)", "running (migrated)")
+    assert domain.act(domain.there, "save_document", "A.docx")
+    jobs = domain.there.ok("qemu-monitor-command", domain.name, '{"execute": "query-block-jobs"}')
+    assert '"return":[]' in jobs
+
+
+def test_there_and_back_again(make: Callable[..., Domain]) -> None:
+    """Two moves: what was done at either host is still there."""
+    domain = make()
+    done = domain.migrate("--live", "--migrateuri", "tcp:127.0.0.1:49219")
+    assert done.returncode == 0, done.stderr
+    assert domain.act(domain.there, "edit_document", "B.docx")
+    back = ("--unsafe", "--live", "--migrateuri", "tcp:127.0.0.1:49220", domain.name, domain.here.uri)
+    done = domain.there.virsh("migrate", *back)
+    assert done.returncode == 0, done.stderr
+    assert domain.states() == ("running (migrated)", "")
+    assert domain.act(domain.here, "save_document", "A.docx")
+    assert domain.act(domain.here, "save_document", "B.docx")
+
+
+ENDLESS = "used=200M,dirty=400M,link=300M"
+"""QMPEMU_MEMORY of a guest that writes faster than the network carries."""
+
+
+def under_way(make: Callable[..., Domain], *options: str) -> tuple[Domain, subprocess.Popen[str]]:
+    """A migration that would not end by itself, with memory going over."""
+    domain = make(QMPEMU_MEMORY=ENDLESS)
+    command = ["--unsafe", "--live", "--migrateuri", "tcp:127.0.0.1:49221", *options]
+    virsh = domain.here.started("migrate", *command, domain.name, domain.there.uri)
+    until(lambda: "Iteration:" in domain.here.virsh("domjobinfo", domain.name).stdout, "memory goes over")
+    return domain, virsh
+
+
+def ended(virsh: subprocess.Popen[str]) -> int:
+    """Its exit status."""
+    virsh.communicate(timeout=30)
+    return virsh.returncode
+
+
+def test_a_migration_that_does_not_converge_is_aborted(make: Callable[..., Domain]) -> None:
+    """domjobinfo shows figures meanwhile; after domjobabort the guest is here and nothing is there."""
+    domain, virsh = under_way(make)
+    shown = domain.here.ok("domjobinfo", domain.name)
+    assert "Outgoing migration" in shown
+    assert "Dirty rate:" in shown
+    domain.here.ok("domjobabort", domain.name)
+    assert "canceled by client" in virsh.communicate(timeout=20)[1]
+    assert domain.states() == ("running (booted)", "")
+    assert domain.act(domain.here, "save_document", "A.docx")
+
+
+def test_the_guest_is_suspended_when_time_is_up(make: Callable[..., Domain]) -> None:
+    """--timeout --timeout-suspend: standing still, its memory converges."""
+    domain, virsh = under_way(make, "--timeout", "1", "--timeout-suspend")
+    assert ended(virsh) == 0
+    assert domain.states()[0] == "shut off (migrated)"
+    assert domain.act(domain.there, "save_document", "A.docx")
+
+
+def test_postcopy_ends_what_does_not_converge(make: Callable[..., Domain]) -> None:
+    """--timeout --timeout-postcopy: the guest runs there while its memory follows."""
+    domain, virsh = under_way(make, "--postcopy", "--timeout", "1", "--timeout-postcopy")
+    assert ended(virsh) == 0
+    assert domain.states() == ("shut off (migrated)", "running (migrated)")
+    assert "Suspended Post-copy" in domain.here.lifecycle(domain.name)
+    assert "Resumed Post-copy" in domain.there.lifecycle(domain.name)
+    assert domain.act(domain.there, "save_document", "A.docx")
+
+
+def test_a_longer_downtime_ends_what_does_not_converge(make: Callable[..., Domain]) -> None:
+    """migrate-setmaxdowntime, under way."""
+    domain, virsh = under_way(make)
+    assert domain.here.ok("migrate-getmaxdowntime", domain.name) == "300"
+    domain.here.ok("migrate-setmaxdowntime", domain.name, "5000")
+    assert ended(virsh) == 0
+    assert domain.states() == ("shut off (migrated)", "running (migrated)")
+
+
+@pytest.mark.parametrize("who", ["destination", "source"])
+def test_whoever_is_killed_while_memory_goes_over(make: Callable[..., Domain], who: str) -> None:
+    """The destination: the guest runs on here. The source: it is gone as by a power failure, and starts again."""
+    domain, virsh = under_way(make)
+    host = domain.there if who == "destination" else domain.here
+    host.inside(f"kill -KILL {host.emulator_pid(domain.name)}")
+    assert ended(virsh) != 0
+    if who == "destination":
+        assert domain.states() == ("running (booted)", "")
+        assert domain.act(domain.here, "save_document", "A.docx")
+    else:
+        assert domain.states() == ("shut off (crashed)", "")
+        domain.here.ok("start", domain.name)
