@@ -73,7 +73,7 @@ def test_a_shutdown_that_was_in_progress_ends_after_the_restore(
     libvirtd: Libvirtd, start: Callable[..., str]
 ) -> None:
     """Saved while Windows installs updates on its way down, it goes on with them and powers off."""
-    name = start("pending_update=slow", QMPEMU_GUEST="windows-10", connected=False)
+    name = start("pending_update=slow", QMPEMU_GUEST="windows-10", QMPEMU_SPEED="300x", connected=False)
     typing(libvirtd, name)
     assert act(libvirtd, name, "save_document", "A.docx")
     libvirtd.ok("shutdown", name, "--mode", "acpi")

@@ -7,6 +7,7 @@ from json import loads
 from qmpemu.core.table import Refused
 from qmpemu.machine.migration import address as addresses
 from qmpemu.machine.migration import state
+from qmpemu.machine.migration.dirty_rate import DirtyRate
 from qmpemu.machine.migration.incoming import Incoming
 from qmpemu.machine.migration.memory import MemoryModel
 from qmpemu.machine.migration.outgoing import Outgoing
@@ -31,6 +32,7 @@ class Migration:
         assert isinstance(recorded, bytes), "every profile has the parameters"
         self.parameters = Parameters(loads(recorded))
         self.memory = config.memory_model or MemoryModel()
+        self.dirty_rate = DirtyRate(machine)
         self.outgoing: Outgoing | None = None
         self.incoming = Incoming(machine)
         self.address = addresses.Address("none", "none")

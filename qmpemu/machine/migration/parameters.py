@@ -26,6 +26,8 @@ RANGES = {
 """Least, most, and QEMU's words for both."""
 TEXTS = ("tls-creds", "tls-hostname", "tls-authz")
 """Null and the empty string switch these off."""
+IGNORED = ("multifd-zlib-level", "multifd-zstd-level")
+"""What QEMU 7.2 takes without an error, and does not set."""
 PAGE_BYTES = 4096
 
 
@@ -44,6 +46,7 @@ class Parameters:
 
     def change(self, given: dict[str, Any]) -> None:
         """Set them, all or none. Raises QmpError."""
+        given = {name: value for name, value in given.items() if name not in IGNORED}
         wanted = {**self._values, **given}
         for name in TEXTS:
             wanted[name] = wanted[name] or ""
@@ -60,7 +63,27 @@ class Parameters:
                 least = wanted["cpu-throttle-initial"]
             if not least <= value <= most:
                 raise QmpError(f"Parameter '{name.replace('-', '_')}' expects {words}")
+        elif name == "block-bitmap-mapping":
+            _check_mapping(value)
         elif name == "xbzrle-cache-size" and (value < PAGE_BYTES or value & (value - 1)):
             raise QmpError(
                 "Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size"
             )
+
+
+def _check_mapping(rows: list[dict[str, Any]]) -> None:
+    """Names and aliases once each, aliases well-formed. Raises QmpError."""
+    from re import fullmatch
+
+    wrong = "Invalid mapping given for block-bitmap-mapping: "
+    nodes: set[str] = set()
+    aliases: set[str] = set()
+    for row in rows:
+        if not fullmatch("[A-Za-z][A-Za-z0-9._-]*", row["alias"]):
+            raise QmpError(f"{wrong}The node alias '{row['alias']}' is not well-formed")
+        if row["node-name"] in nodes:
+            raise QmpError(f"{wrong}The node name '{row['node-name']}' is mapped twice")
+        if row["alias"] in aliases:
+            raise QmpError(f"{wrong}The node alias '{row['alias']}' is used twice")
+        nodes.add(row["node-name"])
+        aliases.add(row["alias"])
