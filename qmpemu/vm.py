@@ -265,7 +265,10 @@ class VM:
             given = arguments if command.name in FREE_FORM else registry.keywords(arguments)
             return command.call(self._context, **given)
         except Refused as refused:
-            raise QmpError(str(refused)) from None
+            text, _, _ = str(refused).partition(
+                "\n"
+            )  # what follows is a hint for people, which QMP leaves out
+            raise QmpError(text) from None
         except QmpError:
             raise
         except Exception as error:  # a defect of ours: the machine and the connection outlive it

@@ -116,8 +116,9 @@ def _serve(
     try:
         emulator.start()
     except QmpError as error:
-        emulator.close()
-        raise OptionError(f"-incoming {config.incoming}: {error}") from None
+        unknown = OptionError(f"-incoming {config.incoming}: {error}")
+        unknown.release = emulator.close
+        raise unknown from None
     if daemon is not None:
         daemon.ready()
     if not statuses:

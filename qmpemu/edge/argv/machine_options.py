@@ -19,12 +19,12 @@ def _start_paused(parser: Parser, _: str) -> None:
 
 @option("no-shutdown")
 def _no_shutdown(parser: Parser, _: str) -> None:
-    parser.config.actions["shutdown"] = "pause"
+    _set_action(parser, "shutdown", "pause")
 
 
 @option("no-reboot")
 def _no_reboot(parser: Parser, _: str) -> None:
-    parser.config.actions["reboot"] = "shutdown"
+    _set_action(parser, "reboot", "shutdown")
 
 
 @option("action")
@@ -32,14 +32,18 @@ def _action(parser: Parser, argument: str) -> None:
     for key, value in keyval.parse(argument).items():
         if key not in ACTION_VALUES:
             raise OptionError(f"Invalid parameter '{key}'")
-        if value not in ACTION_VALUES[key]:
-            raise OptionError(f"Parameter '{key}' does not accept value '{value}'")
-        parser.config.actions[key] = value
+        _set_action(parser, key, value)
+
+
+def _set_action(parser: Parser, key: str, value: str) -> None:
+    """The last word counts; whether it is a word at all is looked at when every option was read."""
+    parser.action_source = parser.action_source or parser.typed
+    parser.config.actions[key] = value
 
 
 @option("watchdog-action")
 def _watchdog_action(parser: Parser, argument: str) -> None:
-    _action(parser, f"watchdog={argument}")
+    _set_action(parser, "watchdog", argument)
 
 
 @option("name")

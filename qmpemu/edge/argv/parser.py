@@ -11,6 +11,7 @@ import os
 
 from qmpemu.edge import keyval
 from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.actions import ACTION_VALUES
 from qmpemu.machine.config import MachineConfig
 
 TYPE_CHECKING = False
@@ -81,6 +82,8 @@ class Parser:
         self.pending_monitors: list[tuple[str, str]] = []
         self.smp: dict[str, str] = {}
         """What all -smp so far have said."""
+        self.action_source: str | None = None
+        """The first option that named an action: messages about the values of all of them begin with it (measured)."""
         self.plain_devices = 0
         """How many -device in plain form there were."""
         self.typed = ""
@@ -98,10 +101,12 @@ class Parser:
                 else:
                     self._option(name, word, argument)
             name = None
+            self._check_actions()
             for argument, typed in self.pending_monitors:
                 self._add_monitor(argument, typed)
         except (OptionError, Unprefixed) as error:
-            error.stamped = self.process.timestamps or (stamps and name not in AT_ONCE)
+            waits = isinstance(error, OptionError) or error.program is None
+            error.stamped = waits and (self.process.timestamps or (stamps and name not in AT_ONCE))
             raise
 
     def _split(self, words: list[str]) -> Iterator[tuple[str | None, str, str]]:
@@ -132,6 +137,12 @@ class Parser:
             raise OptionError(
                 f"{self.typed}: {error}".replace("{prefix}", f"{{prefix}}{self.typed}: ")
             ) from None
+
+    def _check_actions(self) -> None:
+        """The values of all -action together, once the last option was read."""
+        for key, value in self.config.actions.items():
+            if value not in ACTION_VALUES[key]:
+                raise OptionError(f"{self.action_source}: Parameter '{key}' does not accept value '{value}'")
 
     def _image(self, path: str) -> None:
         if not os.path.exists(path):

@@ -179,6 +179,7 @@ class Blocks:
             path = _null_path(options) if file is None else file.path
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
+            self._lock(driver, options, file)
             image = self._image(driver, path, options, file)
             node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
             made.append(node)
@@ -188,6 +189,17 @@ class Blocks:
                 del self.nodes[each.name]
             raise
         return node
+
+    def _lock(self, driver: str, options: dict[str, object], file: Node | None) -> None:
+        """A writable qcow2 has its file for itself, in this process too (measured). Raises Refused."""
+        if driver != "qcow2" or file is None or options.get("read-only") in (True, "on"):
+            return
+        for each in self.nodes.values():
+            other = each.file if each.driver == "qcow2" and not each.read_only else None
+            if other is not None and other is not file and other.path == file.path:
+                raise Refused(
+                    f'Failed to get "write" lock\nIs another process using the image [{file.path}]?'
+                )
 
     def take_node(self, options: dict[str, object]) -> None:
         """Keep a node that the real block layer has opened, whatever of it can be read here."""
@@ -220,7 +232,8 @@ class Blocks:
         try:
             return self._host.image("raw" if driver in PROTOCOLS else driver, path)
         except OSError as error:
-            raise Refused(f"Could not open '{path}': {error.strerror}") from None
+            reason = str(error.strerror)
+            raise Refused(f"Could not open '{path}': {reason}" if error.errno else reason) from None
 
     def check_name(self, name: object) -> None:
         """Whether a new node may have this name. Raises Refused."""
@@ -303,8 +316,8 @@ class Blocks:
 
     # --- devices --------------------------------------------------------------------------------------------------
 
-    def plug(self, device: dict[str, object]) -> None:
-        """Give a new device its drive, if its driver has one. Raises Refused."""
+    def plug(self, device: dict[str, object], path: str) -> None:
+        """Give a new device, at `path` of the object tree, its drive, if its driver has one. Raises Refused."""
         driver, identity = str(device["driver"]), str(device.get("id", ""))
         removable = DISK_DRIVERS.get(driver)
         if removable is None:
@@ -315,7 +328,7 @@ class Blocks:
         if given is not None and given not in self.nodes:
             raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
         node = self.nodes[str(given)] if given is not None else None
-        qdev = _qdev(driver, identity)
+        qdev = _qdev(driver, identity, path)
         used = next((each for each in self.drives if node is not None and each.node is node), None)
         if used is not None and not node_shared(device, used):
             raise Refused(
@@ -328,11 +341,11 @@ class Blocks:
         drive.write_error = _policy(device.get("werror"), drive.write_error)
         self.drives.append(drive)
 
-    def unplug(self, qdev_id: str) -> None:
+    def unplug(self, identity: str, path: str) -> None:
         """The device is gone, and its drive with it; the node stays."""
-        behind = f"/machine/peripheral/{qdev_id}/"
+        own = (identity or path, path)
         self.drives = [
-            each for each in self.drives if each.qdev != qdev_id and not each.qdev.startswith(behind)
+            each for each in self.drives if each.qdev not in own and not each.qdev.startswith(f"{path}/")
         ]
 
     def drive(self, name: str) -> Drive:
@@ -359,10 +372,10 @@ def _drive_owner(driver: str) -> str:
     return "virtio-blk-device" if driver.startswith("virtio-blk") else driver
 
 
-def _qdev(driver: str, identity: str) -> str:
+def _qdev(driver: str, identity: str, path: str) -> str:
     """How query-block names the device: the one behind the bus where there are two."""
     if driver.startswith("virtio-blk"):
-        return f"/machine/peripheral/{identity}/virtio-backend"
+        return f"{path}/virtio-backend"
     if driver == "usb-storage":
-        return f"/machine/peripheral/{identity}/{identity}.0/legacy[0]"
-    return identity
+        return f"{path}/{identity}.0/legacy[0]"
+    return identity or path

@@ -36,7 +36,7 @@ class Backends:
                     machine.netdevs.join(str(value), device, recorded.owner("netdev"))
                 elif name == "chardev":
                     self._chardev(str(value), recorded.owner("chardev"))
-            machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values})
+            machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
         except Exception:
             self.part(device)
             raise
@@ -45,7 +45,7 @@ class Backends:
         """Release everything."""
         machine = self._machine
         machine.netdevs.part(device)
-        machine.blocks.unplug(device.id or "")
+        machine.blocks.unplug(device.id or "", device.path)
         for held in self._held.pop(device, ()):
             held.users.remove(device)
 

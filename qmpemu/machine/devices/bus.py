@@ -109,7 +109,7 @@ def _pci(bus: Bus, device: Device) -> int:
     slot, function = divmod(devfn, FUNCTIONS)
     there = bus.taken.get(devfn)
     if there is not None:
-        name = there if isinstance(there, str) else f"{there.kind},id={there.id or ''}"
+        name = there if isinstance(there, str) else f"{there.kind},id={there.id or '(null)'}"
         raise Refused(
             f"PCI: slot {slot} function {function} not available for {device.kind}, in use by {name}"
         )

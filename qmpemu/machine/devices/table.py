@@ -144,10 +144,10 @@ class Devices:
         if identity is not None and self.named(str(identity)) is not None:
             raise Refused(f"Duplicate device ID '{identity}'")
         device = Device(kind.name, identity if identity is None else str(identity), "", hotplugged=running)
+        device.path = self._path(device)
         self._configure(device, given)
         device.bus = bus
         self._realize(device)
-        device.path = self._path(device)
         device.buses = self._own_buses(device)
         self.all.append(device)
         return device
