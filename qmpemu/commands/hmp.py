@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands import hmp_ui
+from qmpemu.commands import hmp_snapshots, hmp_ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -43,9 +43,10 @@ def run(ctx: Context, line: str) -> str:
     if verb == "info" and not slash:
         return _info(ctx, words[1:])
     if not slash:
-        shown = hmp_ui.run(ctx, verb, words[1:])
-        if shown is not None:
-            return shown
+        for others in (hmp_ui.run, hmp_snapshots.run):
+            shown = others(ctx, verb, words[1:])
+            if shown is not None:
+                return shown
     names = VERBS.get(verb)
     if names is None:
         return _unknown(ctx, "verbs", verb, verb)
@@ -111,4 +112,5 @@ INFO: dict[str, Callable[[Context], str]] = {
     "uuid": _info_uuid,
     "kvm": _info_kvm,
     **hmp_ui.INFO,
+    **hmp_snapshots.INFO,
 }

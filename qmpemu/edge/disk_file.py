@@ -40,7 +40,7 @@ class FileStore:
         self._report = report
         self._image = image
         self._failed = False
-        self._data = _read(path)
+        self._data = read(path)
 
     def load(self) -> bytes | None:
         """What was saved last, by this process or an earlier one."""
@@ -52,7 +52,7 @@ class FileStore:
         if self._failed:
             return
         try:
-            _write(self.path, data)
+            write(self.path, data)
         except OSError as error:
             self._failed = True
             self._report(
@@ -100,7 +100,8 @@ def _first_disk(blocks: Blocks) -> Node | None:
     return None
 
 
-def _read(path: str) -> bytes | None:
+def read(path: str) -> bytes | None:
+    """What a state file holds; None where there is none. Raises OptionError."""
     try:
         with open(path, "rb") as file:
             whole = file.read(STATE_BYTES_MAX + 1)
@@ -123,7 +124,7 @@ def _read(path: str) -> bytes | None:
     return data
 
 
-def _write(path: str, data: bytes) -> None:
+def write(path: str, data: bytes) -> None:
     """All or nothing, on the disk when this returns."""
     folder = os.path.dirname(os.path.abspath(path))
     new = f"{path}.new"

@@ -100,6 +100,30 @@ class RealHost(Host):
 
         write_dump(self._loop, self.around, fd, parts, done)
 
+    def local_time(self, seconds: int) -> str:
+        """By the host's time zone."""
+        from time import localtime, strftime
+
+        return strftime("%Y-%m-%d %H:%M:%S", localtime(seconds))
+
+    def save_vm_state(self, image: str, tag: str, data: bytes | None) -> None:
+        """Beside the image. Raises Refused."""
+        from qmpemu.edge import vm_state
+
+        vm_state.save(image, tag, data)
+
+    def load_vm_state(self, image: str, tag: str) -> bytes | None:
+        """From beside the image. Raises Refused for a file that is none of ours."""
+        from qmpemu.edge import vm_state
+
+        return vm_state.load(image, tag)
+
+    def revert_image(self, image: str, tag: str) -> None:
+        """By qemu-img. Raises Refused."""
+        from qmpemu.edge import vm_state
+
+        vm_state.revert(image, tag)
+
     def back_memory(self, path: str, size: int) -> None:
         """Make the file where it is missing. Raises Refused."""
         from qmpemu.edge.backing_file import back_memory

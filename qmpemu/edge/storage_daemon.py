@@ -83,10 +83,10 @@ class StorageDaemon(BlockBackend):
             self.process.wait()
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Let the loop wait."""
+        """Let the loop wait, within the turn that it is in."""
         while not done() and self._writable >= 0:
             select([self._readable], [], [])
-            self._ready()
+            self._take()
 
     def _hear_out(self) -> None:
         """Pass on what the daemon tells until it has parted, for as long as a goodbye may take."""
@@ -110,8 +110,12 @@ class StorageDaemon(BlockBackend):
             pass  # a full pipe wakes the loop as well, and a closed one belongs to a machine that is over
 
     def _ready(self) -> None:
-        os.read(self._readable, 4096)
         self._begin_turn()
+        self._take()
+        self._end_turn()
+
+    def _take(self) -> None:
+        os.read(self._readable, 4096)
         while self._told:
             message = self._told.popleft()
             if message is None:
@@ -121,7 +125,6 @@ class StorageDaemon(BlockBackend):
                 self._event(message["event"], _data(message))
             elif self._outstanding:
                 self._outstanding.popleft()(_outcome(message))
-        self._end_turn()
 
     def _end(self) -> None:
         """It has died: whoever waits hears so, and then the machine."""

@@ -19,6 +19,7 @@ from qmpemu.machine.runstate import (
     INMIGRATE,
     POSTMIGRATE,
     PRELAUNCH,
+    RESTORE_VM,
     RUN_STATES,
     RUNNING,
     SAVE_VM,
@@ -305,14 +306,22 @@ class Board:
         """A disk's policy stops the machine until somebody has mended the disk."""
         self._halt("disk failed")
 
-    def dump_stops(self) -> None:
-        """Stand still while memory is written."""
+    def save_stops(self) -> None:
+        """Stand still while memory is written, for a dump or a snapshot."""
         if self.runstate == RUNNING:
             self._halt("stop")
             self.runstate = SAVE_VM
 
-    def dump_ends(self) -> None:
-        """Go on, where a dump has stopped it."""
+    def load_stops(self) -> bool:
+        """Stand still to go back to a snapshot; whether it ran."""
+        ran = self.runstate == RUNNING
+        if ran:
+            self._halt("stop")
+            self.runstate = RESTORE_VM
+        return ran
+
+    def save_ends(self) -> None:
+        """Go on, where that has stopped it."""
         if self.runstate == SAVE_VM:
             self.cont()
 

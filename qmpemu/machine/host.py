@@ -72,6 +72,20 @@ class Host:
             pass
         done(None)
 
+    def local_time(self, seconds: int) -> str:
+        """A time of day as people write it, `2026-11-24 00:11:42`."""
+        return "1970-01-01 00:00:00"
+
+    def save_vm_state(self, image: str, tag: str, data: bytes | None) -> None:
+        """Keep the guest's state of a snapshot beside its image; None forgets it. Raises Refused."""
+
+    def load_vm_state(self, image: str, tag: str) -> bytes | None:
+        """What was kept, or None."""
+        return None
+
+    def revert_image(self, image: str, tag: str) -> None:
+        """Make an image what it was at a snapshot of its. Raises Refused."""
+
     def back_memory(self, path: str, size: int) -> None:
         """See that a file can back so many bytes of guest memory. Raises Refused."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
     from qmpemu.machine.block.disk_errors import DiskErrors
+    from qmpemu.machine.block.snapshots import Snapshots
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
@@ -203,6 +204,13 @@ class Machine:
 
             self._disk_errors = DiskErrors(self)
         return self._disk_errors
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Internal snapshots."""
+        from qmpemu.machine.block.snapshots import Snapshots
+
+        return Snapshots(self)
 
     @property
     def dump(self) -> Dump:

@@ -24,7 +24,7 @@ class BlockBackend:
         raise NotImplementedError
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Hear what it says until `done()`, or until it has died. Only before the machine runs."""
+        """Hear what it says until `done()`, or until it has died; nothing else goes on meanwhile."""
         raise NotImplementedError
 
     def close(self) -> None:

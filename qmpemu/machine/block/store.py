@@ -43,6 +43,8 @@ class Store:
         self._jobs: dict[str, str] = {}
         self._kept: set[str] = set()
         """Jobs that stay until they are dismissed."""
+        self._serves = False
+        """Whether an NBD server runs there."""
         self.lost: dict[str, dict[str, object]] = {}
         """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
         self.pivots = Pivots(blocks)
@@ -63,6 +65,9 @@ class Store:
 
         def done(outcome: object) -> None:
             if not isinstance(outcome, QmpError):
+                self._serves = command == "nbd-server-start" or (
+                    self._serves and command != "nbd-server-stop"
+                )
                 self.pivots.done(command, arguments)
                 outcome = outcome if shape is None else shape(outcome)
             later.finish(outcome)
@@ -74,15 +79,25 @@ class Store:
         self._send(command, arguments, done)
         return later
 
-    def open_first(self, options: dict[str, object]) -> None:
-        """Open a node of the command line there, and wait for it. Raises QmpError, or Refused where there is none."""
+    @property
+    def busy(self) -> bool:
+        """Whether jobs or exports would be lost with the back end."""
+        return bool(self._jobs) or self._serves
+
+    def do(self, command: str, arguments: dict[str, object]) -> object:
+        """Run a command there and wait for it: the result, or a QmpError. Raises Refused where there is none."""
         outcome: list[object] = []
         self._start()
         assert self._backend is not None
-        self._send("blockdev-add", options, outcome.append)
+        self._send(command, arguments, outcome.append)
         self._backend.wait(lambda: bool(outcome))
-        if isinstance(outcome[0], QmpError):
-            raise outcome[0]
+        return outcome[0]
+
+    def open_first(self, options: dict[str, object]) -> None:
+        """Open a node of the command line there, and wait for it. Raises QmpError, or Refused where there is none."""
+        outcome = self.do("blockdev-add", options)
+        if isinstance(outcome, QmpError):
+            raise outcome
         self._blocks.take_node(options)
 
     def close(self) -> None:
@@ -150,6 +165,7 @@ class Store:
         """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""
         self._backend = None
         self._waiting = None
+        self._serves = False
         jobs, self._jobs = self._jobs, {}
         for job, status in jobs.items():
             kind = self.pivots.kind(job)

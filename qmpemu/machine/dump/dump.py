@@ -38,12 +38,12 @@ class Dump:
         """Dump into `fd`, which is closed then. -> the command's result. Raises QmpError."""
         machine = self._machine
         self.status, self.total_bytes, self.done_bytes = "active", 0, 0
-        machine.board.dump_stops()
+        machine.board.save_stops()
         try:
             parts = self._parts(form, begin, length)
         except memory.NothingToDump as nothing:
             self.status = "failed"
-            machine.board.dump_ends()
+            machine.board.save_ends()
             machine.host.close_fd(fd)
             raise QmpError(str(nothing)) from None
         later = Later()
@@ -84,4 +84,4 @@ class Dump:
         self.status = "completed" if error is None else "failed"
         self.done_bytes = self.total_bytes if error is None else 0
         self._machine.facts.publish(DumpCompleted(told=self.query(), error=error))
-        self._machine.board.dump_ends()
+        self._machine.board.save_ends()
