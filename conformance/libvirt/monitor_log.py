@@ -28,7 +28,7 @@ MEASURED = re.compile(
     r'("(?:(?:rd|wr|flush|unmap)_(?:bytes|operations|merged|total_time_ns)|wr_highest_offset'
     r"|actual-size|total-time|setup-time|downtime|expected-downtime|mbps|pages-per-second|duplicate|normal"
     r"|normal-bytes|transferred|remaining|precopy-bytes|downtime-bytes|dirty-pages-rate|dirty-sync-count"
-    r'|completed|last-update|start-time|calc-time|dirty-rate)": )-?[\d.e+-]+'
+    r'|completed|vm-state-size|vm-clock-n?sec|date-n?sec|last-update|start-time|calc-time|dirty-rate)": )-?[\d.e+-]+'
 )
 INHERITED = re.compile(r'"uri":"fd:\d+"')
 """libvirt names a descriptor by its own number, which follows from what it has open."""

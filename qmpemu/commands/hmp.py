@@ -36,7 +36,7 @@ QMP_NAMES = {"nmi": "inject-nmi"}
 
 def run(ctx: Context, line: str) -> str:
     """Run one line and return what the monitor would print."""
-    words = line.split()
+    words = words_of(line)
     if not words:
         return ""
     verb, slash, _ = words[0].partition("/")  # what follows a slash is a format, as in `x/4x`
@@ -58,6 +58,28 @@ def run(ctx: Context, line: str) -> str:
     except (Refused, QmpError) as error:
         return f"Error: {error}\r\n"
     return ""
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line. One that begins with `"` ends with one, and may hold blanks, `\\"` and `\\\\`.
+
+    Without its end it is a lone `"`, which is no string to a verb that takes one.
+    """
+    words: list[str] = []
+    rest = line.lstrip()
+    while rest:
+        if not rest.startswith('"'):
+            word, _, rest = rest.partition(" ")
+        else:
+            at = 1
+            while at < len(rest) and rest[at] != '"':
+                at += 1 + (rest[at] == "\\")
+            if at >= len(rest):
+                return [*words, '"']
+            word, rest = rest[1:at].replace('\\"', '"').replace("\\\\", "\\"), rest[at + 1 :]
+        words.append(word)
+        rest = rest.lstrip()
+    return words
 
 
 def _info(ctx: Context, words: list[str]) -> str:

@@ -19,7 +19,7 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | None:
     """What is shown; None for a verb of others."""
     if verb not in VERBS:
         return None
-    if len(words) < VERBS[verb]:
+    if len(words) < VERBS[verb] or '"' in words:
         return f'{verb}: string expected\r\nTry "help {verb}" for more information\r\n'
     if len(words) > 1:
         return (

@@ -115,8 +115,9 @@ def _serve(
     signals.watch(loop, signalled)
     try:
         emulator.start()
-    except QmpError as error:
-        unknown = OptionError(f"-incoming {config.incoming}: {error}")
+    except (QmpError, Refused) as error:
+        text = f"-incoming {config.incoming}: {error}" if config.incoming is not None else str(error)
+        unknown = OptionError(text)
         unknown.release = emulator.close
         raise unknown from None
     if daemon is not None:

@@ -176,7 +176,10 @@ class Machine:
         if self.board.runstate == INMIGRATE:
             if self.config.incoming != "defer" and not self.preconfig:
                 self.migration.incoming.start(str(self.config.incoming))
-        elif not self.config.start_paused and not self.preconfig:
+            return
+        if self.config.loadvm is not None and not self.preconfig:
+            self.snapshots.load(self.config.loadvm)
+        if not self.config.start_paused and not self.preconfig:
             self.board.cont()
 
     def exit_preconfig(self) -> None:

@@ -140,3 +140,36 @@ def act(client: Any, name: str, value: str = "") -> None:
     deadline = time.monotonic() + PATIENCE_S
     while "error" in (message := asked(client, name, value)):
         assert time.monotonic() < deadline, message
+
+
+def test_start_from_a_snapshot(emulator: Emulator) -> None:
+    """-loadvm; -S keeps it standing."""
+    assert human(start(emulator), "savevm one") == [*STANDS, ""]
+    for words, status in ((("-S",), "prelaunch"), ((), "running")):
+        emulator.kill()
+        emulator.socket_path.unlink()
+        client = start(emulator, "-loadvm", "one", *words)
+        assert client.ask("query-status")["return"]["status"] == status
+
+
+@pytest.mark.parametrize("disk", [DISK, None])
+def test_start_from_a_snapshot_that_is_not_there(emulator: Emulator, disk: str | None) -> None:
+    """One sentence, and no machine."""
+    disks = ("-blockdev", disk, "-device", "virtio-blk-pci,drive=n0") if disk else ()
+    emulator.start("-machine", "q35", "-m", "64", *disks, "-loadvm", "nope")
+    status, errors = emulator.finish()
+    missing = "Snapshot 'nope' does not exist in one or more devices"
+    text = missing if disk else "no block device can store vmstate for snapshot"
+    assert (status, errors.strip().partition(": ")[2]) == (1, text)
+
+
+def test_names_in_quotes(emulator: Emulator) -> None:
+    """As libvirt sends them; the events of a migration tell of the guest's state on its way."""
+    client = start(emulator)
+    client.ask("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+    states = ["MIGRATION", "MIGRATION_PASS", "MIGRATION_PASS", "MIGRATION"]
+    assert human(client, 'savevm "a \\"b\\""') == ["STOP", *states, "RESUME", ""]
+    assert client.ask("query-migrate")["return"]["status"] == "completed"
+    assert tags() == ['a "b"']
+    assert human(client, 'savevm "a') == ['savevm: string expected\r\nTry "help savevm" for more information']
+    assert human(client, 'delvm "a \\"b\\""') == [""]

@@ -160,6 +160,11 @@ def _incoming(parser: Parser, uri: str) -> None:
     parser.config.incoming = uri
 
 
+@option("loadvm")
+def _loadvm(parser: Parser, tag: str) -> None:
+    parser.config.loadvm = tag
+
+
 @option("global")
 def _global(parser: Parser, argument: str) -> None:
     for key, value in keyval.parse(argument).items():

@@ -44,6 +44,7 @@ class Snapshots:
         machine.board.save_stops()
         try:
             self.delete(tag)
+            machine.migration.into_snapshot()
             data = dumps({**state.capture(machine), "runstate": machine.board.runstate}).encode()
             machine.host.save_vm_state(nodes[0].path, tag, data)
             for node in nodes:

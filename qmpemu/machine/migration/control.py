@@ -68,6 +68,11 @@ class Migration:
             outgoing.refuse(error.desc if known else "")
             raise
 
+    def into_snapshot(self) -> None:
+        """Show a snapshot of the running machine as the latest migration."""
+        self.outgoing = Outgoing(self._machine, self._machine.migration_capabilities)
+        self.outgoing.into_snapshot()
+
     def resume(self, uri: str) -> None:
         """Go on with a postcopy that was interrupted. Raises QmpError."""
         if self.outgoing is None or self.outgoing.status != "postcopy-paused":
