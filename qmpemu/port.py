@@ -31,6 +31,7 @@ class Port:
         "on_guest_open",
         "on_host_data",
         "on_host_open",
+        "on_traceless",
     )
 
     def __init__(self, name: str) -> None:
@@ -41,6 +42,8 @@ class Port:
         self.on_guest_open: Callable[[bool], None] = _ignore
         self.on_host_data: Callable[[bytes], None] = _ignore
         self.on_host_open: Callable[[bool], None] = _ignore
+        self.on_traceless: Callable[[int], None] = _ignore
+        """The guest's program is as it was before the latest pieces from the host, so many of them."""
 
     def host_write(self, data: bytes) -> None:
         """The host's client sent `data`."""
@@ -67,6 +70,11 @@ class Port:
         if opened and self._waiting:
             waiting, self._waiting = bytes(self._waiting), bytearray()
             self.on_host_data(waiting)
+
+    @property
+    def heeds_host(self) -> bool:
+        """Whether a program in the guest looks at clients that come and go."""
+        return self.on_host_open is not _ignore
 
     @property
     def waiting(self) -> bytes:

@@ -356,6 +356,10 @@ class VM:
             self._true_base_ns = seconds * NS_PER_S - self._clock.now_ns
         return self._true_base_ns + self._clock.now_ns
 
+    def _ahead(self) -> str:
+        """How far the time of day is ahead of the machine's clock, in ns: it changes where the machine stands still."""
+        return str(self._true_time_ns() - self.machine.clock.now_ns)
+
     def _set_rtc(self, time_ns: int) -> None:
         """The guest set the battery-backed clock: it keeps that over resets."""
         from qmpemu.machine.wiring import rtc_set
@@ -423,7 +427,7 @@ class VM:
             self.machine.plugging.balloon,
             self.machine.plugging.os_started,
             self._set_rtc,
-            lambda: int(history.answered("time", lambda: str(self._true_time_ns()))),
+            lambda: self.machine.clock.now_ns + int(history.answered("time", self._ahead)),
             self.machine.console,
             self.machine.plugging.watchdog,
             self._guest_died,

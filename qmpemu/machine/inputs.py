@@ -51,13 +51,18 @@ def join_port(machine: Machine, port: Port, chardev: Chardev) -> None:
 
     def host_wrote(data: bytes) -> None:
         history.note("port bytes", port.name, data.decode("latin-1"))
+        if not port.guest_open:
+            history.keep()  # it is read together with what comes later
         port.host_write(data)
 
     def host_opened(opened: bool) -> None:
+        if port.guest_open and not port.heeds_host:
+            return  # nothing in the guest is the wiser
         history.note("port", port.name, "open" if opened else "")
         port.host_open(opened)
 
     port.on_guest_data = guest_wrote
+    port.on_traceless = lambda pieces: history.forget("port bytes", port.name, pieces)
     chardev.receive = host_wrote
     chardev.on_connected = host_opened
 
@@ -72,6 +77,7 @@ def note_standing(machine: Machine) -> None:
         note("balloon", "", str(plugging.balloon.target_bytes))
     for notice in plugging.hotplug.waiting:
         note("notice", *of_notice(notice))
+    machine.history.keep()
 
 
 def of_notice(notice: Notice) -> tuple[str, str]:

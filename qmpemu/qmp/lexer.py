@@ -36,6 +36,11 @@ class Lexer:
         self._tokens: list[bytes] = []
         self._braces = self._brackets = self._bytes = 0
 
+    @property
+    def between_messages(self) -> bool:
+        """Whether nothing is half-read."""
+        return not self._tokens and self._tokenizer.at_start
+
     def feed(self, data: bytes) -> Iterator[object]:
         """Each value completed by `data`, or a QmpError in the place of one that is wrong."""
         if self._quick and not _is_harmless(data):

@@ -161,7 +161,7 @@ def test_another_boot_than_the_source_had_is_refused() -> None:
         ({"boot": {**good["boot"], "digest": "x"}}, "came out differently"),
         ({"boot": {**good["boot"], "inputs": [[before_ns, 0, "laser", "", ""]]}}, "no way in for: 'laser'"),
         ({"boot": {**good["boot"], "inputs": [[before_ns, 0, "nmi", "", ""]]}}, "differently"),
-        ({"format": 2}, "format 2"),
+        ({"format": 1}, "format 1"),
         ({"boot": {"at_ns": 0}}, "damaged"),
     ):
         with pytest.raises(Refused, match=text):

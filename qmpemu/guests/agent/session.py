@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 SENTINEL = b"\xff"
 """In front of the reply to guest-sync-delimited."""
 
+MOVES = frozenset(("guest-exec-status", "guest-file-read", "guest-file-seek"))
+"""Commands that only tell, after which the next one tells something else."""
+
 UNREAD_MAX_BYTES = 128 << 20
 """Requests that wait for their turn. Beyond that they are lost: the real agent stops reading before."""
 
@@ -92,6 +95,7 @@ class AgentSession:
         "_lexer",
         "_port",
         "_run",
+        "_traces",
         "_unread",
         "_unread_bytes",
         "manner",
@@ -113,7 +117,7 @@ class AgentSession:
         """Counts starts and ends: what belongs to an earlier run goes no further."""
         self._unread: deque[bytes] = deque()
         self._unread_bytes = 0
-        self._deaf = False
+        self._deaf = self._traces = False
         self.runs = False
         """Whether the process is there; it holds the port open as long as there is one and it is not reset."""
 
@@ -190,6 +194,7 @@ class AgentSession:
     def _work(self, run: int) -> Steps[None]:
         """Serve what was sent, one command after the other; the first chunk stays in its place until it is done."""
         cause = self._activities.facts.cause
+        self._traces, pieces = not self._lexer.between_messages, 0
         while self._unread:
             for message in self._lexer.feed(self._unread[0]):
                 yield self.manner.answer_ms * NS_PER_MS
@@ -202,6 +207,9 @@ class AgentSession:
                 if self._port is not None:
                     self._port.guest_write(reply)
             self._unread_bytes -= len(self._unread.popleft())
+            pieces += 1
+        if self._port is not None and self._lexer.between_messages and not self._traces:
+            self._port.on_traceless(pieces)
 
     def _answer(self, message: object) -> Steps[bytes]:
         """Carry a request out; the reply's bytes, none where there is none."""
@@ -223,6 +231,7 @@ class AgentSession:
         return front + encode(reply) + b"\n"
 
     def _carry_out(self, chosen: registry.Command, arguments: dict[str, object]) -> Steps[object]:
+        self._traces = self._traces or chosen.acts or chosen.name in MOVES
         if chosen.acts:
             self._activities.facts.chain(AgentAsked(command=chosen.name))
         if _meant(self.manner.dies_at, chosen.name):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.history import Entry
     from qmpemu.machine.machine import Machine
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Origin:
@@ -75,6 +75,7 @@ def capture(machine: Machine) -> dict[str, Any]:
     """The state, as JSON has it. Raises Refused where the guest cannot travel."""
     must_travel(machine)
     history, clock = machine.history, machine.clock
+    history.tidy()
     boot = None
     if history.origin is not None:
         boot = {
