@@ -104,7 +104,7 @@ class Plugging:
     def start(self) -> None:
         """Make what the command line asks for, in QEMU's order. Raises Refused whose text begins with the option."""
         config = self._machine.config
-        self._each(config.objects, "object", self.objects.add)
+        self._each(config.objects, "", self.objects.add)  # these name no option, once they were understood
         self._each(config.blockdevs, "blockdev", self._add_node)
         self._each(config.netdevs, "netdev", self.netdevs.add)
         main = self.objects.all.get(config.main_memory or "")

@@ -4,6 +4,7 @@
     device_options    -device, -object, -netdev, -usb       processor_options  -cpu, -smp
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
     qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
+    checked_options   those that change nothing here
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from qmpemu.edge.argv import (
     chardev_options,
+    checked_options,
     device_options,
     display_options,
     machine_options,
@@ -31,6 +33,7 @@ __all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
 
 OPTION_FILES = (
     chardev_options,
+    checked_options,
     device_options,
     processor_options,
     display_options,
@@ -46,6 +49,7 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
     parser = Parser(profile)
     try:
         parser.parse(words)
+        checked_options.check_kernel(parser.boots)
     except Unprefixed as error:
         refused = OptionError(str(error))
         refused.stamped, refused.program = error.stamped, error.program

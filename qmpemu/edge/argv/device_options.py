@@ -67,8 +67,18 @@ def _object(parser: Parser, argument: str) -> None:
     _require(members, "id")
     if kind.startswith("memory-backend-"):
         _type_backend(members)
+    if not argument.startswith("{"):
+        members = typed(parser.profile.schema, "object-add", members)
+    try:
+        parser.profile.schema.check("object-add", members)
+    except QmpError as error:
+        text = error.desc
+        if not argument.startswith("{") and text.endswith("' is unexpected"):
+            text = "Invalid parameter" + text.removeprefix("Parameter").removesuffix(" is unexpected")
+        raise OptionError(text) from None
+    if any(each["id"] == members["id"] for each in parser.config.objects):
+        raise OptionError(f"Duplicate ID '{members['id']}' for object")
     parser.config.objects.append(members)
-    parser.remember("object")
 
 
 def _is_type(parser: Parser, name: str) -> bool:
@@ -84,6 +94,10 @@ def _type_backend(members: dict[str, object]) -> None:
             members[name] = keyval.size(name, value, "B")
         elif name in ("merge", "dump", "prealloc", "share", "reserve") and isinstance(value, str):
             members[name] = keyval.switch(name, value)
+        elif name == "host-nodes" and isinstance(value, str):
+            first, _, last = value.partition("-")
+            if first.isdigit() and (last or first).isdigit():
+                members[name] = list(range(int(first), int(last or first) + 1))
 
 
 @option("blockdev")

@@ -52,6 +52,7 @@ def _name(parser: Parser, argument: str) -> None:
     wrong = next((key for key in options if key not in ("guest", "process", "debug-threads")), None)
     if wrong is not None:
         raise OptionError(f"Invalid parameter '{wrong}'")
+    keyval.switch("debug-threads", options.get("debug-threads", "off"))
     parser.config.name = options.get("guest", parser.config.name)
 
 

@@ -55,7 +55,8 @@ class ProcessOptions:
 
 AT_ONCE = frozenset(
     """
-    action add-fd blockdev display global m name object overcommit qmp readconfig sandbox set smbios spice trace uuid
+    action acpitable add-fd audiodev blockdev compat display global m name object overcommit qmp readconfig sandbox set
+    smbios spice trace uuid
     """.split()
 )
 """Options that QEMU refuses as it meets them, so a later -msg puts no time before it; the others wait (measured)."""
@@ -84,6 +85,8 @@ class Parser:
         """What all -smp so far have said."""
         self.action_source: str | None = None
         """The first option that named an action: messages about the values of all of them begin with it (measured)."""
+        self.boots: dict[str, str] = {}
+        """-kernel, -append, -initrd."""
         self.plain_devices = 0
         """How many -device in plain form there were."""
         self.typed = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, option
+from qmpemu.edge.keyval import OptionError
 
 
 @option("version")
@@ -23,7 +24,12 @@ def _daemonize(parser: Parser, _: str) -> None:
 
 @option("msg")
 def _msg(parser: Parser, argument: str) -> None:
-    parser.process.timestamps = keyval.switch("timestamp", keyval.parse(argument).get("timestamp", "off"))
+    options = keyval.parse(argument)
+    wrong = next((key for key in options if key not in ("timestamp", "guest-name")), None)
+    if wrong is not None:
+        raise OptionError(f"Invalid parameter '{wrong}'")
+    keyval.switch("guest-name", options.get("guest-name", "off"))
+    parser.process.timestamps = keyval.switch("timestamp", options.get("timestamp", "off"))
 
 
 @option("pidfile")

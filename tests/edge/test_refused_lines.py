@@ -1,0 +1,113 @@
+"""Command lines that cannot work: ours refuses each with the line, and the exit status, of the real QEMU."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.edge.emulators import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REFUSED = """
+-action reboot=none
+-no-shutdown -action reboot=none
+-action panic=pause -action reboot=none
+-watchdog-action foo
+-watchdog i6300esb
+-drive file=/none,if=none,id=x
+-cdrom /none
+-numa x
+-numa node,nodeid=x
+-boot order=q
+-boot x=1
+-boot menu=maybe
+-boot strict=x
+-sandbox x
+-sandbox on,obsolete=maybe
+-msg x=1
+-overcommit x=1
+-overcommit mem-lock=x
+-mem-path /none/x
+-smbios type=99
+-smbios file=/none
+-fw_cfg x
+-fw_cfg name=opt/x
+-readconfig /none
+-D /none/x
+-pidfile /none/x
+-runas none
+-chroot /none
+-uuid x
+-name x,y=z
+-name debug-threads=x
+-kernel /none
+-append x
+-initrd /none
+-tpmdev none,id=x
+-tpmdev passthrough
+-tpmdev emulator,id=x
+-tpmdev emulator,id=x,chardev=none
+-spice x=1
+-audiodev driver=foo,id=x
+-audiodev alsa
+-fsdev local
+-fsdev none,id=x
+-fsdev local,id=x,path=/tmp
+-virtfs local
+-icount x
+-accel none
+-cpu none
+-smp 2,cores=3
+-object none,id=x
+-object rng-builtin
+-object secret,id=x
+-object secret,id=x,data=y,z=1
+-object secret,id=x,data=y,format=foo
+-object rng-builtin,id=a -object rng-builtin,id=a
+-object rng-random,id=x,filename=/none
+-object memory-backend-file,id=x
+-object memory-backend-file,id=x,size=1M,mem-path=/none/x
+-object memory-backend-memfd,id=x
+-object memory-backend-ram,id=x,size=0
+-object memory-backend-ram,id=x,size=1M,prealloc=maybe
+-object '{"qom-type":"memory-backend-ram","id":"x","size":1048576,"z":1}'
+-incoming none:x
+-set x
+-set device.x.y=1
+-add-fd fd=99,set=1
+-compat x
+-compat deprecated-input=x
+-acpitable file=/none
+-rotate 1
+-xen-domid 1
+"""
+
+
+def refused(kind: str, folder: Path, line: str) -> tuple[int, list[str]]:
+    """Exit status, and what stands on standard error, of one that is told to end at once."""
+    program = Emulator(kind, folder).program
+    done = subprocess.run(
+        [program, "-S", "-display", "none", *shlex.split(line)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        cwd=folder,
+        env={**os.environ, "QMPEMU_GUEST": "none"},
+        check=False,
+    )
+    return done.returncode, done.stderr.strip().splitlines()
+
+
+@pytest.mark.parametrize("line", REFUSED.strip().splitlines())
+def test_as_the_real_one(tmp_path: Path, line: str) -> None:
+    """Status 1 and the same text."""
+    real = refused("real", tmp_path, line)
+    assert real[0] == 1 and real[1]
+    assert refused("ours", tmp_path, line) == real
