@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands import hmp_snapshots, hmp_ui
+from qmpemu.commands import hmp_info, hmp_snapshots, hmp_ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -88,7 +88,12 @@ def _info(ctx: Context, words: list[str]) -> str:
     show = INFO.get(words[0])
     if show is None:
         return _unknown(ctx, "info", words[0], f"info {words[0]}")
-    return show(ctx) if not words[1:] else _extraneous(words[0], f"info {words[0]}")
+    if words[1:]:
+        return _extraneous(words[0], f"info {words[0]}")
+    try:
+        return show(ctx)
+    except QmpError as error:
+        return f"Error: {error}\r\n"
 
 
 def _unknown(ctx: Context, kind: str, name: str, typed: str) -> str:
@@ -135,4 +140,5 @@ INFO: dict[str, Callable[[Context], str]] = {
     "kvm": _info_kvm,
     **hmp_ui.INFO,
     **hmp_snapshots.INFO,
+    **hmp_info.INFO,
 }

@@ -30,6 +30,11 @@ PARAMETERS = {
     "expire_password": "protocol:s time:s display:-d",
     "change": "device:B target:F arg:s?",
     "watchdog_action": "action:s",
+    "device_del": "id:s",
+    "netdev_del": "id:s",
+    "object_del": "id:s",
+    "chardev-remove": "id:s",
+    "set_link": "name:s up:b",
 }
 WHAT = {"F": "filename expected", "s": "string expected", "B": "block device name expected"}
 PROTOCOLS = ("vnc", "spice")
@@ -66,6 +71,8 @@ def _read(verb: str, words: list[str]) -> dict[str, str]:
             if rest[:1] == [kind] and len(rest) > 1:
                 arguments[name] = rest[1].strip('"')
                 del rest[:2]
+        elif kind == "b" and rest[:1] not in (["on"], ["off"]):
+            raise Misread("Expected 'on' or 'off'")
         elif rest:
             arguments[name] = (_number(verb, rest) if kind[0] == "i" else rest[0]).strip('"')
             del rest[0]
@@ -222,6 +229,21 @@ def _watchdog_action(ctx: Context, given: dict[str, str]) -> str:
     return ""
 
 
+def _by_id(command: str) -> Verb:
+    """A verb that does what a QMP command of one argument does."""
+
+    def verb(ctx: Context, given: dict[str, str]) -> str:
+        ctx.commands(command, dict(given))
+        return ""
+
+    return verb
+
+
+def _set_link(ctx: Context, given: dict[str, str]) -> str:
+    ctx.commands("set_link", {"name": given["name"], "up": given["up"] == "on"})
+    return ""
+
+
 VERBS: dict[str, Verb] = {
     "screendump": _screendump,
     "sendkey": _sendkey,
@@ -232,6 +254,11 @@ VERBS: dict[str, Verb] = {
     "expire_password": _expire_password,
     "change": _change,
     "watchdog_action": _watchdog_action,
+    "device_del": _by_id("device_del"),
+    "netdev_del": _by_id("netdev_del"),
+    "object_del": _by_id("object-del"),
+    "chardev-remove": _by_id("chardev-remove"),
+    "set_link": _set_link,
 }
 
 

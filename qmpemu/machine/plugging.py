@@ -211,6 +211,12 @@ class Plugging:
         """Network cards, in order."""
         return [each for each in self.devices.all if each.kind.startswith(NIC_DRIVERS)]
 
+    def cards(self) -> list[str]:
+        """The hardware address of each network card."""
+        from qmpemu.machine.inventory import hardware
+
+        return [each.mac for each in hardware(self._machine).nics]
+
     def shown(self) -> Iterator[tuple[str, Object]]:
         """Everything that stands in the object tree beside the bare machine."""
         for name, each in self.objects.all.items():

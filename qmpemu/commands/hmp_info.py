@@ -1,0 +1,179 @@
+"""What `info` of the human monitor shows of devices, memory and jobs; texts as measured on QEMU 7.2.
+
+What depends on more than is kept here (a back end's own description, jobs of the real block layer) is said to be not
+emulated.
+"""
+
+from __future__ import annotations
+
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from qmpemu.commands.registry import Context
+    from qmpemu.machine.block.graph import Drive, Node
+
+USER_NETWORK = "net=10.0.2.0,restrict=off"
+"""How QEMU's user network describes itself where nothing else was said."""
+USER_OPTIONS = frozenset({"type", "id"})
+MIB = 1 << 20
+
+
+def _not_emulated(name: str) -> str:
+    return f"qmpemu does not emulate the command 'info {name}'\r\n"
+
+
+def _asked(ctx: Context, command: str) -> Any:
+    return ctx.commands(command, {})
+
+
+# --- devices --------------------------------------------------------------------------------------------------
+
+
+def _network(ctx: Context) -> str:
+    """Each card with its back end, after the back ends that have none."""
+    machine = ctx.machine
+    if any(
+        each.kind != "user" or each.options.keys() - USER_OPTIONS for each in machine.netdevs.all.values()
+    ):
+        return _not_emulated("network")
+    alone = [name for name, each in machine.netdevs.all.items() if each.nic is None]
+    lines = [_back_end(name) for name in alone]
+    behind = {each.nic: name for name, each in machine.netdevs.all.items() if each.nic is not None}
+    for nic, about in zip(machine.plugging.nics(), machine.plugging.cards(), strict=True):
+        name = nic.id if nic.id is not None else f"{nic.kind}.0"
+        lines.append(f"{name}: index=0,type=nic,model={nic.kind},macaddr={about}\r\n")
+        if nic in behind:
+            lines.append(f" \\ {_back_end(behind[nic])}")
+    return "".join(lines)
+
+
+def _back_end(name: str) -> str:
+    return f"{name}: index=0,type=user,{USER_NETWORK}\r\n"
+
+
+def _chardev(ctx: Context) -> str:
+    return "".join(f"{row['label']}: filename={row['filename']}\r\n" for row in _asked(ctx, "query-chardev"))
+
+
+def _block(ctx: Context) -> str:
+    """One paragraph a drive."""
+    if ctx.machine.store.up:
+        return _not_emulated("block")
+    return "\r\n".join(_drive(drive) for drive in ctx.machine.blocks.drives)
+
+
+def _drive(drive: Drive) -> str:
+    node = drive.node
+    name = node.name if node is not None else drive.qdev
+    lines = [f"{name}: {_medium(node)}", f"    Attached to:      {drive.qdev}"]
+    if drive.removable:
+        tray = "open" if drive.tray_open else "closed"
+        lines.append(f"    Removable device: not locked, tray {tray}")
+    if node is not None:
+        lines += _medium_lines(node)
+    if drive.throttle:
+        limits = " ".join(f"{key}={value}" for key, value in drive.throttle.items())
+        lines.append(f"    I/O throttling:   {limits}")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _medium(node: Node | None) -> str:
+    if node is None:
+        return "[not inserted]"
+    return f"{node.path} ({node.driver}{', read-only' if node.read_only else ''})"
+
+
+def _medium_lines(node: Node) -> list[str]:
+    given = node.options.get("cache")
+    cache = given if isinstance(given, dict) else {}
+    mode = "writeback"
+    if cache.get("direct") in (True, "on"):
+        mode += ", direct"
+    if cache.get("no-flush") in (True, "on"):
+        mode += ", ignore flushes"
+    lines = [f"    Cache mode:       {mode}"]
+    depth, below = 0, node.backing
+    while below is not None:
+        depth, below = depth + 1, below.backing
+    if node.backing is not None:
+        lines.append(f"    Backing file:     {node.backing.path} (chain depth: {depth})")
+    zeroes = node.options.get("detect-zeroes", "off")
+    if zeroes != "off":
+        lines.append(f"    Detect zeroes:    {zeroes}")
+    return lines
+
+
+# --- processors, memory, jobs ---------------------------------------------------------------------------------
+
+
+def _cpus(ctx: Context) -> str:
+    rows = _asked(ctx, "query-cpus-fast")
+    return "".join(
+        f"{'*' if not place else ' '} CPU #{row['cpu-index']}: thread_id={row['thread-id']}\r\n"
+        for place, row in enumerate(rows)
+    )
+
+
+def _iothreads(ctx: Context) -> str:
+    shown = ("thread_id", "poll-max-ns", "poll-grow", "poll-shrink", "aio-max-batch")
+    return "".join(
+        f"{row['id']}:\r\n" + "".join(f"  {key}={row[key.replace('_', '-')]}\r\n" for key in shown)
+        for row in _asked(ctx, "query-iothreads")
+    )
+
+
+def _balloon(ctx: Context) -> str:
+    return f"balloon: actual={_asked(ctx, 'query-balloon')['actual'] // MIB}\r\n"
+
+
+def _memory_size(ctx: Context) -> str:
+    row = _asked(ctx, "query-memory-size-summary")
+    return f"base memory: {row['base-memory']}\r\nplugged memory: {row['plugged-memory']}\r\n"
+
+
+def _memory_devices(ctx: Context) -> str:
+    return "" if not _asked(ctx, "query-memory-devices") else _not_emulated("memory-devices")
+
+
+def _numa(ctx: Context) -> str:
+    split = any(each.startswith("-numa") for each in ctx.machine.config.not_emulated)
+    return _not_emulated("numa") if split else "0 nodes\r\n"
+
+
+def _jobs(ctx: Context) -> str:
+    return _not_emulated("block-jobs") if ctx.machine.store.up else "No active jobs\r\n"
+
+
+def _sev(ctx: Context) -> str:
+    return "SEV is not enabled\r\n"
+
+
+def _generation(ctx: Context) -> str:
+    if any(ctx.machine.devices.of_kind("vmgenid")):
+        return _not_emulated("vm-generation-id")
+    raise QmpError("VM Generation ID device not found")
+
+
+def _tpm(ctx: Context) -> str:
+    return "" if not any(ctx.machine.devices.of_kind("tpm")) else _not_emulated("tpm")
+
+
+INFO: dict[str, Callable[[Context], str]] = {
+    "network": _network,
+    "chardev": _chardev,
+    "block": _block,
+    "cpus": _cpus,
+    "iothreads": _iothreads,
+    "balloon": _balloon,
+    "memory_size_summary": _memory_size,
+    "memory-devices": _memory_devices,
+    "numa": _numa,
+    "block-jobs": _jobs,
+    "sev": _sev,
+    "vm-generation-id": _generation,
+    "tpm": _tpm,
+}
