@@ -20,10 +20,10 @@ LONGEST_S = 2**32 - 1
 UNKNOWN = 2**64 - 1
 """The value of what no driver has told."""
 NAMES = """
-    htlb-pgalloc swap-out available-memory htlb-pgfail free-memory minor-faults major-faults total-memory swap-in
+    htlb-pgalloc swap-out available-memory htlb-pgfail free-memory major-faults minor-faults total-memory swap-in
     disk-caches
 """.split()
-"""In the order in which the real one lists them."""
+"""In an order of insertion that makes the printed one the real one's (`qmp.order`)."""
 
 
 class BalloonStats:
