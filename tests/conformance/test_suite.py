@@ -48,6 +48,8 @@ def ledger() -> Ledger:
 def conform(*words: str) -> tuple[int, str]:
     """`qmpemu conform WORDS`: exit status and output."""
     result = CliRunner().invoke(app, ["conform", *words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
     return result.exit_code, result.output
 
 
