@@ -265,8 +265,7 @@ class VM:
             given = arguments if command.name in FREE_FORM else registry.keywords(arguments)
             return command.call(self._context, **given)
         except Refused as refused:
-            # further lines are a hint for people, which QMP leaves out
-            raise QmpError(str(refused).partition("\n")[0]) from None
+            raise QmpError(str(refused)) from None
         except QmpError:
             raise
         except Exception as error:  # a defect of ours: the machine and the connection outlive it

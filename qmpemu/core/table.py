@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class Refused(Exception):
-    """An illegal move. The text names the state and the input."""
+    """An illegal move. The text names the state and the input; hint: a further line for people at a terminal."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
 
 
 class Table:

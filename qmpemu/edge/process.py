@@ -90,7 +90,7 @@ def _serve(
     try:
         emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=exited)
     except Refused as refused:
-        raise OptionError(str(refused)) from None
+        raise OptionError("\n".join(filter(None, (str(refused), refused.hint)))) from None
 
     def report(text: str) -> None:
         stamp = f"{_utc_now()} " if options.timestamps else ""

@@ -116,7 +116,8 @@ def test_sigkill_shows_at_the_next_start(tmp_path: Path) -> None:
     (tmp_path / "log").unlink()
     second = start(tmp_path)
     try:
-        booted(second)
+        booted(second).put("quit")
+        second.finish()  # by then the log is whole
     finally:
         second.kill()
     assert events(tmp_path)[:4] == [41, 6008, 6005, 1001]

@@ -198,7 +198,7 @@ class Blocks:
             other = each.file if each.driver == "qcow2" and not each.read_only else None
             if other is not None and other is not file and other.path == file.path:
                 raise Refused(
-                    f'Failed to get "write" lock\nIs another process using the image [{file.path}]?'
+                    'Failed to get "write" lock', f"Is another process using the image [{file.path}]?"
                 )
 
     def take_node(self, options: dict[str, object]) -> None:
