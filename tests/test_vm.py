@@ -263,7 +263,7 @@ def test_a_defect_is_told_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*_: object, **__: object) -> object:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(driven.vm._known["query-name"], "call", broken)
+    monkeypatch.setattr(driven.vm._execution._known["query-name"], "call", broken)
     (reply,) = driven.say("query-name")
     assert reply["error"] == {
         "class": "GenericError",

@@ -27,7 +27,7 @@ BLOCKING = st.one_of(
     st.tuples(st.sampled_from(["service_error", "hang_service"]), st.just("Spooler")),
     st.tuples(st.just("answer_prompt"), st.sampled_from(["", "cancel", "save"])),
 )
-SOFT = st.sampled_from([("power_button", ""), ("shutdown_exe", "/s /t 5")])
+SOFT = st.sampled_from([("power_button", ""), ("shutdown_exe", "/s /t 0")])
 FORCED = st.sampled_from([("quit", ""), ("sigkill", ""), ("system_reset", "")])
 KINDLY = {
     "SHUTDOWN": "0",

@@ -1,0 +1,161 @@
+"""How a guest gets onto a machine: what it is loaded with, and the clock on the wall that its own is set from."""
+
+from __future__ import annotations
+
+from qmpemu.core.clock import NS_PER_S
+from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qmpemu.core.clock import Clock, Lifetime
+    from qmpemu.guests.guest import Guest
+    from qmpemu.guests.windows.participants import Participant
+    from qmpemu.hardware import Hardware
+    from qmpemu.machine.host import Host
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.migration.state import Origin
+
+NO_GUEST = "none"
+"""`guests.registry.NONE`, which is not imported at the start."""
+
+
+class GuestLoaded(Fact):
+    """A guest begins to boot. settings: those that differ from its preset, NAME=VALUE."""
+
+    guest: str
+    settings: tuple[str, ...]
+    seed: str
+
+
+class DiskKeptInMemory(Fact):
+    """The guest has no disk image to keep its state beside: with the process it is forgotten."""
+
+
+class Loading:
+    """Loads a guest at each boot of `machine`."""
+
+    def __init__(self, machine: Machine, host: Host, clock: Clock) -> None:
+        self.guest: Guest | None = None
+        """What runs on the machine now, or ran last."""
+        self.participants: Sequence[Participant] = ()
+        """Who takes part beside what the preset brings."""
+        self._machine = machine
+        self._config = machine.config
+        self._facts = machine.facts
+        self._host = host
+        self._clock = clock
+        self._true_base_ns: int | None = None
+
+    def load(self, boot: Lifetime) -> Guest | None:
+        """A guest that lives until `boot` ends; None where the machine has none. Raises Refused."""
+        machine = self._machine
+        acpi = machine.acpi
+        if acpi is None or self._config.guest == NO_GUEST:
+            return None
+        from random import Random
+
+        from qmpemu.guests import registry as guests
+        from qmpemu.guests.guest import MemoryStore, Platform, Travelled
+        from qmpemu.machine.inputs import note_standing
+
+        history = machine.history
+        if machine.disk is None:
+            machine.disk = MemoryStore()
+            self._facts.publish(DiskKeptInMemory())
+        origin = history.again
+        if origin is not None:
+            if origin.participants != self._taking_part():
+                raise Refused(
+                    "the guest travels with participants that are not installed here, or lacks some that are"
+                )
+            machine.disk = Travelled(origin.disk, machine.disk, lambda: not history.replaying)
+        else:
+            origin = self._origin(boot.now_ns)
+            note_standing(machine)
+        history.origin = origin
+        history.rng = rng = Random(f"{origin.seed}/{origin.name}")
+        ports, alarm = machine.ports, machine.set_alarm
+        platform = Platform(
+            acpi,
+            boot,
+            self._facts,
+            rng,
+            ports,
+            origin.rtc_base_ns,
+            machine.disk,
+            alarm,
+            self._hardware,
+            machine.plugging.hotplug,
+            machine.plugging.balloon,
+            machine.plugging.os_started,
+            self._set_rtc,
+            lambda: machine.clock.now_ns + int(history.answered("time", self._ahead)),
+            machine.console,
+            machine.plugging.watchdog,
+            self._guest_died,
+        )
+        given = tuple(f"{key}={value}" for key, value in origin.settings.items())
+        self._facts.publish(GuestLoaded(guest=origin.guest, settings=given, seed=origin.seed))
+        self.guest = guests.load(origin.guest, origin.settings, platform, self.participants)
+        return self.guest
+
+    def _true_time_ns(self) -> int:
+        """The host's time of day, going on at the speed of the machine's clock."""
+        if self._true_base_ns is None:
+            seconds, _ = self._host.timestamp()
+            self._true_base_ns = seconds * NS_PER_S - self._clock.now_ns
+        return self._true_base_ns + self._clock.now_ns
+
+    def _ahead(self) -> str:
+        """How far the time of day is ahead of the machine's clock, in ns: it changes where the machine stands still."""
+        return str(self._true_time_ns() - self._machine.clock.now_ns)
+
+    def _set_rtc(self, time_ns: int) -> None:
+        """The guest set the battery-backed clock: it keeps that over resets."""
+        from qmpemu.machine.wiring import rtc_set
+
+        if self._machine.history.replaying:  # how far it is ahead came along
+            return
+        self._machine.rtc_ahead_ns = time_ns - self._true_time_ns()
+        self._facts.publish(rtc_set(self._config, self._machine.rtc_ahead_ns // NS_PER_S))
+
+    def _guest_died(self, codes: tuple[int, ...]) -> None:
+        """The guest's kernel is dead: devices for that hear of it."""
+        from qmpemu.machine import panic
+
+        panic.tell(self._machine, codes)
+
+    def _hardware(self) -> Hardware:
+        from qmpemu.machine.inventory import hardware
+        from qmpemu.machine.migration.hardware import data_of, hardware_of
+
+        history = self._machine.history
+        if history.replaying:
+            return hardware_of(history.answered("hardware", str))
+        found = hardware(self._machine)
+        history.answered("hardware", lambda: data_of(found))
+        return found
+
+    def _origin(self, now_ns: int) -> Origin:
+        """What the guest is loaded with here and now: all that decides how this boot goes, but its inputs."""
+        from qmpemu.guests import registry as guests
+        from qmpemu.machine.migration.state import Origin
+
+        assert self._machine.disk is not None, "a guest is loaded from its disk"
+        return Origin(
+            guest=self._config.guest or guests.DEFAULT,
+            settings=dict(self._config.settings),
+            seed=self._config.seed,
+            name=self._config.name,
+            participants=self._taking_part(),
+            # so that Windows' clock shows the host's, ahead by what a guest has set
+            rtc_base_ns=self._true_time_ns() + self._machine.rtc_ahead_ns - now_ns,
+            disk=self._machine.disk.load(),
+            ports=tuple(self._machine.ports),
+        )
+
+    def _taking_part(self) -> tuple[str, ...]:
+        return tuple(sorted(f"{type(each).__name__} {each.name}" for each in self.participants))
