@@ -36,7 +36,7 @@ NEVER_THERE = (
 )
 """Beginnings of commands that need something which nothing in qmpemu can make."""
 
-ONLY_REFUSED = frozenset({"blockdev-add", "device_add", "migrate", "set-numa-node"})
+ONLY_REFUSED = frozenset({"set-numa-node"})
 """Commands whose handler knows when the real one refuses them, and can do no more."""
 
 MODULES = """
