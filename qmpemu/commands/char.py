@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
+
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.plugging import PortOpened
 from qmpemu.machine.qom import Object
+from qmpemu.machine.ringbuf import KINDS, RingBuffer
 from qmpemu.qmp.errors import QmpError, not_emulated
 
 TYPE_CHECKING = False
@@ -84,7 +87,7 @@ def chardev_send_break(ctx: Context, *, id: str) -> object:
     return {}
 
 
-OPENED = ("socket", "pty", "null", "file")
+OPENED = ("socket", "pty", "null", "file", *KINDS)
 """Back ends that can be added at run time."""
 
 
@@ -113,6 +116,45 @@ def _address(ctx: Context, address: dict[str, Any]) -> dict[str, str]:
 
 def _option(value: object) -> str:
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+@command("ringbuf-write")
+def ringbuf_write(ctx: Context, *, device: str, data: str, format: str = "utf8") -> object:
+    """Append text, or the bytes of base64 text, to a ring buffer."""
+    _ring(ctx, device).put(data.encode() if format == "utf8" else _decoded(data))
+    return {}
+
+
+@command("ringbuf-read")
+def ringbuf_read(ctx: Context, *, device: str, size: int, format: str = "utf8") -> object:
+    """-> the oldest `size` bytes, which leave it: as base64, or as text up to a NUL with U+FFFD for what is none."""
+    ring = _ring(ctx, device)
+    if size <= 0:
+        raise QmpError("size must be greater than zero")
+    taken = ring.take(size)
+    if format == "base64":
+        return b2a_base64(taken, newline=False).decode()
+    return taken.partition(b"\0")[0].decode(errors="replace")
+
+
+def _ring(ctx: Context, device: str) -> RingBuffer:
+    chardev = ctx.machine.chardevs.get(device)
+    if chardev is None:
+        raise QmpError(f"Device '{device}' not found")
+    if chardev.ring is None:
+        raise QmpError(f"{device} is not a ringbuf device")
+    return chardev.ring
+
+
+def _decoded(data: str) -> bytes:
+    """Base64 as GLib reads it: a group of four that is not whole is left out."""
+    if not BASE64.issuperset(data):
+        raise QmpError("Base64 data contains invalid characters")
+    text = data.replace("\n", "")
+    return a2b_base64(text[: len(text) // 4 * 4])
+
+
+BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\n")
 
 
 @event(PortOpened, "VSERPORT_CHANGE")

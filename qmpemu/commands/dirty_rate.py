@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
+from qmpemu.qmp.errors import QmpError
 
 
 @command("calc-dirty-rate")
@@ -18,6 +19,12 @@ def calc_dirty_rate(
 def query_dirty_rate(ctx: Context) -> object:
     """-> the latest measurement."""
     return ctx.machine.migration.dirty_rate.told()
+
+
+@command("set-vcpu-dirty-limit")
+def set_vcpu_dirty_limit(ctx: Context, *, dirty_rate: int, cpu_index: int | None = None) -> object:
+    """Slow processors down; only with KVM's dirty ring, which no machine here has."""
+    raise QmpError("dirty page limit feature requires KVM with accelerator property 'dirty-ring-size' set'")
 
 
 @command("cancel-vcpu-dirty-limit")

@@ -59,7 +59,7 @@ def _opened(ctx: Context, protocol: str) -> int:
         return ctx.machine.named_fds.pop(name)
     if kind == "file" and ":" in protocol:
         try:
-            return ctx.machine.host.open_dump(name)
+            return ctx.machine.host.open_dump(name, 0o400)
         except OSError as error:
             raise QmpError(f"Could not open '{name}': {error.strerror}") from None
     raise QmpError("Invalid parameter 'protocol'")

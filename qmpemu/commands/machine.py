@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
+from qmpemu.machine.dump.memory import is_mapped
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.plugging import BalloonChanged, OstReported
 from qmpemu.machine.qom import UNATTACHED, processor_name
 from qmpemu.qmp.errors import QmpError, not_emulated
+from qmpemu.qmp.later import Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,6 +152,41 @@ def _memory_device(dimm: Device) -> dict[str, object]:
     if dimm.id is not None:
         data["id"] = dimm.id
     return {"type": "nvdimm" if dimm.kind == "nvdimm" else "dimm", "data": data}
+
+
+@command("pmemsave")
+def pmemsave(ctx: Context, *, val: int, size: int, filename: str) -> object:
+    """Write `size` bytes of memory from physical address `val` into a file; a guest's memory is zeros here."""
+    return _save_zeros(ctx, size % (1 << 64), filename)
+
+
+@command("memsave")
+def memsave(ctx: Context, *, val: int, size: int, filename: str, cpu_index: int = 0) -> object:
+    """Write memory as a processor sees it; the guest maps addresses to themselves, as far as there is memory."""
+    slots = ctx.machine.devices.processors
+    if ctx.machine.config.family == "none" or cpu_index not in slots.present():
+        raise QmpError("Parameter 'cpu-index' expects a CPU number")
+    if not is_mapped(ctx.machine, val, size):
+        raise QmpError(f"Invalid addr 0x{val % (1 << 64):016x}/size {size} specified")
+    return _save_zeros(ctx, size, filename)
+
+
+def _save_zeros(ctx: Context, size: int, filename: str) -> object:
+    host, later = ctx.machine.host, Later()
+    if size > FILE_BYTES_MAX:
+        raise QmpError(IO_ERROR)
+    try:
+        fd = host.open_dump(filename, 0o666)
+    except OSError as error:
+        raise QmpError(f"Could not open '{filename}': {error.strerror}") from None
+    host.write_dump(fd, iter([size]), lambda error: later.finish({} if error is None else QmpError(IO_ERROR)))
+    if isinstance(later.outcome, QmpError):
+        raise later.outcome
+    return later if later.outcome is None else later.outcome
+
+
+FILE_BYTES_MAX = (1 << 63) - 1
+IO_ERROR = "An IO error has occurred"
 
 
 @command("query-acpi-ospm-status")

@@ -32,6 +32,12 @@ def x_exit_preconfig(ctx: Context) -> object:
     return {}
 
 
+@command("dumpdtb")
+def dumpdtb(ctx: Context, *, filename: str) -> object:
+    """Write the device tree, which x86 machines have none of."""
+    raise QmpError("This machine doesn't have a FDT")
+
+
 @command("human-monitor-command")
 def human_monitor_command(ctx: Context, *, command_line: str, cpu_index: int | None = None) -> object:
     """Run one line of the human monitor; its output is the reply, errors included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.core.facts import Fact
 from qmpemu.machine.block import is_identifier
 from qmpemu.machine.devices.netfilter import NicFilterChanged, receive_filter
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
@@ -51,6 +52,31 @@ def set_link(ctx: Context, *, name: str, up: bool) -> object:
     if nic is not None:
         (netdevs.down.discard if up else netdevs.down.add)(nic.path)
     return {}
+
+
+@command("announce-self")
+def announce_self(
+    ctx: Context,
+    *,
+    initial: int,
+    max: int,
+    rounds: int,
+    step: int,
+    interfaces: list[str] | None = None,
+    id: str | None = None,
+) -> object:
+    """Tell the network where these cards (all, if none is named) are now; their frames leave into nowhere."""
+    cards = [each.id or each.path for each in ctx.machine.plugging.nics()]
+    told = tuple(card for card in cards if interfaces is None or card in interfaces)
+    ctx.machine.facts.chain(CardsAnnounced(cards=told, rounds=rounds))
+    return {}
+
+
+class CardsAnnounced(Fact):
+    """Cards send frames with their address, so that switches learn where they are. rounds: how often."""
+
+    cards: tuple[str, ...]
+    rounds: int
 
 
 @command("query-rx-filter")

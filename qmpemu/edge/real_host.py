@@ -90,9 +90,9 @@ class RealHost(Host):
             return error.strerror
         return None
 
-    def open_dump(self, path: str) -> int:
-        """Open a file for a dump. Raises OSError."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o400)
+    def open_dump(self, path: str, mode: int) -> int:
+        """Open a file for memory. Raises OSError."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
 
     def write_dump(self, fd: int, parts: Iterator[bytes | int], done: Callable[[str | None], object]) -> None:
         """Write a dump: at once into a file, from a thread into a pipe."""

@@ -5,13 +5,18 @@ The edge opens the real sockets, terminals and files; this is the machine's view
 
 from __future__ import annotations
 
+from qmpemu.machine import ringbuf
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 class Chardev:
-    """One -chardev (or what -qmp and -serial imply). `options` holds the back end's options by QEMU's names."""
+    """One -chardev (or what -qmp and -serial imply). `options` holds the back end's options by QEMU's names.
+
+    Raises Refused for options that no such device can have.
+    """
 
     __slots__ = (
         "backend",
@@ -21,6 +26,7 @@ class Chardev:
         "on_connected",
         "options",
         "receive",
+        "ring",
         "taken",
         "write",
         "yank",
@@ -44,6 +50,11 @@ class Chardev:
         """Tear down the connection of the back end; wired by the edge."""
         self.on_connected: Callable[[bool], None] = _nowhere
         """A client came to or left the back end; wired by the front end."""
+        self.ring: ringbuf.RingBuffer | None = None
+        """What is held for ringbuf-read."""
+        if backend in ringbuf.KINDS:
+            self.ring = ringbuf.RingBuffer(int(options.get("size", 0)))
+            self.write = self.ring.put
 
     def release(self) -> None:
         """The device is gone: nobody reads or writes any more, and another may take its place."""

@@ -62,8 +62,8 @@ class Host:
         """The operating system's reason why the file cannot be opened; None where it can."""
         return None
 
-    def open_dump(self, path: str) -> int:
-        """Open a file for a dump, which is made, or emptied. -> a descriptor. Raises OSError."""
+    def open_dump(self, path: str, mode: int) -> int:
+        """Open a file for memory, which is made with `mode`, or emptied. -> a descriptor. Raises OSError."""
         raise OSError(0, "there are no files here")
 
     def write_dump(self, fd: int, parts: Iterator[bytes | int], done: Callable[[str | None], object]) -> None:

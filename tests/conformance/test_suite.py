@@ -91,6 +91,7 @@ def test_every_tolerated_difference_has_its_evidence(ours: str) -> None:
         assert [result.outcome for result in results] == [TOLERATED], entry.evidence
 
 
+@pytest.mark.timeout(500)
 def test_generated_sessions(ours: str, tmp_path: Path) -> None:
     """300 generated sessions on the real QEMU and on ours differ in nothing."""
     folder = tmp_path / "conformance"

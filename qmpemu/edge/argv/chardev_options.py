@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Monitor, Parser, option
 from qmpemu.edge.keyval import OptionError
+from qmpemu.machine import ringbuf
 from qmpemu.machine.chardev import Chardev
 
 TYPE_CHECKING = False
@@ -48,7 +50,12 @@ def _chardev(parser: Parser, argument: str) -> None:
         raise OptionError(f"Invalid parameter '{wrong}'")
     if backend == "socket" and not options.keys() & {"path", "host", "port", "fd"}:
         raise OptionError("Unable to parse FD number ")
-    parser.add_chardev(Chardev(label, backend, options))
+    if "size" in options:
+        options["size"] = str(keyval.size("size", options["size"], "B"))
+    try:
+        parser.add_chardev(Chardev(label, backend, options))
+    except Refused as refused:
+        raise OptionError(str(refused)) from None
 
 
 @option("mon")
@@ -63,7 +70,20 @@ def _serial(parser: Parser, where: str) -> None:
         parser.add_chardev(compat_chardev(f"serial{count}", where))
 
 
-BACKENDS = ("socket", "stdio", "pty", "file", "null", "ringbuf", "pipe", "udp", "serial", "tty", "vc", "mux")
+BACKENDS = (
+    "socket",
+    "stdio",
+    "pty",
+    "file",
+    "null",
+    *ringbuf.KINDS,
+    "pipe",
+    "udp",
+    "serial",
+    "tty",
+    "vc",
+    "mux",
+)
 """Back ends QEMU knows; those that the edge opens for real are in `edge.endpoints`."""
 
 SOCKET_OPTIONS = {

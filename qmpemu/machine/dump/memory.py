@@ -43,6 +43,13 @@ def ranges(machine: Machine, begin: int | None, length: int) -> list[Range]:
     return found
 
 
+def is_mapped(machine: Machine, at: int, length: int) -> bool:
+    """Whether there is memory, or what a display adapter shows in its place, at all of these addresses."""
+    low_bytes, high_bytes = ram_split(machine.config)
+    parts = ((0, low_bytes), FIRMWARE, (ABOVE_4G, high_bytes))
+    return any(first <= at and at + length <= first + size for first, size in parts)
+
+
 def processor_notes(machine: Machine) -> bytes:
     """A core note of each processor, then QEMU's own of each; their registers are zero."""
     count = len(machine.devices.processors.present())
