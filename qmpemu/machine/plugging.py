@@ -191,10 +191,17 @@ class Plugging:
         self.filters.reset()
         self.balloon.reset(self._machine.config.memory_bytes)
         self.watchdog.set(None)
-        for device in [each for each in self.devices.all if each.asked_ns is not None]:
+        for device in sorted(filter(_is_asked, self.devices.all), key=self._turn_at_reset):
             if self._kind_of_notice(device) == "PCI":
                 self._machine.call_in_host_time(0, lambda device=device: self._gone(device))  # type: ignore[misc]
             device.asked_ns = None
+
+    def _turn_at_reset(self, device: Device) -> tuple[int, int]:
+        """A key: the root bus first, then the bus of the newest bridge; on a bus by slot (measured)."""
+        bridges, bus = self.devices.all, device.bus
+        known = bus is not None and bus.owner in bridges
+        turn = -bridges.index(bus.owner) if known else -len(bridges)  # type: ignore[union-attr, arg-type]
+        return turn, device.place if isinstance(device.place, int) else 0
 
     def os_started(self) -> None:
         """An operating system's ACPI driver runs: it can eject processors, and its network drivers use their cards."""
@@ -384,3 +391,8 @@ class Plugging:
 
 def _unseen(opened: bool) -> None:
     """Nobody is told."""
+
+
+def _is_asked(device: Device) -> bool:
+    """Whether the guest was asked to let it go, and did not yet."""
+    return device.asked_ns is not None
