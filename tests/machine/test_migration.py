@@ -134,7 +134,7 @@ def test_cancelled_at_any_moment_the_guest_stays_unless_it_is_gone(way: str, mom
 @pytest.mark.parametrize("who", [0, 1])
 @pytest.mark.parametrize("after_us", range(0, 6_000, 250))
 def test_whoever_dies_while_the_guest_changes_hands_one_has_it(way: str, who: int, after_us: int) -> None:
-    """In steps of a quarter of the wire's latency: the one that is left runs the guest, unless the dead one had it."""
+    """In steps of a quarter of the wire's latency: the one that is left has the guest, unless the dead one ran it."""
     pair = begun(WAYS[way])
     board = pair.source.vm.machine.board
     pair.run(2, lambda: board.runstate == "finish-migrate", step_ns=250_000)
@@ -143,7 +143,8 @@ def test_whoever_dies_while_the_guest_changes_hands_one_has_it(way: str, who: in
     pair.lanes[who].die()
     pair.run(2)
     if who == 1 and there != "completed":
-        assert here != "completed"
+        if pair.status() == "completed":  # given up already, and not yet running there
+            assert pair.source.say("cont")[-1] == {"return": {}}
         assert pair.running() == [True, False]
         assert can_still_save(pair, 0)
     if who == 0 and here == "completed":

@@ -1,12 +1,13 @@
 """The destination's end of a migration.
 
-    start ──> setup ──first bytes──> active ──STATE, END──> completed
+    start ──> setup ──first bytes──> active ──STATE, END, RUN──> completed
                                        │  └──SWITCH, RUN──> postcopy-active ──END──> completed
                                        └──> failed, exit status 1     │  ^
                                                      postcopy-paused ──migrate-recover──> postcopy-recover
 
 The guest runs here only once all of its state has come, was lived again and compared. Until then nothing is lost by the
-end of this process. Then the source is told on the return path, and gives the guest up.
+end of this process. Then the source is told on the return path, gives the guest up and says RUN; if it ends instead
+without KEPT, it is dead, and the guest runs here.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Incoming:
         self._link: Link | None = None
         self._others: list[Link] = []
         self._config: dict[str, Any] = {}
-        self._loaded = self._ran = False
+        self._loaded = self._ran = self._arrived = False
 
     @property
     def addresses(self) -> list[dict[str, object]]:
@@ -113,10 +114,12 @@ class Incoming:
     def _ended(self, link: Link, why: str) -> None:
         if self.status in ("completed", "failed") or (link is not self._link and self._link is not None):
             return
-        if self.status == "postcopy-active" and self._ran:
+        if self.status == "postcopy-active" and self._loaded:
             self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
             self._move("postcopy-paused")
             self._machine.board.clock.stop()  # what it needs of its memory does not come
+        elif self._arrived:
+            self._complete()  # whoever could still say that it keeps the guest is dead
         elif self.status != "postcopy-paused":
             self._fail(why or CUT_SHORT)
 
@@ -135,9 +138,13 @@ class Incoming:
             self._move("postcopy-active")
             self._load(payload)
             self._answer(stream.section(stream.LOADED))
-        elif kind == stream.RUN and self._loaded:
+        elif kind == stream.RUN and self._arrived:
+            self._complete()
+        elif kind == stream.RUN and self._loaded and not self._ran:
             self._ran = True
             self._go_on()
+        elif kind == stream.KEPT:
+            raise stream.StreamError("the source keeps the guest")
         elif kind == stream.RESUMED:
             self._answer(stream.header())
             self._move("postcopy-recover")
@@ -145,7 +152,7 @@ class Incoming:
             if self._machine.board.runstate == RUNNING:
                 self._machine.board.clock.start()
         elif kind == stream.END:
-            self._complete()
+            self._end()
 
     def _must_fit(self, config: dict[str, Any]) -> None:
         """Refuse a guest of another machine (texts measured)."""
@@ -181,18 +188,28 @@ class Incoming:
         if self._config["runstate"] == RUNNING and self._machine.board.autostart:
             self._machine.board.cont()
 
-    def _complete(self) -> None:
+    def _end(self) -> None:
+        """All is here. Where the source can be asked, it has the last word: it may give up until then."""
         if not self._loaded:
             raise stream.StreamError(CUT_SHORT)
         self._answer(stream.section(stream.ARRIVED))
+        self._arrived = self._answers and self.status == "active"
+        if not self._arrived:
+            self._complete()
+
+    def _complete(self) -> None:
         if self.status == "active":
             self._go_on()
         self._part()
         self._move("completed")
 
+    @property
+    def _answers(self) -> bool:
+        """Whether there is a return path."""
+        return bool(self._config.get("answer")) and self._link is not None and self._link.two_way
+
     def _answer(self, data: bytes) -> None:
-        """On the return path, where there is one."""
-        if self._config.get("answer") and self._link is not None and self._link.two_way:
+        if self._answers and self._link is not None:
             self._link.send(data)
 
     def _part(self) -> None:

@@ -8,7 +8,8 @@
 The guest stands still from convergence on, and is given up only when everything has left and the destination has said
 that it has the guest: whatever fails before that, it goes on here. A file or a pipe says nothing, nor does a socket
 whose peer did not greet: there, as in QEMU without a return path, it is enough that everything has left. In postcopy
-the destination first says that it has all but the memory; from the word to run on, it never goes on here again.
+the destination first says that it has all but the memory. It runs there from the word RUN on, and never goes on here
+again; whoever gives up before says KEPT, so that a destination that has all of the guest does not take it for orphaned.
 """
 
 from __future__ import annotations
@@ -106,9 +107,11 @@ class Outgoing:
         if not self.under_way or self.status == "cancelling":
             return
         self._move("cancelling")
-        self._part()
         if not self._gave:
+            self._keep()
             self._later(0, lambda: self._give_up("cancelled", ""))
+        else:
+            self._part()
 
     def start_postcopy(self) -> None:
         """Let the destination have the guest before its memory. Raises Refused."""
@@ -168,7 +171,7 @@ class Outgoing:
         self._reader = stream.Reader()
         self._adopt(link)
         self._move("postcopy-recover")
-        link.send(stream.header() + stream.section(stream.RESUMED))
+        link.send(stream.header() + stream.section(stream.RESUMED) + stream.section(stream.RUN))
         self._move("postcopy-active")
         self._step()
 
@@ -197,13 +200,22 @@ class Outgoing:
             self._move("postcopy-paused")
         elif self._sent_all and not self._must_answer and not why:
             self._complete()  # it is all there, and nobody there can answer
+        elif self._sent_all:  # QEMU has no reason to give where the answer does not come (measured)
+            self._part()
+            self._give_up("failed", "")
         else:
             self._failed(why or "Unable to write to socket: Broken pipe")
 
     def _failed(self, why: str) -> None:
         self._machine.host.report(why)
-        self._part()
+        self._keep()
         self._give_up("failed", why)
+
+    def _keep(self) -> None:
+        """Let the destination know that the guest goes on here, and part."""
+        if self._link is not None:
+            self._link.send(stream.section(stream.KEPT))
+        self._part()
 
     def _part(self) -> None:
         if self._timer is not None:
@@ -414,6 +426,8 @@ class Outgoing:
         self.ended_ns = self._machine.host_ns()
         if self.downtime_ns is None:
             self.downtime_ns = self.ended_ns - self._stopped_ns
+        if self._link.two_way and not self._gave:
+            self._link.send(stream.section(stream.RUN))
         self._part()
         self._machine.board.migration_gave_away()
         self._move("completed")

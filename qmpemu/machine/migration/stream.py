@@ -1,7 +1,9 @@
 """The migration stream: a magic, a version, then framed sections with a checksum each. Sans-IO.
 
-    source ──> HEADER CONFIG (PAGES)* STATE END ──> destination        the header and ARRIVED come back, where they can
+    source ──> HEADER CONFIG (PAGES)* STATE END RUN ──> destination    the header comes back, and ARRIVED before RUN
     postcopy:  HEADER CONFIG (PAGES)* SWITCH RUN (PAGES)* END          LOADED comes back before RUN; RESUMED: recovers
+    given up:  ... KEPT                                                the source goes on with the guest
+    one-way:   HEADER CONFIG (PAGES)* STATE END                        a file or a pipe: nothing comes back
 
 Memory is not carried: PAGES only says how many pages would have come, so that a dead peer is noticed when it dies.
 STATE and SWITCH carry `migration.state` as compressed JSON. What is cut short, foreign or damaged raises StreamError.
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 MAGIC, EXTRA_MAGIC = b"QMPEMUVM", b"QMPEMUCH"
 """A stream, and a further channel of one (multifd), which stays empty."""
 VERSION = 1
-CONFIG, PAGES, SWITCH, STATE, END, ARRIVED, RESUMED, LOADED, RUN = range(1, 10)
+CONFIG, PAGES, SWITCH, STATE, END, ARRIVED, RESUMED, LOADED, RUN, KEPT = range(1, 11)
 HEADER_BYTES, FRAME_BYTES = len(MAGIC) + 4, 9
 SECTION_BYTES_MAX = STATE_BYTES_MAX = 64 << 20
 """A section as it is carried, and the JSON in it once it is decompressed."""
@@ -86,7 +88,7 @@ class Reader:
         found = []
         while self.started and len(self._data) >= FRAME_BYTES:
             size = int.from_bytes(self._data[1:5], "big")
-            if size > SECTION_BYTES_MAX or not CONFIG <= self._data[0] <= RUN:
+            if size > SECTION_BYTES_MAX or not CONFIG <= self._data[0] <= KEPT:
                 raise StreamError("a section of the migration stream is damaged")
             if len(self._data) < FRAME_BYTES + size:
                 break
