@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 PIECE_BYTES = 1 << 16
@@ -25,7 +26,8 @@ class Relay:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(here))
         self._listener.listen()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._begin(self._serve)
 
     def await_limit(self, direction: int, patience_s: float) -> bool:
         """Whether so many bytes have passed in the direction that no more may, within the patience."""
@@ -42,19 +44,26 @@ class Relay:
         """As when the network fails: both ends see the end of the connection."""
         with self._changed:
             for end in self._ends:
-                end.close() if end.fileno() < 0 else _shut(end)
-            self._ends.clear()
+                _shut(end)
 
     def close(self) -> None:
         """Leave nothing behind."""
         _shut(self._listener)
-        self._listener.close()
+        self._threads[0].join()
         self.cut()
         self.lift()
+        for each in self._threads:
+            each.join()
+        for end in (self._listener, *self._ends):
+            end.close()
 
     def _room(self, direction: int) -> int:
         limit = self._limits[direction]
         return PIECE_BYTES if limit is None else min(PIECE_BYTES, limit - self.passed[direction])
+
+    def _begin(self, call: Callable[..., None], *arguments: object) -> None:
+        self._threads.append(threading.Thread(target=call, args=arguments, daemon=True))
+        self._threads[-1].start()
 
     def _serve(self) -> None:
         while True:
@@ -67,10 +76,10 @@ class Relay:
             with self._changed:
                 self._ends += [source, destination]
             for direction, ends in ((THERE, (source, destination)), (BACK, (destination, source))):
-                threading.Thread(target=self._carry, args=(direction, *ends), daemon=True).start()
+                self._begin(self._carry, direction, *ends)
 
     def _carry(self, direction: int, giver: socket.socket, taker: socket.socket) -> None:
-        """Hand on until an end is gone; the end of one direction is that of both."""
+        """Hand on until an end is gone; what is on its way in the other direction still arrives."""
         try:
             while True:
                 with self._changed:
@@ -85,12 +94,11 @@ class Relay:
                     self._changed.notify_all()
         except OSError:
             pass
-        for end in (giver, taker):
-            _shut(end)
+        _shut(taker, socket.SHUT_WR)
 
 
-def _shut(end: socket.socket) -> None:
+def _shut(end: socket.socket, how: int = socket.SHUT_RDWR) -> None:
     try:
-        end.shutdown(socket.SHUT_RDWR)
+        end.shutdown(how)
     except OSError:  # it is gone already
         pass
