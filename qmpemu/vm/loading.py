@@ -99,7 +99,12 @@ class Loading:
         )
         given = tuple(f"{key}={value}" for key, value in origin.settings.items())
         self._facts.publish(GuestLoaded(guest=origin.guest, settings=given, seed=origin.seed))
-        self.guest = guests.load(origin.guest, origin.settings, platform, self.participants)
+        try:
+            self.guest = guests.load(origin.guest, origin.settings, platform, self.participants)
+        except guests.GuestError as error:
+            if not history.replaying:
+                raise
+            raise Refused(f"the guest cannot be loaded here: {error}") from None
         return self.guest
 
     def _true_time_ns(self) -> int:

@@ -92,7 +92,7 @@ def test_a_source_that_dies_leaves_the_guest_to_a_destination_that_has_all_of_it
     if pair.destination.vm.exit_status is not None:
         assert before in (None, "active", "postcopy-active")
         assert there == [False], "it had not been told to run"
-        assert "load of migration failed: Invalid argument" in pair.lanes[1].said
+        assert pair.lanes[1].said[-1].startswith("load of migration failed: ")
     elif pair.status(1) == "completed":
         assert pair.running() == [False, True]
         assert can_still_save(pair, 1)

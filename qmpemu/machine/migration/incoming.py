@@ -17,7 +17,8 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.migration import address as addresses
 from qmpemu.machine.migration import state, stream
 from qmpemu.machine.migration.facts import GuestArrived, MigrationMoved, MigrationMovedTold
-from qmpemu.machine.runstate import PAUSED, RUNNING
+from qmpemu.machine.migration.shape import CONFIG, fits
+from qmpemu.machine.runstate import INMIGRATE, PAUSED, RUN_STATES, RUNNING
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.link import Link, Listener
 
-INVALID = "load of migration failed: Invalid argument"
-CUT_SHORT = "the migration stream ended before the guest had arrived"
+LINKS_MAX = 256
+"""A stream, and as many channels besides as multifd can have."""
 
 
 class Incoming:
@@ -72,7 +73,7 @@ class Incoming:
         if self.status != "postcopy-active" or self._link is None:
             raise Refused("migrate-pause is currently only supported during postcopy-active state")
         self._link.close()
-        self._ended(self._link, "")
+        self._interrupted()
 
     def _listen(self, uri: str) -> None:
         self._tell("setup")
@@ -84,9 +85,12 @@ class Incoming:
     # --- connections ----------------------------------------------------------------------------------------------
 
     def _accept(self, link: Link) -> None:
+        if len(self._others) >= LINKS_MAX:
+            link.close()
+            return
         reader = stream.Reader()
         link.on_data = lambda data: self._heard(link, reader, data)
-        link.on_end = lambda why: self._ended(link, why)
+        link.on_end = lambda why: self._ended(link, reader, why)
         self._others.append(link)
 
     def _heard(self, link: Link, reader: stream.Reader, data: bytes) -> None:
@@ -100,8 +104,10 @@ class Incoming:
                 self._take_over(link)
             for kind, payload in sections:
                 self._section(kind, payload)
-        except (stream.StreamError, Refused) as error:
-            self._fail(str(error))
+        except stream.StreamError as error:
+            self._fail(str(error), error.reason)
+        except Refused as refused:
+            self._fail(str(refused))
 
     def _take_over(self, link: Link) -> None:
         """The channel with the stream: of several the first, after a pause in postcopy the latest."""
@@ -111,17 +117,23 @@ class Incoming:
             self._others.remove(link)
         self._link = link
 
-    def _ended(self, link: Link, why: str) -> None:
+    def _ended(self, link: Link, reader: stream.Reader, why: str) -> None:
         if self.status in ("completed", "failed") or (link is not self._link and self._link is not None):
             return
         if self.status == "postcopy-active" and self._loaded:
-            self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
-            self._move("postcopy-paused")
-            self._machine.board.clock.stop()  # what it needs of its memory does not come
+            self._interrupted()
         elif self._arrived:
             self._complete()  # whoever could still say that it keeps the guest is dead
         elif self.status != "postcopy-paused":
-            self._fail(why or CUT_SHORT)
+            if self.status == "none":
+                self._move("active")
+            cut_short = reader.cut_short()
+            self._fail(why or str(cut_short), stream.CUT if why else cut_short.reason)
+
+    def _interrupted(self) -> None:
+        self._machine.host.report("Detected IO failure for postcopy. Migration paused.")
+        self._move("postcopy-paused")
+        self._machine.board.clock.stop()  # what it needs of its memory does not come
 
     # --- the stream -----------------------------------------------------------------------------------------------
 
@@ -157,24 +169,28 @@ class Incoming:
     def _must_fit(self, config: dict[str, Any]) -> None:
         """Refuse a guest of another machine (texts measured)."""
         mine = self._machine.config
-        if config.get("machine") != mine.machine:
-            raise Refused(f"Machine type received is '{config.get('machine')}' and local is '{mine.machine}'")
-        if config.get("memory_bytes") != mine.memory_bytes:
-            sizes = f"{config.get('memory_bytes', 0):#x} != {mine.memory_bytes:#x}"
+        if not fits(config, CONFIG):
+            raise stream.StreamError(stream.DAMAGED)
+        if config["machine"] != mine.machine:
+            raise Refused(f"Machine type received is '{config['machine']}' and local is '{mine.machine}'")
+        if config["memory_bytes"] != mine.memory_bytes:
+            sizes = f"{config['memory_bytes']:#x} != {mine.memory_bytes:#x}"
             self._machine.host.report(f"Size mismatch: pc.ram: {sizes}: Invalid argument")
             raise Refused("error while loading state for instance 0x0 of device 'ram'")
         on = self._machine.migration_capabilities
-        if "validate-uuid" in on and config.get("uuid") != mine.uuid:
-            raise Refused(f"UUID received is {config.get('uuid')} and local is {mine.uuid}")
-        if config.get("postcopy") and "postcopy-ram" not in on:
+        if "validate-uuid" in on and config["uuid"] != mine.uuid:
+            raise Refused(f"UUID received is {config['uuid']} and local is {mine.uuid}")
+        if config["postcopy"] and "postcopy-ram" not in on:
             raise Refused("RAM postcopy is disabled but have 16 byte advise")
-        if config.get("multifd") and "multifd" not in on:
+        if config["multifd"] and "multifd" not in on:
             raise Refused("error while loading state for instance 0x0 of device 'ram'")
 
     def _load(self, payload: bytes) -> None:
         """Become the guest, standing still."""
         machine, given = self._machine, stream.unpacked(payload)
-        runstate = str(given.get("runstate", PAUSED))
+        runstate = given.get("runstate")
+        if runstate not in RUN_STATES.states():
+            raise stream.StreamError(stream.DAMAGED)
         state.restore(machine, given, PAUSED if runstate == RUNNING else runstate)
         self._config["runstate"] = runstate
         self._loaded = True
@@ -191,7 +207,7 @@ class Incoming:
     def _end(self) -> None:
         """All is here. Where the source can be asked, it has the last word: it may give up until then."""
         if not self._loaded:
-            raise stream.StreamError(CUT_SHORT)
+            raise stream.StreamError("the migration stream has no guest in it")
         self._answer(stream.section(stream.ARRIVED))
         self._arrived = self._answers and self.status == "active"
         if not self._arrived:
@@ -206,7 +222,7 @@ class Incoming:
     @property
     def _answers(self) -> bool:
         """Whether there is a return path."""
-        return bool(self._config.get("answer")) and self._link is not None and self._link.two_way
+        return bool(self._config["answer"]) and self._link is not None and self._link.two_way
 
     def _answer(self, data: bytes) -> None:
         if self._answers and self._link is not None:
@@ -220,12 +236,12 @@ class Incoming:
             self._listener.close()
         self._link, self._others = None, []
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, reason: str = stream.INVALID) -> None:
         self._move("failed")
         self._part()
         self._machine.host.report(why)
-        self._machine.host.report(INVALID)
-        self._machine.board.exit_status = 1
+        self._machine.host.report(f"load of migration failed: {reason}")
+        self._machine.board.runstate, self._machine.board.exit_status = INMIGRATE, 1
 
     def _move(self, status: str) -> None:
         self.status = status

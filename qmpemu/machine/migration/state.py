@@ -10,6 +10,7 @@ participants) the state is refused and whoever sent it keeps the guest.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.migration.shape import STATE, fits, sound
 from qmpemu.machine.runstate import FINISH_MIGRATE, PAUSED, RUNNING, SUSPENDED
 from qmpemu.port import Port
 
@@ -101,8 +102,10 @@ def capture(machine: Machine) -> dict[str, Any]:
 def restore(machine: Machine, state: dict[str, Any], runstate: str) -> None:
     """Make the machine go on from `state`, standing still in `runstate`. Raises Refused, the machine then unusable."""
     try:
-        if state["format"] != FORMAT:
-            raise Refused(f"the state is of format {state['format']}, and this qmpemu reads {FORMAT}")
+        if state.get("format") != FORMAT:
+            raise Refused(f"the state is of format {state.get('format')}, and this qmpemu reads {FORMAT}")
+        if not fits(state, STATE) or not sound(state):
+            raise Refused("the state is damaged: a value is missing or wrong")
         _restore(machine, state, runstate)
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"the state is damaged: {type(error).__name__} {error}") from None

@@ -26,8 +26,17 @@ SECTION_BYTES_MAX = STATE_BYTES_MAX = 64 << 20
 """A section as it is carried, and the JSON in it once it is decompressed."""
 
 
+INVALID, CUT, OTHER_VERSION = "Invalid argument", "Input/output error", "Operation not supported"
+DAMAGED = "a section of the migration stream is damaged"
+NOT_ONE = "Not a migration stream"
+
+
 class StreamError(Exception):
-    """What arrives is no migration stream of this format; the text is for standard error."""
+    """What arrives is no migration stream of this format. The text and the reason in QEMU's words are both told."""
+
+    def __init__(self, text: str, reason: str = INVALID) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 def header() -> bytes:
@@ -62,26 +71,33 @@ def unpacked(payload: bytes) -> dict[str, Any]:
     except (error, ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise StreamError("a section of the migration stream is damaged")
+        raise StreamError(DAMAGED)
     return data
 
 
 class Reader:
     """Bytes in, sections out. extra: the channel is a further one of multifd."""
 
-    __slots__ = ("_data", "extra", "started")
+    __slots__ = ("_any", "_data", "extra", "started")
 
     def __init__(self) -> None:
         self._data = bytearray()
-        self.started = self.extra = False
+        self.started = self.extra = self._any = False
 
-    @property
-    def between_sections(self) -> bool:
-        """Whether nothing is half-read."""
-        return not self._data
+    def cut_short(self) -> StreamError:
+        """What there is to say where the stream ends here (measured on QEMU 7.2, at its own header's places)."""
+        if not self.started and len(self._data) < len(MAGIC):
+            return StreamError(NOT_ONE)
+        if not self.started:
+            return StreamError("Unsupported migration stream version", OTHER_VERSION)
+        if not self._any:
+            return StreamError("Configuration section missing")
+        return StreamError("the migration stream ended before the guest had arrived", CUT)
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """Every section that is complete now. Raises StreamError."""
+        if self.extra:  # pages that go another way
+            return []
         self._data += data
         if not self.started:
             self._start()
@@ -89,13 +105,14 @@ class Reader:
         while self.started and len(self._data) >= FRAME_BYTES:
             size = int.from_bytes(self._data[1:5], "big")
             if size > SECTION_BYTES_MAX or not CONFIG <= self._data[0] <= KEPT:
-                raise StreamError("a section of the migration stream is damaged")
+                raise StreamError(DAMAGED)
             if len(self._data) < FRAME_BYTES + size:
                 break
             payload = bytes(self._data[FRAME_BYTES : FRAME_BYTES + size])
             if crc32(payload).to_bytes(4, "big") != self._data[5:FRAME_BYTES]:
-                raise StreamError("a section of the migration stream is damaged")
+                raise StreamError(DAMAGED)
             found.append((self._data[0], payload))
+            self._any = True
             del self._data[: FRAME_BYTES + size]
         return found
 
@@ -106,11 +123,12 @@ class Reader:
             del self._data[:]
             return
         if not MAGIC.startswith(seen) and not EXTRA_MAGIC.startswith(seen):
-            raise StreamError("Not a migration stream")
+            raise StreamError(NOT_ONE)
         if len(self._data) < HEADER_BYTES:
             return
         version = int.from_bytes(self._data[len(MAGIC) : HEADER_BYTES], "big")
         if version != VERSION:
-            raise StreamError(f"Unsupported migration stream version {version}, this qmpemu reads {VERSION}")
+            text = f"Unsupported migration stream version {version}, this qmpemu reads {VERSION}"
+            raise StreamError(text, OTHER_VERSION)
         del self._data[:HEADER_BYTES]
         self.started = True
