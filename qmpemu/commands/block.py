@@ -76,7 +76,7 @@ def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
     drive = _removable(ctx, None, id)
     if not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
-    drive.node = None
+    ctx.machine.blocks.insert(drive, None)
     return {}
 
 
@@ -93,7 +93,7 @@ def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
         raise QmpError(f"Tray of device '{id}' is not open")
     if drive.node is not None:
         raise QmpError("There already is a medium in the device")
-    drive.node = node
+    blocks.insert(drive, node)
     return {}
 
 
@@ -102,7 +102,7 @@ def eject(ctx: Context, *, device: str | None = None, id: str | None = None, for
     """Open the tray and take the medium out."""
     drive = _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
-    drive.node = None
+    ctx.machine.blocks.insert(drive, None)
     return {}
 
 

@@ -6,7 +6,7 @@ from qmpemu.commands import hmp
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.ghash import walked
 from qmpemu.machine.rtc import RtcSet
-from qmpemu.machine.runstate import RUNNING
+from qmpemu.machine.runstate import FINISH_MIGRATE, RUNNING, SHUTDOWN
 from qmpemu.qmp.errors import QmpError
 
 
@@ -20,9 +20,15 @@ def stop(ctx: Context) -> object:
 @command("cont")
 def cont(ctx: Context) -> object:
     """Let the machine run."""
+    if ctx.machine.board.runstate not in STANDS:
+        ctx.machine.blocks.locks.wake()
     ctx.machine.disk_errors.resumed()
     ctx.machine.board.cont()
     return {}
+
+
+STANDS = (SHUTDOWN, FINISH_MIGRATE)
+"""States that are not left by `cont`."""
 
 
 @command("x-exit-preconfig")

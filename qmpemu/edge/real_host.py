@@ -7,7 +7,7 @@ import stat
 import sys
 import time
 
-from qmpemu.machine.host import Host, Image
+from qmpemu.machine.host import Host, Image, ImageLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,6 +177,12 @@ class RealHost(Host):
             details=_qcow2_details(header),
             backing=_qcow2_backing(path),
         )
+
+    def lock(self, path: str) -> ImageLock:
+        """A place for locks on the file, none yet."""
+        from qmpemu.edge.image_locks import FileLock
+
+        return FileLock(path)
 
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
         """Draw `screen` into the file, which is made, or emptied, before anything is drawn.

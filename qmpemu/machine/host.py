@@ -39,6 +39,18 @@ class Image:
         """Path and format of the image that it is over, as its header says."""
 
 
+class ImageLock:
+    """The locks on one image file, on a host without files: nobody stands against them. Numbers: `block.locks`."""
+
+    __slots__ = ()
+
+    def set(self, used: frozenset[int], unshared: frozenset[int]) -> None:
+        """Hold exactly these from now on. Raises Refused where somebody stands against one."""
+
+    def close(self) -> None:
+        """Hold nothing any more."""
+
+
 class Host:
     """A host without threads, files or a wall clock: the same answers every time."""
 
@@ -92,6 +104,10 @@ class Host:
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+
+    def lock(self, path: str) -> ImageLock:
+        """A place for locks on the file, none yet."""
+        return ImageLock()
 
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
         """Draw a screen into a file as `png` or `ppm`. Raises OSError."""

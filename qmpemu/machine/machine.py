@@ -117,6 +117,7 @@ class Machine:
         self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
         self.display = Display(self)
         self.blocks = Blocks(host)
+        self.blocks.locks.asleep = config.incoming is not None
         self._store: Store | None = None
         self.plugging = Plugging(self, profile)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
@@ -134,6 +135,12 @@ class Machine:
 
             self._store = Store(self.host, self.blocks, self.facts, self.user_objects)
         return self._store
+
+    def disks_leave(self) -> None:
+        """The guest is gone to where the same images may be written."""
+        self.blocks.locks.leave()
+        if self._store is not None and not self._store.busy:
+            self._store.close()
 
     def user_objects(self) -> list[dict[str, object]]:
         """Every user object as object-add takes it."""

@@ -124,7 +124,8 @@ class Plugging:
                 add(members)
             except (Refused, QmpError) as error:
                 text = error.desc if isinstance(error, QmpError) else str(error)
-                raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text) from None
+                hint = error.hint if isinstance(error, Refused) else ""
+                raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text, hint) from None
 
     def _add_node(self, options: dict[str, object]) -> None:
         blocks = self._machine.blocks

@@ -6,6 +6,7 @@ snapshot, commit, mirror, backup, NBD, ... ──> store ──BlockBackend─�
 
 from __future__ import annotations
 
-from qmpemu.machine.block.graph import DISK_DRIVERS, PROTOCOLS, Blocks, Drive, Node, is_identifier
+from qmpemu.machine.block.graph import DISK_DRIVERS, Blocks, Drive, Node, is_identifier
+from qmpemu.machine.block.locks import PROTOCOLS
 
 __all__ = ["DISK_DRIVERS", "PROTOCOLS", "Blocks", "Drive", "Node", "is_identifier"]

@@ -6,15 +6,13 @@ The machine reads no image data. What a node shows of its image (sizes, format) 
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.host import Image
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.host import Host
-
-PROTOCOLS = ("file", "host_device", "host_cdrom")
-"""Drivers that hold a path of the host."""
 
 DISK_DRIVERS = {
     "ide-hd": False,
@@ -68,9 +66,11 @@ class Drive:
 
     throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
     read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
+    driver: the device's. shares: whether others may write as well (share-rw).
     """
 
     __slots__ = (
+        "driver",
         "group",
         "id",
         "io_status",
@@ -78,6 +78,7 @@ class Drive:
         "qdev",
         "read_error",
         "removable",
+        "shares",
         "throttle",
         "tray_open",
         "write_error",
@@ -93,6 +94,8 @@ class Drive:
         self.group: str | None = None
         self.io_status = "ok"
         self.read_error, self.write_error = "report", "enospc"
+        self.driver = ""
+        self.shares = False
 
 
 NULL_BYTES = 1 << 30
@@ -148,27 +151,39 @@ def is_simple(options: dict[str, object]) -> bool:
     return fits and options["driver"] in SIMPLE and all(is_simple(each) for each in inline)
 
 
-def _backing(image: Image) -> dict[str, object] | None:
-    """What the image says that it is over."""
+def _backing(image: Image, options: dict[str, object]) -> dict[str, object] | None:
+    """What the image says that it is over, shared as the image is."""
     if image.backing is None:
         return None
     path, form = image.backing
-    return {"driver": form, "read-only": True, "file": {"driver": "file", "filename": path}}
+    shared = {"force-share": options["force-share"]} if "force-share" in options else {}
+    return {"driver": form, "read-only": True, **shared, "file": {"driver": "file", "filename": path}}
 
 
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
-    __slots__ = ("_host", "_made", "drives", "nodes")
+    __slots__ = ("_host", "_made", "drives", "locks", "nodes")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self.nodes: dict[str, Node] = {}
         self.drives: list[Drive] = []
         self._made = 100
+        self.locks = Locks(host, self)
 
     def add_node(self, options: dict[str, object]) -> Node:
         """Add what a -blockdev describes, its inline `file`, `image` and `backing` included. Raises Refused."""
+        before = dict(self.nodes)
+        node = self._add(options)
+        try:
+            self.locks.refresh()
+        except Refused:
+            self.nodes = before
+            raise
+        return node
+
+    def _add(self, options: dict[str, object]) -> Node:
         driver = str(options["driver"])
         below = options.get("image" if driver == "blkdebug" else "file")
         made: list[Node] = []
@@ -179,27 +194,15 @@ class Blocks:
             path = _null_path(options) if file is None else file.path
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
-            self._lock(driver, options, file)
             image = self._image(driver, path, options, file)
             node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
             made.append(node)
-            node.backing = self._child(options.get("backing", _backing(image)), made)
+            node.backing = self._child(options.get("backing", _backing(image, options)), made)
         except Refused:
             for each in made:
                 del self.nodes[each.name]
             raise
         return node
-
-    def _lock(self, driver: str, options: dict[str, object], file: Node | None) -> None:
-        """A writable qcow2 has its file for itself, in this process too (measured). Raises Refused."""
-        if driver != "qcow2" or file is None or options.get("read-only") in (True, "on"):
-            return
-        for each in self.nodes.values():
-            other = each.file if each.driver == "qcow2" and not each.read_only else None
-            if other is not None and other is not file and other.path == file.path:
-                raise Refused(
-                    'Failed to get "write" lock', f"Is another process using the image [{file.path}]?"
-                )
 
     def take_node(self, options: dict[str, object]) -> None:
         """Keep a node that the real block layer has opened, whatever of it can be read here."""
@@ -212,15 +215,17 @@ class Blocks:
         node = Node(options, below, empty, path if below is None else below.path)
         node.backing = self.nodes.get(str(options.get("backing")))
         self.nodes[node.name] = node
+        self.locks.refresh()
 
     def forget(self, name: str) -> None:
         """The real block layer has removed it."""
         self.nodes.pop(name, None)
+        self.locks.refresh()
 
     def _child(self, given: object, made: list[Node]) -> Node | None:
         if isinstance(given, dict):
             self._made += not given.get("node-name")
-            made.append(self.add_node({"node-name": f"#block{self._made}", **given}))
+            made.append(self._add({"node-name": f"#block{self._made}", **given}))
             return made[-1]
         return self.find(given) if isinstance(given, str) else None
 
@@ -246,6 +251,10 @@ class Blocks:
 
     def remove(self, name: str) -> None:
         """Remove a node, and what it alone was made for. Raises Refused."""
+        self._remove(name)
+        self.locks.refresh()
+
+    def _remove(self, name: str) -> None:
         node = self.nodes.get(name)
         if node is None:
             raise Refused(f"Failed to find node with node-name='{name}'")
@@ -253,7 +262,7 @@ class Blocks:
         del self.nodes[name]
         for below in (node.file, node.backing):
             if below is not None and below.implicit:
-                self.remove(below.name)
+                self._remove(below.name)
 
     def check_unused(self, node: Node) -> None:
         """Whether neither a drive nor another node is on it. Raises Refused."""
@@ -272,6 +281,7 @@ class Blocks:
         for drive in self.drives:
             if drive.node is old:
                 drive.node = new
+        self.locks.refresh()
 
     def set_backing(self, name: str, backing: str | None) -> None:
         """From now on `name` is over `backing`."""
@@ -279,6 +289,7 @@ class Blocks:
         if node is not None:
             node.backing = self.nodes.get(backing) if backing is not None else None
             node.options = {**node.options, "backing": backing}
+            self.locks.refresh()
 
     def above(self, name: str) -> str | None:
         """The node whose backing file it is."""
@@ -328,6 +339,8 @@ class Blocks:
         if given is not None and given not in self.nodes:
             raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
         node = self.nodes[str(given)] if given is not None else None
+        if driver == "ide-hd" and node is not None and node.read_only:
+            raise Refused("Block node is read-only")
         qdev = _qdev(driver, identity, path)
         used = next((each for each in self.drives if node is not None and each.node is node), None)
         if used is not None and not node_shared(device, used):
@@ -339,7 +352,22 @@ class Blocks:
         drive = Drive(qdev, node, removable=removable, id=identity)
         drive.read_error = _policy(device.get("rerror"), drive.read_error)
         drive.write_error = _policy(device.get("werror"), drive.write_error)
+        drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")
         self.drives.append(drive)
+        try:
+            self.locks.refresh()
+        except Refused:
+            self.drives.remove(drive)
+            raise
+
+    def insert(self, drive: Drive, node: Node | None) -> None:
+        """Put a medium into a drive, or take it out. Raises Refused."""
+        before, drive.node = drive.node, node
+        try:
+            self.locks.refresh()
+        except Refused:
+            drive.node = before
+            raise
 
     def unplug(self, identity: str, path: str) -> None:
         """The device is gone, and its drive with it; the node stays."""
@@ -347,6 +375,7 @@ class Blocks:
         self.drives = [
             each for each in self.drives if each.qdev not in own and not each.qdev.startswith(f"{path}/")
         ]
+        self.locks.refresh()
 
     def drive(self, name: str) -> Drive:
         """The drive of the device with that id or path. Raises QmpError (DeviceNotFound)."""

@@ -67,8 +67,12 @@ class Snapshots:
         if machine.store.busy:
             raise Refused("block jobs or exports use the disks: end them first")
         machine.store.close()
-        for node in nodes:
-            machine.host.revert_image(node.path, tag)
+        machine.blocks.locks.give()
+        try:
+            for node in nodes:
+                machine.host.revert_image(node.path, tag)
+        finally:
+            machine.blocks.locks.take_back()
         state.restore(machine, loads(data), machine.board.runstate)
         if ran:
             machine.board.cont()

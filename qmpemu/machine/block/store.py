@@ -105,6 +105,7 @@ class Store:
         backend, self._backend = self._backend, None
         if backend is not None:
             backend.close()
+            self._blocks.locks.take_back()
 
     def _send(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         if self._waiting is not None:
@@ -119,6 +120,7 @@ class Store:
         if self._backend is not None:
             return
         self._backend = self._host.start_block_backend(self._event, self._died)
+        self._blocks.locks.give()
         self._waiting = []
         steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
         steps += [("blockdev-add", options) for options in self._blocks.replayed()]
@@ -166,6 +168,7 @@ class Store:
         self._backend = None
         self._waiting = None
         self._serves = False
+        self._blocks.locks.take_back()
         jobs, self._jobs = self._jobs, {}
         for job, status in jobs.items():
             kind = self.pivots.kind(job)

@@ -200,9 +200,17 @@ class Incoming:
         machine.facts.publish(GuestArrived(uptime_s=uptime_ns / NS_PER_S, inputs=inputs))
 
     def _go_on(self) -> None:
-        """Run, if it ran there and nobody wants it to wait here."""
-        if self._config["runstate"] == RUNNING and self._machine.board.autostart:
-            self._machine.board.cont()
+        """Run, if it ran there and nobody wants it to wait here. It stands still where somebody has its disks."""
+        machine = self._machine
+        runs = self._config["runstate"] == RUNNING and machine.board.autostart
+        if runs or "late-block-activate" not in machine.migration_capabilities:
+            try:
+                machine.blocks.locks.wake()
+            except Refused as refused:
+                machine.host.report(f"{refused}\n{refused.hint}")
+                machine.board.autostart = runs = False
+        if runs:
+            machine.board.cont()
 
     def _end(self) -> None:
         """All is here. Where the source can be asked, it has the last word: it may give up until then."""

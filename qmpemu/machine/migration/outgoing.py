@@ -374,6 +374,7 @@ class Outgoing:
         if self._gave or self._link is None:
             return
         self._gave = True
+        self._machine.disks_leave()
         self._link.send(stream.section(stream.RUN))
         self.downtime_ns = self._machine.host_ns() - self._stopped_ns
         self._slice_ends_ns = 0
@@ -426,6 +427,7 @@ class Outgoing:
         self.ended_ns = self._machine.host_ns()
         if self.downtime_ns is None:
             self.downtime_ns = self.ended_ns - self._stopped_ns
+        self._machine.disks_leave()
         if self._link.two_way and not self._gave:
             self._link.send(stream.section(stream.RUN))
         self._part()
