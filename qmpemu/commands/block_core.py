@@ -176,10 +176,23 @@ def query_block(ctx: Context) -> object:
     def shape(nodes: object) -> object:
         known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
         return [
-            _drive_info(drive, known.get(drive.node.name) if drive.node else None) for drive in blocks.drives
+            _drive_info(drive, _top(known, drive.node.name) if drive.node else None)
+            for drive in blocks.drives
         ]
 
     return store.ask("query-named-block-nodes", {}, shape)
+
+
+def _top(known: dict[str, dict[str, object]], name: str) -> dict[str, object] | None:
+    """What a drive on that node shows: during a backup the filter that copies before it writes (measured)."""
+    row = known.get(name)
+    if row is None:
+        return None
+    filters = (each for each in known.values() if each["drv"] == CBW and each["file"] == row["file"])
+    return next((each for each in filters if str(each["node-name"]).startswith("#")), row)
+
+
+CBW = "copy-before-write"
 
 
 @command("query-named-block-nodes")

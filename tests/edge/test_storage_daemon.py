@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -94,6 +95,34 @@ def test_a_command_that_it_dies_on_is_answered(ours: Emulator) -> None:
     told = client.story("error")
     assert told[-1] == "error" and "return" not in told
     assert client.ask("query-status")["return"]["status"] == "running"
+
+
+def test_nodes_can_be_asked_for_during_a_stream(ours: Emulator, tmp_path: Path) -> None:
+    """Which ends QEMU 7.2's block layer with SIGSEGV: what they were is told, and then what became of them."""
+    for name, more in (("base", ()), ("top", ("-b", "base.qcow2", "-F", "qcow2"))):
+        size = ("1G",) if not more else ()
+        line = ["qemu-img", "create", "-q", "-f", "qcow2", *more, f"{name}.qcow2", *size]
+        subprocess.run(line, cwd=tmp_path, check=True)
+    subprocess.run(
+        ["qemu-io", "-c", "write 0 4M", "base.qcow2"], cwd=tmp_path, check=True, capture_output=True
+    )
+    file = f"file.driver=file,file.filename={tmp_path}/top.qcow2"
+    disk = ("-blockdev", f"driver=qcow2,node-name=top,{file}", "-device", "virtio-blk-pci,drive=top")
+    ours.start("-nodefaults", *disk)
+    client = ours.client()
+    client.put("block-stream", device="top", job_id="s", speed=65536, auto_dismiss=False)
+    assert statuses(client, "running")[-1] == "running"
+    assert client.read()["return"] == {}
+    nodes = client.ask("query-named-block-nodes")["return"]
+    assert [each["backing_file_depth"] for each in nodes if each["node-name"] == "top"] == [1]
+    assert client.ask("block-job-set-speed", device="s", speed=0)["return"] == {}
+    statuses(client, "concluded")
+    (drive,) = client.ask("query-block")["return"]
+    assert drive["inserted"]["backing_file_depth"] == 0 and "backing-image" not in drive["inserted"]["image"]
+    client.put("job-dismiss", id="s")
+    assert client.story("return") == ["JOB_STATUS_CHANGE", "return"]
+    nodes = client.ask("query-named-block-nodes", flat=True)["return"]
+    assert [each["backing_file_depth"] for each in nodes if each["node-name"] == "top"] == [0]
 
 
 def test_it_ends_with_the_machine(ours: Emulator) -> None:

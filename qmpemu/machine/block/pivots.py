@@ -11,6 +11,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qmpemu.machine.block.graph import Blocks
 
 KINDS = {
@@ -30,6 +32,8 @@ class Pivots:
         self._blocks = blocks
         self._jobs: dict[str, tuple[str, dict[str, object]]] = {}
         self._completing: set[str] = set()
+        self.on_stream: Callable[[str, str | None], object] | None = None
+        """Called with device and base of a stream that has ended well."""
 
     def kind(self, job: str) -> str:
         """The job's type as in query-jobs."""
@@ -89,5 +93,8 @@ class Pivots:
             self._blocks.set_backing(above, base)
 
     def _stream(self, arguments: dict[str, object]) -> None:
-        base = arguments.get("base-node")
-        self._blocks.set_backing(str(arguments["device"]), None if base is None else str(base))
+        given = arguments.get("base-node")
+        device, base = str(arguments["device"]), None if given is None else str(given)
+        self._blocks.set_backing(device, base)
+        if self.on_stream is not None:
+            self.on_stream(device, base)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
 from qmpemu.machine.block.pivots import Pivots
+from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
 
@@ -48,6 +49,8 @@ class Store:
         self.lost: dict[str, dict[str, object]] = {}
         """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
         self.pivots = Pivots(blocks)
+        self._remembered = Remembered()
+        self.pivots.on_stream = self._remembered.completed
 
     @property
     def up(self) -> bool:
@@ -63,8 +66,13 @@ class Store:
         """Run a command there; the result, through `shape`, is finished later. Raises Refused."""
         later = Later()
 
+        job = str(arguments.get("job-id", arguments.get("device")))
+
         def done(outcome: object) -> None:
-            if not isinstance(outcome, QmpError):
+            if isinstance(outcome, QmpError):
+                if command == STREAM:
+                    self._remembered.end(job)
+            else:
                 self._serves = command == "nbd-server-start" or (
                     self._serves and command != "nbd-server-stop"
                 )
@@ -73,8 +81,16 @@ class Store:
             later.finish(outcome)
 
         self._start()
+        if command == QUERY and self._remembered.needed:
+            flat = arguments.get("flat") is True
+            self._send("query-jobs", {}, lambda _: done(self._remembered.rows(flat=flat)))  # in its turn
+            return later
+        if command == STREAM:
+            if not self._remembered.needed:
+                self._send(QUERY, {}, self._remembered.keep)
+            self._remembered.begin(job)
         if command == "blockdev-create" or arguments.get("auto-dismiss") is False:
-            self._kept.add(str(arguments.get("job-id")))
+            self._kept.add(job)
         self.pivots.begins(command, arguments)
         self._send(command, arguments, done)
         return later
@@ -86,6 +102,8 @@ class Store:
 
     def do(self, command: str, arguments: dict[str, object]) -> object:
         """Run a command there and wait for it: the result, or a QmpError. Raises Refused where there is none."""
+        if command == QUERY and self._remembered.needed:
+            return self._remembered.rows(flat=arguments.get("flat") is True)
         outcome: list[object] = []
         self._start()
         assert self._backend is not None
@@ -158,6 +176,7 @@ class Store:
             if data["status"] == "null":
                 del self._jobs[str(data["id"])]
                 self._kept.discard(str(data["id"]))
+                self._remembered.end(str(data["id"]))
         if name == "BLOCK_JOB_COMPLETED":
             self.pivots.completed(str(data["device"]), failed="error" in data)
         if name in FACTS:
@@ -169,6 +188,7 @@ class Store:
         self._waiting = None
         self._serves = False
         self._blocks.locks.take_back()
+        self._remembered.clear()
         jobs, self._jobs = self._jobs, {}
         for job, status in jobs.items():
             kind = self.pivots.kind(job)
