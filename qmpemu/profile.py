@@ -189,6 +189,12 @@ class Profile:
                     return dict(loads(data))
         raise AssertionError(f"the profile {self.name} has no processor")
 
+    def of_version(self, machine: str, model: str) -> dict[str, Any]:
+        """Properties of a processor of that model in which a machine type differs from the newest of its family."""
+        data = self._read("versions.json")  # profiles of an older recorder lack it
+        about = {} if data is None else loads(data).get(machine, {})
+        return {**about.get("all", {}), **about.get(model, {})}
+
     def pluggable(self) -> dict[str, Any]:
         """Every type or alias that -device takes: its `type`, its `bus`, whether it is `pluggable` at run time."""
         return dict(loads(self._file("devices.json")))

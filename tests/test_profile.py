@@ -171,3 +171,16 @@ def test_an_unknown_profile_is_one_sentence() -> None:
         OptionError, match=r"there is no profile 'nope': give the path .* or one of qemu-7.2-debian12"
     ):
         shipped.profile("nope")
+
+
+def test_an_older_machine_type_has_an_older_processor(profile: Profile) -> None:
+    """The newest type differs in nothing; of an old one, features belong to the measured model alone."""
+    assert profile.of_version("pc-q35-7.2", "qemu64") == {}
+    old = profile.of_version("pc-i440fx-2.3", "qemu64")
+    assert (old["popcnt"], old["l3-cache"], old["model-id"]) == (
+        True,
+        False,
+        "QEMU Virtual CPU version 2.3.0",
+    )
+    assert profile.of_version("pc-i440fx-2.3", "Haswell")["l3-cache"] is False
+    assert "popcnt" not in profile.of_version("pc-i440fx-2.3", "Haswell")

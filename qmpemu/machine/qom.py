@@ -224,6 +224,7 @@ def processor(config: MachineConfig, profile: Profile) -> Object:
     expanded = profile.reply("none", config.accel, "query-cpu-model-expansion", asked)
     if isinstance(expanded, bytes):  # the model's own features, where they were recorded (host, max)
         made.values.update(loads(expanded)["model"].get("props", {}))
+    made.values.update(profile.of_version(config.machine, config.cpu))
     made.values.update(
         (name, value) for name, value in config.cpu_features.items() if name in made.properties
     )

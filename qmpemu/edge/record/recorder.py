@@ -17,7 +17,7 @@ from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
-from qmpemu.edge.record import devices
+from qmpemu.edge.record import devices, versions
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
 from qmpemu.edge.record.questions import (
@@ -102,6 +102,7 @@ class Recorder:
             await self._machine(machine)
         for accel in ("tcg", "kvm") if kvm_recorded else ("tcg",):
             await self._processors(accel)
+        await self._versions()
         await self._devices()
         self._write("profile.json", {**self._about, "kvm_recorded": kvm_recorded, "recordings": self._argv})
 
@@ -221,9 +222,26 @@ class Recorder:
                 self._write(name, {"cpu": cpu, "accel": accel, **about})
                 break
 
-    async def _processor(self, accel: str, cpu: str) -> dict[str, Any]:
+    async def _versions(self) -> None:
+        async with self._emulator("none", "tcg") as (client, _):
+            names, own = await versions.machine_types(client), await versions.features(client)
+        known = len(self._argv)
+        values: dict[str, Any] = {}
+        for name in (*versions.NEWEST.values(), *names):
+            values[name] = (await self._processor("tcg", versions.MODEL, name))["values"]
+        del self._argv[known:]  # the file names the types
+        newest = {
+            name: values[alias]
+            for name in names
+            for start, alias in versions.NEWEST.items()
+            if name.startswith(start)
+        }
+        found = {name: versions.differences(values[name], newest[name], own) for name in names}
+        self._write("versions.json", {name: about for name, about in found.items() if any(about.values())})
+
+    async def _processor(self, accel: str, cpu: str, machine: str = "q35") -> dict[str, Any]:
         path = "/machine/unattached/device[0]"
-        async with self._emulator("q35", accel, "-cpu", cpu) as (client, _):
+        async with self._emulator(machine, accel, "-cpu", cpu) as (client, _):
             rows: Any = await client.execute("qom-list", {"path": path})
             values = {}
             for row in rows:

@@ -1,0 +1,42 @@
+"""Records what older machine types have otherwise: a processor's properties that differ from the newest type's.
+
+One file for all: machine type -> `all` (properties of every model) and the model that was measured (features that such
+a model had, or had not, at the time), each property -> value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qemu.qmp import QMPClient
+
+MODEL = "qemu64"
+LEVELS = frozenset({"level", "xlevel", "xlevel2"})
+"""They follow from the model's features."""
+NEWEST = {"pc-q35-": "q35", "pc-i440fx-": "pc"}
+"""Machine types that have versions, and the alias of each newest."""
+
+
+async def machine_types(client: QMPClient) -> list[str]:
+    """Every type that has versions, sorted."""
+    rows: Any = await client.execute("query-machines")
+    return sorted(row["name"] for row in rows if row["name"].startswith(tuple(NEWEST)))
+
+
+async def features(client: QMPClient) -> frozenset[str]:
+    """Properties that are a model's own features."""
+    asked = {"type": "static", "model": {"name": "max"}}
+    expanded: Any = await client.execute("query-cpu-model-expansion", asked)
+    return frozenset(expanded["model"]["props"]) | LEVELS
+
+
+def differences(
+    values: dict[str, Any], newest: dict[str, Any], own: frozenset[str]
+) -> dict[str, dict[str, Any]]:
+    """What of `values` is not as in the newest type; own: names of features."""
+    changed = {name: value for name, value in values.items() if newest.get(name) != value}
+    return {
+        "all": {name: value for name, value in changed.items() if name not in own},
+        MODEL: {name: value for name, value in changed.items() if name in own},
+    }
