@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 class Balloon:
     """One balloon. target_bytes, actual_bytes: memory that is left to the guest. stats: name -> bytes or count."""
 
-    __slots__ = ("actual_bytes", "on_ask", "on_give", "present", "stats", "target_bytes")
+    __slots__ = ("actual_bytes", "memory_bytes", "on_ask", "on_give", "present", "stats", "target_bytes")
 
     def __init__(self, memory_bytes: int) -> None:
         self.present = False
         """Whether the device is there."""
+        self.memory_bytes = memory_bytes
+        """All that the machine has, plugged memory included."""
         self.target_bytes = memory_bytes
         self.actual_bytes = memory_bytes
         self.on_ask: Callable[[], object] = _nobody
@@ -38,9 +40,16 @@ class Balloon:
             self.actual_bytes = actual_bytes
             self.on_give()
 
-    def reset(self, memory_bytes: int) -> None:
+    def resize(self, memory_bytes: int) -> None:
+        """Memory was plugged in or out; what the balloon holds, and is to hold, stays."""
+        more = memory_bytes - self.memory_bytes
+        self.memory_bytes = memory_bytes
+        self.target_bytes += more
+        self.actual_bytes += more
+
+    def reset(self) -> None:
         """Machine reset: the balloon is empty and its driver gone; the host's wish stays."""
-        self.actual_bytes = memory_bytes
+        self.actual_bytes = self.memory_bytes
         self.on_ask = _nobody
         self.stats = None
 

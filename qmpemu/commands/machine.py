@@ -237,7 +237,7 @@ def query_memdev(ctx: Context) -> object:
     objects = ctx.machine.objects.all.values()
     asked = [each.given for each in objects if each.kind.startswith("memory-backend-")]
     rows = {str(each["id"]): _memdev(each) for each in asked}
-    if config.main_memory is None and config.memory_bytes:
+    if config.main_memory is None and not config.numa_memory and config.memory_bytes:
         rows[MAIN_MEMORY] = _memdev({"id": MAIN_MEMORY, "size": config.memory_bytes})
     return [rows[name] for name in listed(rows)]
 
@@ -265,7 +265,7 @@ def balloon(ctx: Context, *, value: int) -> object:
     found = _balloon(ctx)
     if value <= 0:
         raise QmpError("Parameter 'target' expects a size")
-    target_bytes = min(value, ctx.machine.config.memory_bytes)
+    target_bytes = min(value, found.memory_bytes)
     ctx.machine.facts.chain(BalloonTargetSet(target_bytes=target_bytes))
     ctx.machine.history.note("balloon", "", str(target_bytes))
     found.ask(target_bytes)

@@ -26,6 +26,12 @@ class MachineConfig:
         self.cpus_max = 1
         self.topology = (1, 1, 1)
         """sockets, cores, threads: their product is cpus_max."""
+        self.numa_nodes: dict[int, int] = {}
+        """-numa: index of a processor's slot -> its node."""
+        self.numa = False
+        """Whether there are nodes; a slot that is in no -numa belongs to node 0."""
+        self.numa_memory = False
+        """Whether nodes have memory back ends of their own."""
         self.nodefaults = False
         """-nodefaults: no device is there that was not asked for."""
         self.memory_asked_bytes: int | None = None

@@ -95,6 +95,7 @@ class Plugging:
         self.devices = Devices(Catalog(profile), self._board_buses, Backends(machine))
         slots = self.devices.processors
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
+        slots.nodes = config.numa_nodes if config.numa else None
         self.devices.memory.count = config.memory_slots
         self.devices.memory.base_bytes = config.memory_bytes
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
@@ -190,7 +191,7 @@ class Plugging:
         self.hotplug.reset()
         self.devices.processors.by_os = False
         self.filters.reset()
-        self.balloon.reset(self._machine.config.memory_bytes)
+        self.balloon.reset()
         self.watchdog.set(None)
         for device in sorted(filter(_is_asked, self.devices.all), key=self._turn_at_reset):
             if self._kind_of_notice(device) == "PCI":
@@ -307,8 +308,8 @@ class Plugging:
         self._machine.facts.publish(fact)
 
     def _refused(self, device: Device, kind: str) -> None:
-        device.asked_ns = None
-        if kind != "PCI":
+        if kind != "PCI":  # there the hardware has no word for no: a reset still takes the device out
+            device.asked_ns = None
             self._machine.facts.publish(DeviceUnplugRefused(id=device.id, path=device.path))
 
     def _gone(self, device: Device) -> None:
@@ -328,6 +329,8 @@ class Plugging:
             self.balloon.present = True
         if device.kind in WATCHDOGS:
             self._have_watchdog()
+        if device.kind in DIMMS:
+            self._count_memory()
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
             self.add_port(str(device.values.get("name", "")), device.id or "", chardev)
@@ -339,11 +342,16 @@ class Plugging:
             chardev.taken = True
         self._machine.graft(device.path, lambda: self.object_of(device))
 
+    def _count_memory(self) -> None:
+        self.balloon.resize(self._machine.config.memory_bytes + self.devices.memory.plugged_bytes)
+
     def _unplugged(self, device: Device) -> None:
         if device.kind.startswith("virtio-balloon"):
             self.balloon.present = False
             self.balloon_stats.stop()
-            self.balloon.give(self._machine.config.memory_bytes)
+            self.balloon.give(self.balloon.memory_bytes)
+        if device.kind in DIMMS:
+            self._count_memory()
         if device.kind in WATCHDOGS and not any(each.kind in WATCHDOGS for each in self.devices.all):
             self.watchdog.set(None)
             self.watchdog.present = False

@@ -163,7 +163,23 @@ def _numa(parser: Parser, argument: str) -> None:
         raise OptionError(f"Parameter 'type' does not accept value '{options.get('type', '')}'")
     if not options.get("nodeid", "0").isdigit():
         raise OptionError("Parameter 'nodeid' expects a uint64 value")
+    if options["type"] == "node":
+        _numa_node(parser, argument, options.get("nodeid"))
     _accepted(parser)
+
+
+def _numa_node(parser: Parser, argument: str, given: str | None) -> None:
+    """The processors of a node; `cpus=` may stand several times. A node without a number is the next one."""
+    config = parser.config
+    known = sum(typed.startswith("-numa node") for typed in config.not_emulated)
+    node = known if given is None else int(given)
+    config.numa = True
+    config.numa_memory |= ",memdev=" in argument
+    for part in argument.split(","):
+        name, _, value = part.partition("=")
+        first, _, last = value.partition("-")
+        if name == "cpus" and first.isdigit() and (last or first).isdigit():
+            config.numa_nodes.update(dict.fromkeys(range(int(first), int(last or first) + 1), node))
 
 
 @option("audiodev")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Slots:
     """All slots of a machine, in order of their index. plugged: index -> what was plugged in."""
 
-    __slots__ = ("by_os", "model", "plugged", "started", "topology")
+    __slots__ = ("by_os", "model", "nodes", "plugged", "started", "topology")
 
     def __init__(self) -> None:
         self.topology = (1, 1, 1)
@@ -20,6 +20,8 @@ class Slots:
         self.started = 0
         """How many processors the machine started with: those of the first slots."""
         self.model = ""
+        self.nodes: dict[int, int] | None = None
+        """Slot -> NUMA node, 0 where it is not there; None without nodes."""
         self.plugged: dict[int, Device] = {}
         self.by_os = False
         """Whether the operating system has switched to the interface that can eject processors."""
@@ -38,7 +40,8 @@ class Slots:
         """Where a slot is."""
         _, cores, threads = self.topology
         socket, rest = divmod(index, cores * threads)
-        return {"core-id": rest // threads, "thread-id": rest % threads, "socket-id": socket}
+        node = {} if self.nodes is None else {"node-id": self.nodes.get(index, 0)}
+        return {"core-id": rest // threads, "thread-id": rest % threads, **node, "socket-id": socket}
 
     def plug(self, device: Device) -> int:
         """The slot for a new processor by its options. Raises Refused."""
