@@ -8,6 +8,7 @@ differ, the two logs are aligned like the two files of a `diff`, and each pair t
 from __future__ import annotations
 
 import difflib
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,8 @@ REFRESH = (
     '"execute":"query-block",',
 )
 """What libvirt asks after every RESET, whoever caused it."""
+LATER_PASS = re.compile(r'"event": "MIGRATION_PASS", "data": {"pass": (?:[3-9]|\d\d)')
+"""How often memory is gone over again follows from what SeaBIOS writes meanwhile."""
 POLL = '"execute":"query-block-jobs"'
 """How often virsh looks how far a job is follows from how long it takes."""
 RACING = '"execute":"block-commit"'
@@ -80,13 +83,14 @@ def play(libvirtd: Libvirtd, table: Table, emulator: str, guest: str) -> Run:
 def told(said: list[Said]) -> list[Said]:
     """The log as it is compared: each reply with its question, and without what only SeaBIOS's own resets cause.
 
-    Its events are left out, and so is a question of REFRESH that got the reply which it got the last time.
+    Its events are left out, and so is a question of REFRESH that got no reply, or that which it got the last time.
     """
     kept: list[Said] = []
     known: dict[str, str] = {}
     question = Said("", "")
     for each in said:
         if each.text.startswith("-> "):
+            _drop_unanswered(kept, question)
             question = each
             if POLL not in each.text:
                 kept.append(each)
@@ -101,9 +105,16 @@ def told(said: list[Said]) -> list[Said]:
             kept.insert(at, each._replace(text=f"{each.text}   to {question.text[3:]}"))
         elif each.text.startswith("!! ") and kept and HANDSHAKE in kept[-1].text:
             kept[-1] = each
-        elif FIRMWARE_RESET not in each.text:
+        elif FIRMWARE_RESET not in each.text and not LATER_PASS.search(each.text):
             kept.append(each)
+    _drop_unanswered(kept, question)
     return kept
+
+
+def _drop_unanswered(kept: list[Said], question: Said) -> None:
+    """Whether libvirt gets to ask once more before it ends the emulator is a race."""
+    if kept and kept[-1] is question and any(text in question.text for text in REFRESH):
+        kept.pop()
 
 
 def both(

@@ -37,6 +37,8 @@ GUESTS_OWN = re.compile(r'"idle_time_ns": \d+, ')
 GUESTS_CACHE = re.compile(r'"writeback": (?:true|false)')
 """In query-block: whether the guest's virtio driver has taken the write cache. SeaBIOS's has not."""
 TEMPORARY = re.compile(r"(qemu\.\w+\.)\w{6}\b")
+NAMELESS = re.compile(r'"#block\d+"')
+"""The name of a node that was given none; its digits are random."""
 TERMINAL = re.compile(r"/dev/pts/\d+")
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ")
 ENDED = re.compile("process exited while connecting to monitor|qemu unexpectedly closed the monitor")
@@ -98,6 +100,7 @@ class MonitorLog:
 
     def _replaced(self, text: str) -> str:
         text = TERMINAL.sub("$pty", ID.sub('"id": "$id"', GUESTS_OWN.sub("", text)))
+        text = NAMELESS.sub('"$block"', text)
         text = INHERITED.sub('"uri":"fd:$fd"', text)
         text = DOMAIN_ID.sub("domain-$n-", text)
         text = TEMPORARY.sub(r"\1$temporary", text)
