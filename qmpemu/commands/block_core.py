@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from qmpemu.machine.block import Blocks
+
 
 def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:
     """Let the real block layer do it. Raises Refused where there is none."""
@@ -74,7 +76,7 @@ real_commands(
     block-commit block-stream block-dirty-bitmap-add block-dirty-bitmap-clear block-dirty-bitmap-disable
     block-dirty-bitmap-enable block-dirty-bitmap-merge block-dirty-bitmap-remove blockdev-backup blockdev-mirror
     blockdev-reopen blockdev-snapshot blockdev-snapshot-internal-sync blockdev-snapshot-delete-internal-sync
-    block_resize block-set-write-threshold change-backing-file x-debug-block-dirty-bitmap-sha256
+    block_resize change-backing-file x-debug-block-dirty-bitmap-sha256
     """.split()
 )
 
@@ -206,13 +208,37 @@ def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
 
 @command("query-blockstats")
 def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
-    """-> one BlockStats per drive, or per node. The simulated guest's disk traffic is not counted: all is 0."""
+    """-> one BlockStats per drive, or per node: what the simulated guest's accesses add up to."""
     store, blocks = ctx.machine.store, ctx.machine.blocks
     if query_nodes and store.up:
-        return store.ask("query-blockstats", {"query-nodes": True})
+        return store.ask("query-blockstats", {"query-nodes": True}, lambda rows: _written(blocks, rows))
     if query_nodes:
         return [_node_stats(node) for node in blocks.nodes.values()]
-    return [_drive_stats(drive) for drive in blocks.drives]
+    return [_drive_stats(drive, ctx.machine.host_ns()) for drive in blocks.drives]
+
+
+def _written(blocks: Blocks, rows: Any) -> object:
+    """The real block layer's rows with what the guest has written, which it does not see."""
+    for row in rows:
+        while row is not None:
+            node = blocks.nodes.get(str(row.get("node-name")))
+            if node is not None:
+                row["stats"]["wr_highest_offset"] = max(row["stats"]["wr_highest_offset"], node.highest)
+            row = row.get("parent")
+    return rows
+
+
+@command("block-set-write-threshold")
+def block_set_write_threshold(ctx: Context, *, node_name: str, write_threshold: int) -> object:
+    """Tell once when a write goes beyond this byte of a node, 0 never."""
+    node = ctx.machine.blocks.nodes.get(node_name)
+    if node is not None:
+        ctx.machine.accounting.watch(node, write_threshold % (1 << 64))
+        return {}
+    given: dict[str, object] = {"node-name": node_name, "write-threshold": write_threshold}
+    if not ctx.machine.store.up:
+        refuse_unknown(ctx, "block-set-write-threshold", given)
+    return real(ctx, "block-set-write-threshold", given)
 
 
 def _limit(info: dict[str, object], drive: Drive) -> None:
@@ -283,7 +309,8 @@ def _stats(*, accounted: bool) -> dict[str, object]:
 
 
 def _node_stats(node: Node) -> dict[str, object]:
-    info: dict[str, object] = {"node-name": node.name, "stats": _stats(accounted=False)}
+    stats = _stats(accounted=False) | {"wr_highest_offset": node.highest}
+    info: dict[str, object] = {"node-name": node.name, "stats": stats}
     if node.file is not None:
         info["parent"] = _node_stats(node.file)
     if node.backing is not None:
@@ -298,9 +325,11 @@ SECTOR_BYTES = 512
 """A node is as long as its last sector, be the file shorter."""
 
 
-def _drive_stats(drive: Drive) -> dict[str, object]:
-    info: dict[str, object] = {"device": "", "stats": _stats(accounted=True), "qdev": drive.qdev}
+def _drive_stats(drive: Drive, now_ns: int) -> dict[str, object]:
+    stats = _stats(accounted=True) | drive.counts.shown(now_ns)
+    info: dict[str, object] = {"device": "", "stats": stats, "qdev": drive.qdev}
     if drive.node is not None:
+        stats["wr_highest_offset"] = drive.node.highest
         info["node-name"] = drive.node.name
         if drive.node.file is not None:
             info["parent"] = _node_stats(drive.node.file)

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
+    from qmpemu.core.facts import Fact
     from qmpemu.guests.guest import Guest, Platform
     from qmpemu.guests.windows.participants import Participant
+
+    Traffic = Mapping[type[Fact], Callable[[Any], tuple[tuple[str, int], ...]]]
+    """From a fact to accesses: `read`, `write` or `flush`, and how many bytes."""
 
 DEFAULT = "windows-server-2022-cloud"
 
@@ -83,6 +88,13 @@ def load(
     from qmpemu.guests.windows import presets
 
     return presets.install(name, settings, platform, participants)
+
+
+def traffic() -> Traffic:
+    """What each step of a guest does to its disk: by the fact that tells of it."""
+    from qmpemu.guests.windows.traffic import COSTS
+
+    return COSTS
 
 
 def nearest(given: str, valid: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine import inputs
 from qmpemu.machine.block import Blocks
+from qmpemu.machine.block.accounting import Accounting
 from qmpemu.machine.board import Board
 from qmpemu.machine.display import Display
 from qmpemu.machine.fdsets import FdSets
@@ -118,6 +119,7 @@ class Machine:
         self.display = Display(self)
         self.blocks = Blocks(host)
         self.blocks.locks.asleep = config.incoming is not None
+        self.accounting = Accounting(self)
         self._store: Store | None = None
         self.plugging = Plugging(self, profile)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from qmpemu.core.clock import Clock, Lifetime
     from qmpemu.guests.guest import Guest
+    from qmpemu.guests.registry import Traffic
     from qmpemu.guests.windows.participants import Participant
     from qmpemu.hardware import Hardware
     from qmpemu.machine.host import Host
@@ -48,6 +49,7 @@ class Loading:
         self._host = host
         self._clock = clock
         self._true_base_ns: int | None = None
+        self._costs: Traffic | None = None
 
     def load(self, boot: Lifetime) -> Guest | None:
         """A guest that lives until `boot` ends; None where the machine has none. Raises Refused."""
@@ -97,6 +99,9 @@ class Loading:
             machine.plugging.watchdog,
             self._guest_died,
         )
+        if machine.blocks.drives and self._costs is None:
+            self._costs = guests.traffic()
+            self._facts.subscribe(self._count)
         given = tuple(f"{key}={value}" for key, value in origin.settings.items())
         self._facts.publish(GuestLoaded(guest=origin.guest, settings=given, seed=origin.seed))
         try:
@@ -106,6 +111,13 @@ class Loading:
                 raise
             raise Refused(f"the guest cannot be loaded here: {error}") from None
         return self.guest
+
+    def _count(self, fact: Fact) -> None:
+        """What the guest does is traffic of its disk."""
+        cost = self._costs.get(type(fact)) if self._costs is not None else None
+        if cost is not None:
+            for kind, count_bytes in cost(fact):
+                self._machine.accounting.access(kind, count_bytes)
 
     def _true_time_ns(self) -> int:
         """The host's time of day, going on at the speed of the machine's clock."""

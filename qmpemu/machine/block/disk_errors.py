@@ -92,6 +92,7 @@ class DiskErrors:
             self._wait(AGAIN_NS)
 
     def _fail(self, drive: Drive, node: str, operation: str, no_space: bool, reason: str) -> None:
+        self._machine.accounting.failed(drive, operation)
         policy = drive.read_error if operation == "read" else drive.write_error
         action = policy if policy != "enospc" else "stop" if no_space else "report"
         if action == "stop":

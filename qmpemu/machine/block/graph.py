@@ -6,6 +6,7 @@ The machine reads no image data. What a node shows of its image (sizes, format) 
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.accounting import Counts
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.host import Image
 from qmpemu.qmp.errors import device_not_found
@@ -37,6 +38,7 @@ class Node:
         "backing",
         "driver",
         "file",
+        "highest",
         "image",
         "implicit",
         "name",
@@ -55,6 +57,8 @@ class Node:
         self.implicit = self.name.startswith("#")
         """Whether it came with another node and goes with it."""
         self.write_threshold = 0
+        self.highest = 0
+        """Behind the last byte that was written."""
         self.image = image
         self.path = path
         """The file at the bottom of this node."""
@@ -70,6 +74,7 @@ class Drive:
     """
 
     __slots__ = (
+        "counts",
         "driver",
         "group",
         "id",
@@ -96,6 +101,7 @@ class Drive:
         self.read_error, self.write_error = "report", "enospc"
         self.driver = ""
         self.shares = False
+        self.counts = Counts()
 
 
 NULL_BYTES = 1 << 30

@@ -142,6 +142,11 @@ class Store:
         self._waiting = []
         steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
         steps += [("blockdev-add", options) for options in self._blocks.replayed()]
+        steps += [
+            ("block-set-write-threshold", {"node-name": name, "write-threshold": node.write_threshold})
+            for name, node in self._blocks.nodes.items()
+            if node.write_threshold and not node.implicit
+        ]
         self._replay(steps)
 
     def _replay(self, steps: list[tuple[str, dict[str, object]]]) -> None:
