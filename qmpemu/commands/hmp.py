@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands import hmp_info, hmp_snapshots, hmp_ui
+from qmpemu.commands import hmp_info, hmp_migration, hmp_snapshots, hmp_ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -43,7 +43,7 @@ def run(ctx: Context, line: str) -> str:
     if verb == "info" and not slash:
         return _info(ctx, words[1:])
     if not slash:
-        for others in (hmp_ui.run, hmp_snapshots.run):
+        for others in (hmp_ui.run, hmp_snapshots.run, hmp_migration.run):
             shown = others(ctx, verb, words[1:])
             if shown is not None:
                 return shown
@@ -140,5 +140,6 @@ INFO: dict[str, Callable[[Context], str]] = {
     "kvm": _info_kvm,
     **hmp_ui.INFO,
     **hmp_snapshots.INFO,
+    **hmp_migration.INFO,
     **hmp_info.INFO,
 }

@@ -39,6 +39,19 @@ class Migration:
         """Where the latest migration from here went."""
 
     @property
+    def why_no_tls(self) -> str:
+        """Why no connection can be made or taken with the TLS credentials that are set; "" if none are."""
+        name = self.parameters["tls-creds"]
+        found = self._machine.objects.all.get(name)
+        if not name:
+            return ""
+        if found is None:
+            return f"No TLS credentials with id '{name}'"
+        if not found.kind.startswith("tls-creds"):
+            return f"Object with id '{name}' is not TLS credentials"
+        return "qmpemu does not emulate migrations over TLS"
+
+    @property
     def under_way(self) -> bool:
         """Whether a migration from here has begun and not ended."""
         return self.outgoing is not None and self.outgoing.under_way

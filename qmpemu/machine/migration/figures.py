@@ -19,6 +19,9 @@ IN_FLIGHT = (
     "pre-switchover",
 )
 
+COMPRESSION = ("pages", "busy", "busy-rate", "compressed-size", "compression-rate")
+"""None of this memory is worth compressing."""
+
 
 def of(migration: Migration, now_ns: int) -> dict[str, object]:
     """query-migrate's reply. now_ns: the host's clock."""
@@ -28,6 +31,9 @@ def of(migration: Migration, now_ns: int) -> dict[str, object]:
         told.update(_outgoing(outgoing, now_ns))
     elif incoming.status != "none":
         told["status"] = incoming.status
+        if incoming.status == "completed" and incoming.blocked_ms is not None:
+            told["postcopy-blocktime"] = max(incoming.blocked_ms)
+            told["postcopy-vcpu-blocktime"] = incoming.blocked_ms
     if incoming.addresses and incoming.status != "completed":
         told["socket-address"] = incoming.addresses
     return told
@@ -57,6 +63,8 @@ def _outgoing(outgoing: Outgoing, now_ns: int) -> dict[str, object]:
             "encoding-rate": 0,
             "overflow": 0,
         }
+    if outgoing.on("compress"):
+        told["compression"] = dict.fromkeys(COMPRESSION, 0)
     if outgoing.ram.throttle_percent and not over:
         told["cpu-throttle-percentage"] = outgoing.ram.throttle_percent
     return told
@@ -75,7 +83,7 @@ def _ram(outgoing: Outgoing, *, over: bool) -> dict[str, object]:
         "dirty-pages-rate": 0 if over else ram.dirty_pages_s,
         "mbps": _overall(outgoing) if over else outgoing.mbps,
         "dirty-sync-count": ram.passes,
-        "postcopy-requests": 0,
+        "postcopy-requests": outgoing.requests,
         "page-size": 4096,
         "multifd-bytes": ram.normal * 4096 if outgoing.on("multifd") else 0,
         "pages-per-second": outgoing.pages_s,

@@ -54,6 +54,13 @@ class Incoming:
         """Whether something is listened to or came."""
         return self._listener is not None
 
+    @property
+    def blocked_ms(self) -> list[int] | None:
+        """How long each processor waited for memory in postcopy, if that was to be measured: never, here."""
+        if not self._ran or "postcopy-blocktime" not in self._machine.migration_capabilities:
+            return None
+        return [0] * len(self._machine.devices.processors.present())
+
     def start(self, uri: str) -> None:
         """Wait for a source at `uri`. Raises QmpError or OSError with QEMU's texts; it may be tried again then."""
         if self.started:
@@ -85,7 +92,10 @@ class Incoming:
     # --- connections ----------------------------------------------------------------------------------------------
 
     def _accept(self, link: Link) -> None:
-        if len(self._others) >= LINKS_MAX:
+        why = self._machine.migration.why_no_tls
+        if why:
+            self._machine.host.report(why)
+        if why or len(self._others) >= LINKS_MAX:
             link.close()
             return
         reader = stream.Reader()

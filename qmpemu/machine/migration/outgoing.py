@@ -69,6 +69,8 @@ class Outgoing:
         self.mbps = 0.0
         self.pages_s = 0
         self.downtime_bytes = self.precopy_bytes = self.postcopy_bytes = 0
+        self.requests = 0
+        """Pages that were asked for in postcopy: by each processor the one with which it goes on."""
         self._threshold = 0
         self._measured_ns = self._measured_bytes = self._measured_pages = 0
 
@@ -86,6 +88,10 @@ class Outgoing:
     def begin(self, address: Address) -> None:
         """Connect. Raises OSError or QmpError for what is wrong at once."""
         self.began_ns = self._machine.host_ns()
+        why = self._machine.migration.why_no_tls
+        if why and not address.several:  # there is nothing to wait for
+            self._give_up("failed", why)
+            return
         self._machine.host.connect(address, self._machine, self._connected)
 
     def refuse(self, why: str = "") -> None:
@@ -134,9 +140,12 @@ class Outgoing:
             if not isinstance(link, str):
                 link.close()
             return
-        if isinstance(link, str):
-            self._machine.host.report(link)
-            self._give_up("failed", link)
+        why = link if isinstance(link, str) else self._machine.migration.why_no_tls
+        if isinstance(link, str) or why:
+            self._machine.host.report(why)
+            self._give_up("failed", why)
+            if not isinstance(link, str):
+                link.close()
             return
         self._adopt(link)
         link.send(stream.header() + stream.section(stream.CONFIG, stream.packed(self._config())))
@@ -375,6 +384,7 @@ class Outgoing:
             return
         self._gave = True
         self._machine.disks_leave()
+        self.requests = len(self._machine.devices.processors.present())
         self._link.send(stream.section(stream.RUN))
         self.downtime_ns = self._machine.host_ns() - self._stopped_ns
         self._slice_ends_ns = 0
