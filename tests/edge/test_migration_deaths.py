@@ -64,14 +64,22 @@ class Pair:
         await_reply(self.destination)
         self.told: list[str] = []
         tell(self.source, "migrate", uri=f"unix:{self.folder}/way")
+        owed = 1
         if way == "postcopy":
             tell(self.source, "migrate-start-postcopy")
-        while not self.told or self.told[-1] not in ("completed", "failed", "postcopy-paused", "EOF"):
+            owed += 1
+        while owed or self.told[-1] not in ("completed", "failed", "postcopy-paused"):
             message = read(self.source)
-            if "event" in message or not message:
-                self.told.append(message.get("data", {}).get("status") or message.get("event") or "EOF")
-            if self.told and self.told[-1] == "pre-switchover" and "event" in message:
+            if not message:
+                self.told.append("EOF")
+                return
+            if "event" not in message:
+                owed -= 1
+                continue
+            self.told.append(message.get("data", {}).get("status") or message["event"])
+            if self.told[-1] == "pre-switchover":
                 tell(self.source, "migrate-continue", state="pre-switchover")
+                owed += 1
 
     def code(self, who: int) -> int | None:
         """The exit status of one that has ended, or is about to."""
@@ -126,6 +134,12 @@ def has_the_guest(client: Client) -> bool:
     return answer(client, "query-status")["status"] == "running" and act(client, "save_document")
 
 
+def over(client: Client) -> bool:
+    """Whether its migration has ended well."""
+    tell(client, "query-migrate")
+    return bool(await_reply(client).get("return", {}).get("status") == "completed")
+
+
 def settled(pair: Pair) -> str:
     """What has become of the destination, whose source is dead: `exit`, or its status."""
     found: list[str] = []
@@ -151,10 +165,11 @@ def pairs(folder: Path, way: str, who: int) -> Iterator[Pair]:
         try:
             process = pair.made[who].process
             assert process is not None
-            if len(pair.notes(who)) < at:  # it has outlived the migration
+            poll(lambda: process.poll() is not None or over((pair.source, pair.destination)[who]))  # noqa: B023
+            if process.poll() is None:  # it has outlived the migration
                 assert at > 12
                 return
-            assert process.wait(20) == -9
+            assert process.wait() == -9
             yield pair
         finally:
             pair.kill()

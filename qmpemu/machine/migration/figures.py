@@ -51,7 +51,7 @@ def _outgoing(outgoing: Outgoing, now_ns: int) -> dict[str, object]:
     if over:
         told["downtime"] = (outgoing.downtime_ns or 0) // NS_PER_MS
     else:
-        told["expected-downtime"] = outgoing.expected_downtime_ms
+        told["expected-downtime"] = outgoing.pace.expected_downtime_ms
     told["ram"] = _ram(outgoing, over=over)
     if outgoing.on("xbzrle"):
         told["xbzrle-cache"] = {
@@ -81,12 +81,12 @@ def _ram(outgoing: Outgoing, *, over: bool) -> dict[str, object]:
         "normal": ram.normal,
         "normal-bytes": ram.normal * 4096,
         "dirty-pages-rate": 0 if over else ram.dirty_pages_s,
-        "mbps": _overall(outgoing) if over else outgoing.mbps,
+        "mbps": _overall(outgoing) if over else outgoing.pace.mbps,
         "dirty-sync-count": ram.passes,
         "postcopy-requests": outgoing.requests,
         "page-size": 4096,
         "multifd-bytes": ram.normal * 4096 if outgoing.on("multifd") else 0,
-        "pages-per-second": outgoing.pages_s,
+        "pages-per-second": outgoing.pace.pages_s,
         "precopy-bytes": outgoing.precopy_bytes,
         "downtime-bytes": outgoing.downtime_bytes,
         "postcopy-bytes": outgoing.postcopy_bytes,

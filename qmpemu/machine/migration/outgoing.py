@@ -14,18 +14,11 @@ again; whoever gives up before says KEPT, so that a destination that has all of 
 
 from __future__ import annotations
 
-from qmpemu.core.clock import NS_PER_MS, NS_PER_S
+from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices.adapter_memory import adapter_bytes
 from qmpemu.machine.migration import state, stream
-from qmpemu.machine.migration.facts import (
-    MigrationMoved,
-    MigrationMovedTold,
-    MigrationPassed,
-    MigrationPassedTold,
-)
-from qmpemu.machine.migration.memory import Ram
-from qmpemu.machine.runstate import RUNNING
+from qmpemu.machine.migration.channels import Channels
+from qmpemu.machine.migration.progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,54 +29,21 @@ if TYPE_CHECKING:
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link
 
-SLICE_NS = 100 * NS_PER_MS
-"""Bandwidth is granted in portions of this long, as in QEMU."""
 GREETING_NS = NS_PER_S
 """How long a peer has to greet, before it is taken for one that only collects bytes."""
-IN_POSTCOPY = ("postcopy-active", "postcopy-paused", "postcopy-recover")
-UNDER_WAY = ("setup", "active", "pre-switchover", "device", "cancelling", *IN_POSTCOPY)
-LEFT_MARGIN = 10_000
-"""Bytes below which QEMU makes no guess of the downtime."""
 
 
-class Outgoing:
-    """One migration from here, from `begin` to its end; it stays to be asked about."""
+class Outgoing(Progress):
+    """One migration from here, from `begin` to its end."""
 
     def __init__(self, machine: Machine, capabilities: set[str]) -> None:
-        self._machine = machine
-        self._on = frozenset(capabilities)
-        self.parameters = machine.migration.parameters
-        self.status = "none"
-        self.error = ""
-        plugged_bytes = machine.devices.memory.plugged_bytes + adapter_bytes(machine.devices.all)
-        self.ram = Ram(machine.migration.memory, machine.config.memory_bytes + plugged_bytes)
-        self._link: Link | None = None
-        self._extra: list[Link] = []
+        super().__init__(machine, capabilities)
+        self._channels = Channels(machine)
         self._timer: Timer | None = None
-        self._slice_ends_ns = self._slice_left = 0
+        self._stopped_ns = 0
         self._wants_postcopy = self._sent_all = self._gave = False
-        self._reader = stream.Reader()
-        self.began_ns = self.ended_ns = self.setup_ns = self._stopped_ns = 0
-        self.downtime_ns: int | None = None
-        self.expected_downtime_ms = self.parameters["downtime-limit"]
-        self.mbps = 0.0
-        self.pages_s = 0
-        self.downtime_bytes = self.precopy_bytes = self.postcopy_bytes = 0
-        self.requests = 0
-        """Pages that were asked for in postcopy: by each processor the one with which it goes on."""
-        self._threshold = 0
-        self._measured_ns = self._measured_bytes = self._measured_pages = 0
 
     # --- what commands ask ----------------------------------------------------------------------------------------
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it has begun and not ended."""
-        return self.status in UNDER_WAY
-
-    def on(self, capability: str) -> bool:
-        """Whether it was begun with the capability."""
-        return capability in self._on
 
     def begin(self, address: Address) -> None:
         """Connect. Raises OSError or QmpError for what is wrong at once."""
@@ -93,10 +53,6 @@ class Outgoing:
             self._give_up("failed", why)
             return
         self._machine.host.connect(address, self._machine, self._connected)
-
-    def refuse(self, why: str = "") -> None:
-        """It did not come to a connection."""
-        self._move("failed", why)
 
     def recover(self, address: Address) -> None:
         """Go on in postcopy over a new connection."""
@@ -148,44 +104,28 @@ class Outgoing:
                 link.close()
             return
         self._adopt(link)
-        link.send(stream.header() + stream.section(stream.CONFIG, stream.packed(self._config())))
+        self._channels.send(stream.CONFIG, stream.packed(self._config()))
         if self.on("multifd"):
-            for number in range(self.parameters["multifd-channels"]):
-                self._machine.host.connect(
-                    self._machine.migration.address, self._machine, self._another(number)
-                )
+            self._channels.open_more(self.parameters["multifd-channels"], self._failed)
         self.setup_ns = self._machine.host_ns() - self.began_ns
-        self._measured_ns = self._machine.host_ns()
+        self.pace.begin(self._machine.host_ns())
         self._pass()
         self._move("active")
         self._step()
-
-    def _another(self, number: int) -> Callable[[Link | str], None]:
-        def connected(link: Link | str) -> None:
-            if isinstance(link, str):
-                if self.under_way:
-                    self._failed(link)
-                return
-            link.send(stream.EXTRA_MAGIC + bytes([number]))
-            self._extra.append(link)
-            if not self.under_way:
-                link.close()
-
-        return connected
 
     def _reconnected(self, link: Link | str) -> None:
         if isinstance(link, str):
             self._machine.host.report(link)
             return
-        self._reader = stream.Reader()
         self._adopt(link)
         self._move("postcopy-recover")
-        link.send(stream.header() + stream.section(stream.RESUMED) + stream.section(stream.RUN))
+        self._channels.send(stream.RESUMED)
+        self._channels.send(stream.RUN)
         self._move("postcopy-active")
         self._step()
 
     def _adopt(self, link: Link) -> None:
-        self._link = link
+        self._channels.adopt(link)
         link.on_end, link.on_data, link.on_drained = self._lost, self._heard, self._drained
 
     def _config(self) -> dict[str, object]:
@@ -196,7 +136,7 @@ class Outgoing:
             "uuid": config.uuid,
             "postcopy": self.on("postcopy-ram"),
             "multifd": self.on("multifd"),
-            "answer": self._link is not None and self._link.two_way,
+            "answer": self._channels.two_way,
         }
 
     def _lost(self, why: str) -> None:
@@ -222,18 +162,14 @@ class Outgoing:
 
     def _keep(self) -> None:
         """Let the destination know that the guest goes on here, and part."""
-        if self._link is not None:
-            self._link.send(stream.section(stream.KEPT))
+        self._channels.send(stream.KEPT)
         self._part()
 
     def _part(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for link in (self._link, *self._extra):
-            if link is not None:
-                link.close()
-        self._link, self._extra = None, []
+        self._channels.part()
 
     def _give_up(self, status: str, why: str) -> None:
         """It has ended without success: the guest goes on as before."""
@@ -249,83 +185,26 @@ class Outgoing:
     def _step(self) -> None:
         """Send what this portion of time allows, or switch over once little enough is left."""
         self._timer = None
-        now_ns, ram = self._machine.host_ns(), self.ram
-        self._measure(now_ns)
+        ram = self.ram
+        self.pace.measure(self._machine.host_ns())
         if self._wants_postcopy and self.status == "active":
             self._start_postcopy()
             return
-        if self.status == "active" and ram.cost_bytes < self._threshold:
+        if self.status == "active" and self.pace.bearable:
             self._pass()
-        left = ram.cost_bytes
-        if not left or (self.status == "active" and left < self._threshold):
+        if not ram.cost_bytes or (self.status == "active" and self.pace.bearable):
             self._converged()
             return
-        if now_ns >= self._slice_ends_ns:
-            self._slice_ends_ns = now_ns + SLICE_NS
-            self._slice_left = max(1, self._limit() * SLICE_NS // NS_PER_S)
-        link_s = self._machine.migration.memory.link_bytes_s
-        budget = min(self._slice_left, max(1, link_s * SLICE_NS // NS_PER_S))
         before = ram.normal + ram.duplicate
-        spent = ram.send(budget)
-        self._slice_left -= spent
-        if self.status == "active":
-            self.precopy_bytes += spent
-        else:
-            self.postcopy_bytes += spent
-        if self._link is not None:
-            pages = ram.normal + ram.duplicate - before
-            self._link.send(stream.section(stream.PAGES, pages.to_bytes(8, "big")))
-        took_ns = max(1, spent * NS_PER_S // link_s)
-        self._later(
-            took_ns if self._slice_left > 0 else max(took_ns, self._slice_ends_ns - now_ns), self._step
-        )
-
-    def _limit(self) -> int:
-        """Bytes a second that the parameters allow; postcopy's 0 is no limit."""
-        name = "max-bandwidth" if self.status == "active" else "max-postcopy-bandwidth"
-        limit: int = self.parameters[name]
-        return limit if limit or self.status == "active" else 1 << 62
-
-    def _measure(self, now_ns: int) -> None:
-        """The figures that QEMU renews once a portion: bandwidth, and with it what may be left for the downtime."""
-        spent_ns = now_ns - self._measured_ns
-        if spent_ns < SLICE_NS:
-            return
-        ram = self.ram
-        sent = ram.transferred - self._measured_bytes
-        pages = ram.normal + ram.duplicate
-        self.mbps = sent * 8 * 1000 / spent_ns
-        self.pages_s = (pages - self._measured_pages) * NS_PER_S // spent_ns
-        self._threshold = sent * self.parameters["downtime-limit"] * NS_PER_MS // spent_ns
-        if ram.dirty_pages_s and sent > LEFT_MARGIN:
-            self.expected_downtime_ms = ram.cost_bytes * spent_ns // (sent * NS_PER_MS)
-        self._measured_ns, self._measured_bytes, self._measured_pages = now_ns, ram.transferred, pages
-
-    def _pass(self) -> None:
-        running = self._machine.board.runstate == RUNNING
-        self.ram.sync(self._machine.host_ns(), running=running)
-        if self.on("auto-converge") and self.ram.passes > 2:
-            self._throttle()
-        kind = MigrationPassedTold if self._told else MigrationPassed
-        self._machine.facts.publish(kind(number=self.ram.passes))
-
-    def _throttle(self) -> None:
-        """Slow the guest's writing down where it outruns the passes; of a simulated guest nothing else gets slower."""
-        dirty_bytes_s = self.ram.dirty_pages_s * 4096
-        if dirty_bytes_s * 100 > self.parameters["throttle-trigger-threshold"] * self.mbps * 125_000:
-            now = self.ram.throttle_percent
-            wanted = (
-                now + self.parameters["cpu-throttle-increment"]
-                if now
-                else self.parameters["cpu-throttle-initial"]
-            )
-            self.ram.throttle_percent = min(wanted, self.parameters["max-cpu-throttle"])
+        pause_ns = self._send_pages()
+        self._channels.send(stream.PAGES, (ram.normal + ram.duplicate - before).to_bytes(8, "big"))
+        self._later(pause_ns, self._step)
 
     # --- switching over -------------------------------------------------------------------------------------------
 
     def _converged(self) -> None:
         if self.status == "postcopy-active":
-            self._send_rest(stream.section(stream.END))
+            self._send_end()
             return
         self._stop_guest()
         if self.on("pause-before-switchover"):
@@ -344,7 +223,7 @@ class Outgoing:
         elif self.status != "active":
             return
         self._pass()
-        if self._link is None:  # the destination left while this end waited
+        if self._channels.main is None:  # the destination left while this end waited
             self._give_up("failed", "")
             return
         packed = self._packed()
@@ -353,7 +232,8 @@ class Outgoing:
         before = self.ram.transferred
         self.ram.send(self.ram.cost_bytes)
         self.downtime_bytes += self.ram.transferred - before
-        self._send_rest(stream.section(stream.STATE, packed) + stream.section(stream.END))
+        self._channels.send(stream.STATE, packed)
+        self._send_end()
 
     def _start_postcopy(self) -> None:
         """With pause-before-switchover the guest stands still before the status says so (measured)."""
@@ -367,27 +247,26 @@ class Outgoing:
 
     def _hand_over(self) -> None:
         """Postcopy: the destination gets all that the guest is, and its memory later."""
-        if self._link is None:  # the destination left while this end waited
+        if self._channels.main is None:  # the destination left while this end waited
             self._give_up("failed", "")
             return
         if self.status == "pre-switchover":
             self._move("postcopy-active")
         self._pass()
         packed = self._packed()
-        if packed is None or self._link is None:
-            return
-        self._link.send(stream.section(stream.SWITCH, packed))
+        if packed is not None:
+            self._channels.send(stream.SWITCH, packed)
 
     def _give(self) -> None:
         """Postcopy: the destination has all but the memory, and is told to run it."""
-        if self._gave or self._link is None:
+        if self._gave:
             return
         self._gave = True
         self._machine.disks_leave()
         self.requests = len(self._machine.devices.processors.present())
-        self._link.send(stream.section(stream.RUN))
+        self._channels.send(stream.RUN)
         self.downtime_ns = self._machine.host_ns() - self._stopped_ns
-        self._slice_ends_ns = 0
+        self.pace.renew()
         self._step()
 
     def _packed(self) -> bytes | None:
@@ -399,78 +278,47 @@ class Outgoing:
             self._failed(str(error))
             return None
 
-    def _send_rest(self, data: bytes) -> None:
+    def _send_end(self) -> None:
         self._sent_all = True
-        if self._link is not None:
-            self._link.send(data)
+        self._channels.send(stream.END)
 
     @property
     def _must_answer(self) -> bool:
         """Whether only the destination's word ends it: over a pipe it never comes, as with QEMU."""
-        return self.on("return-path") or self.on("postcopy-ram") or self._reader.started
+        return self.on("return-path") or self.on("postcopy-ram") or self._channels.greeted
 
     def _drained(self) -> None:
         """Everything has left; where somebody is there to say that it arrived, that is not enough."""
-        if not self._sent_all or self._link is None:
+        if not self._sent_all or self._must_answer:
             return
-        if self._must_answer:
-            return
-        if not self._link.two_way:
+        if not self._channels.two_way:
             self._complete()
         else:
             self._later(GREETING_NS, lambda: None if self._must_answer else self._complete())
 
     def _heard(self, data: bytes) -> None:
         try:
-            for kind, _ in self._reader.feed(data):
-                if kind == stream.ARRIVED:
+            for kind in self._channels.heard(data):
+                if kind == stream.ARRIVED and self._sent_all:
                     self._complete()
-                elif kind == stream.LOADED:
+                elif kind == stream.LOADED and self.status == "postcopy-active":
                     self._give()
         except stream.StreamError as error:
             self._lost(str(error))
 
     def _complete(self) -> None:
         """The destination has the guest."""
-        if self._link is None:
+        if self._channels.main is None:
             return
         self.ended_ns = self._machine.host_ns()
         if self.downtime_ns is None:
             self.downtime_ns = self.ended_ns - self._stopped_ns
         self._machine.disks_leave()
-        if self._link.two_way and not self._gave:
-            self._link.send(stream.section(stream.RUN))
+        if self._channels.two_way and not self._gave:
+            self._channels.send(stream.RUN)
         self._part()
         self._machine.board.migration_gave_away()
         self._move("completed")
-
-    def into_snapshot(self) -> None:
-        """All of it at once, into an image: savevm is a migration to QEMU."""
-        self.began_ns = self.ended_ns = self._machine.host_ns()
-        self.downtime_ns = 0
-        self.begins()
-        for _ in range(2):
-            self._pass()
-            self.ram.send(self.ram.cost_bytes)
-        self.downtime_bytes = self.ram.transferred
-        self._move("completed")
-
-    # --- small things ---------------------------------------------------------------------------------------------
-
-    @property
-    def _told(self) -> bool:
-        return "events" in self._machine.migration_capabilities
-
-    def _move(self, status: str, why: str = "") -> None:
-        self.status = status
-        if status == "failed":
-            self.error = why
-        kind = MigrationMovedTold if self._told else MigrationMoved
-        self._machine.facts.publish(kind(status=status, why=why))
-
-    def begins(self) -> None:
-        """It is set up: the first thing that is heard of it."""
-        self._move("setup")
 
     def _later(self, delay_ns: int, call: Callable[[], object]) -> None:
         """One thing at a time is to come; what is asked for now takes its place."""
