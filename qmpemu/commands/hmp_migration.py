@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.migration.parameters import IGNORED
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -12,17 +13,9 @@ if TYPE_CHECKING:
 
     from qmpemu.commands.registry import Context
 
-ONE_TEXT = {
-    "migrate_continue": ("migrate-continue", "state"),
-    "migrate_recover": ("migrate-recover", "uri"),
-    "migrate_incoming": ("migrate-incoming", "uri"),
-}
-"""Verbs with one argument: the QMP command and the argument's name there."""
-ALONE = {
-    "migrate_cancel": "migrate_cancel",
-    "migrate_start_postcopy": "migrate-start-postcopy",
-    "migrate_pause": "migrate-pause",
-}
+ONE_TEXT = {"migrate_continue": "state", "migrate_recover": "uri", "migrate_incoming": "uri"}
+"""Verbs with one argument: its name in QMP."""
+ALONE = ("migrate_cancel", "migrate_start_postcopy", "migrate_pause")
 FLAGS = {"d": "detach", "b": "blk", "i": "inc", "r": "resume"}
 """Of `migrate`, in the only order in which QEMU takes them."""
 VERBS = ("migrate", "migrate_set_capability", "migrate_set_parameter", *ONE_TEXT, *ALONE)
@@ -34,9 +27,10 @@ STATES = """
 BOOLS = ("compress-wait-thread", "cpu-throttle-tailslow", "block-incremental")
 TEXTS = ("tls-creds", "tls-hostname", "tls-authz")
 COMPRESSION_BY = "multifd-compression"
-IN_BYTES = ("downtime-limit", "max-postcopy-bandwidth", "xbzrle-cache-size")
-BYTES_TOO = ("announce-initial", "announce-max", "announce-rounds", "announce-step")
-WIDE = ("x-checkpoint-delay",)
+WITH_SUFFIX = """
+    downtime-limit max-postcopy-bandwidth xbzrle-cache-size announce-initial announce-max announce-rounds announce-step
+""".split()
+"""Numbers that may end in k, M and so on."""
 UNITS = {
     "announce-initial": " ms",
     "announce-max": " ms",
@@ -53,11 +47,10 @@ SHOWN = """
     multifd-channels multifd-compression xbzrle-cache-size max-postcopy-bandwidth tls-authz
 """.split()
 """Parameters in the order in which they are shown."""
-NOT_SHOWN = ("multifd-zlib-level", "multifd-zstd-level")
 
 
 class _Misused(Exception):
-    """A line that does not fit its verb; the text is what is shown before the hint at the help."""
+    """A line that does not fit its verb; the text is shown before the hint at the help."""
 
 
 def run(ctx: Context, verb: str, words: list[str]) -> str | None:
@@ -77,13 +70,12 @@ def _run(ctx: Context, verb: str, words: list[str]) -> str:
         return _migrate(ctx, words)
     if verb in ALONE:
         _texts(verb, words, 0)
-        ctx.commands(ALONE[verb], {})
+        ctx.commands(verb if verb == "migrate_cancel" else verb.replace("_", "-"), {})
     elif verb in ONE_TEXT:
-        command, name = ONE_TEXT[verb]
         (value,) = _texts(verb, words, 1)
         if verb == "migrate_continue" and value not in STATES:
             raise QmpError(f"invalid parameter value: {value}")
-        ctx.commands(command, {name: value})
+        ctx.commands(verb.replace("_", "-"), {ONE_TEXT[verb]: value})
     elif verb == "migrate_set_capability":
         _set_capability(ctx, words)
     else:
@@ -136,7 +128,7 @@ def _value(ctx: Context, name: str, text: str) -> object:
     wrong = f"Parameter '{name}' expects "
     if name == "block-bitmap-mapping":
         raise QmpError("The block-bitmap-mapping parameter can only be set through QMP")
-    if name not in SHOWN and name not in NOT_SHOWN:
+    if name not in SHOWN and name not in IGNORED:
         raise QmpError(f"invalid parameter value: {name}")
     if name == COMPRESSION_BY and text not in ("none", "zlib", "zstd"):
         raise QmpError(f"Parameter '{name}' does not accept value '{text}'")
@@ -151,7 +143,7 @@ def _value(ctx: Context, name: str, text: str) -> object:
         if found is None:
             raise QmpError(f"Invalid size {text}")
         return found
-    if name in (*IN_BYTES, *BYTES_TOO):
+    if name in WITH_SUFFIX:
         found = _bytes(text, 1)
         if found is None:
             hint = (
@@ -161,7 +153,7 @@ def _value(ctx: Context, name: str, text: str) -> object:
         return found
     if not text.isdecimal():
         raise QmpError(f"{wrong}uint64")
-    if int(text) > 255 and name not in WIDE:
+    if int(text) > 255 and name != "x-checkpoint-delay":
         raise QmpError(f"{wrong}uint8_t")
     return int(text)
 
@@ -281,8 +273,7 @@ def info_capabilities(ctx: Context) -> str:
 def info_parameters(ctx: Context) -> str:
     """`info migrate_parameters`."""
     values: Any = ctx.commands("query-migrate-parameters", {})
-    shown = {True: "on", False: "off"}
-    lines = []
+    shown, lines = {True: "on", False: "off"}, []
     for name in SHOWN:
         value = values[name]
         text = f"'{value}'" if name.startswith("tls") else shown[value] if name in BOOLS else str(value)

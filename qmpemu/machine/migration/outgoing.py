@@ -40,7 +40,6 @@ class Outgoing(Progress):
         super().__init__(machine, capabilities)
         self._channels = Channels(machine)
         self._timer: Timer | None = None
-        self._stopped_ns = 0
         self._wants_postcopy = self._sent_all = self._gave = False
 
     # --- what commands ask ----------------------------------------------------------------------------------------
@@ -69,11 +68,11 @@ class Outgoing(Progress):
         if not self.under_way or self.status == "cancelling":
             return
         self._move("cancelling")
-        if not self._gave:
+        if self._gave:
+            self._part()
+        else:
             self._keep()
             self._later(0, lambda: self._give_up("cancelled", ""))
-        else:
-            self._part()
 
     def start_postcopy(self) -> None:
         """Let the destination have the guest before its memory. Raises Refused."""
@@ -104,7 +103,8 @@ class Outgoing(Progress):
                 link.close()
             return
         self._adopt(link)
-        self._channels.send(stream.CONFIG, stream.packed(self._config()))
+        introduction = state.introduction(self._machine, self._on, answer=self._channels.two_way)
+        self._channels.send(stream.CONFIG, stream.packed(introduction))
         if self.on("multifd"):
             self._channels.open_more(self.parameters["multifd-channels"], self._failed)
         self.setup_ns = self._machine.host_ns() - self.began_ns
@@ -127,17 +127,6 @@ class Outgoing(Progress):
     def _adopt(self, link: Link) -> None:
         self._channels.adopt(link)
         link.on_end, link.on_data, link.on_drained = self._lost, self._heard, self._drained
-
-    def _config(self) -> dict[str, object]:
-        config = self._machine.config
-        return {
-            "machine": config.machine,
-            "memory_bytes": config.memory_bytes,
-            "uuid": config.uuid,
-            "postcopy": self.on("postcopy-ram"),
-            "multifd": self.on("multifd"),
-            "answer": self._channels.two_way,
-        }
 
     def _lost(self, why: str) -> None:
         """The connection ended before the migration did."""
@@ -171,15 +160,6 @@ class Outgoing(Progress):
             self._timer = None
         self._channels.part()
 
-    def _give_up(self, status: str, why: str) -> None:
-        """It has ended without success: the guest goes on as before."""
-        self.ended_ns = self._machine.host_ns()
-        if status == "failed":
-            self._move(status, why)
-        self._machine.board.migration_gave_up()
-        if status != "failed":
-            self._move(status, why)
-
     # --- passes over the memory -----------------------------------------------------------------------------------
 
     def _step(self) -> None:
@@ -212,10 +192,6 @@ class Outgoing(Progress):
         else:
             self._switch_over()
 
-    def _stop_guest(self) -> None:
-        self._stopped_ns = self._machine.host_ns()
-        self._machine.board.migration_stops()
-
     def _switch_over(self) -> None:
         """The guest stands still: send what is left of its memory, and all that it is."""
         if self.status == "pre-switchover":
@@ -227,13 +203,10 @@ class Outgoing(Progress):
             self._give_up("failed", "")
             return
         packed = self._packed()
-        if packed is None:
-            return
-        before = self.ram.transferred
-        self.ram.send(self.ram.cost_bytes)
-        self.downtime_bytes += self.ram.transferred - before
-        self._channels.send(stream.STATE, packed)
-        self._send_end()
+        if packed is not None:
+            self.downtime_bytes += self.ram.send(self.ram.cost_bytes)
+            self._channels.send(stream.STATE, packed)
+            self._send_end()
 
     def _start_postcopy(self) -> None:
         """With pause-before-switchover the guest stands still before the status says so (measured)."""

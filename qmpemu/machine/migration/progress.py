@@ -33,7 +33,7 @@ class Progress:
         plugged_bytes = machine.devices.memory.plugged_bytes + adapter_bytes(machine.devices.all)
         self.ram = Ram(machine.migration.memory, machine.config.memory_bytes + plugged_bytes)
         self.pace = Pace(self.ram, self.parameters, machine.migration.memory.link_bytes_s)
-        self.began_ns = self.ended_ns = self.setup_ns = 0
+        self.began_ns = self.ended_ns = self.setup_ns = self._stopped_ns = 0
         self.downtime_ns: int | None = None
         self.downtime_bytes = self.precopy_bytes = self.postcopy_bytes = 0
         self.requests = 0
@@ -97,6 +97,19 @@ class Progress:
         name = "max-bandwidth" if self.status == "active" else "max-postcopy-bandwidth"
         limit: int = self.parameters[name]
         return limit if limit or self.status == "active" else 1 << 62
+
+    def _give_up(self, status: str, why: str) -> None:
+        """It has ended without success: the guest goes on as before."""
+        self.ended_ns = self._machine.host_ns()
+        if status == "failed":
+            self._move(status, why)
+        self._machine.board.migration_gave_up()
+        if status != "failed":
+            self._move(status, why)
+
+    def _stop_guest(self) -> None:
+        self._stopped_ns = self._machine.host_ns()
+        self._machine.board.migration_stops()
 
     @property
     def _told(self) -> bool:

@@ -21,7 +21,7 @@ CONFIG = {
     "multifd": bool,
     "answer": bool,
 }
-"""What a stream begins with (`migration.outgoing`)."""
+"""What a stream begins with (`migration.state.introduction`)."""
 ENTRY = [int, int, str, str, str]
 ORIGIN = {
     "guest": str,

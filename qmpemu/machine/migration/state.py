@@ -63,6 +63,19 @@ class Origin:
         return cls(**{**given, "ports": tuple(row["ports"])})
 
 
+def introduction(machine: Machine, capabilities: frozenset[str], *, answer: bool) -> dict[str, Any]:
+    """What a stream begins with: which machine the guest is of. answer: the source listens (`shape.CONFIG`)."""
+    config = machine.config
+    return {
+        "machine": config.machine,
+        "memory_bytes": config.memory_bytes,
+        "uuid": config.uuid,
+        "postcopy": "postcopy-ram" in capabilities,
+        "multifd": "multifd" in capabilities,
+        "answer": answer,
+    }
+
+
 def must_travel(machine: Machine) -> None:
     """Raises Refused where the guest can neither be moved nor saved."""
     if machine.processor.software is not None:
