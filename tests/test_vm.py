@@ -92,12 +92,12 @@ def test_a_machine_without_hardware_has_no_guest() -> None:
 def test_what_is_not_emulated_says_so() -> None:
     """A command of the version without emulation is refused by name and counted in the time line."""
     driven = Driven()
-    (reply,) = driven.say("memsave", val=0, size=1, filename="x")
+    (reply,) = driven.say("trace-event-get-state", name="x")
     assert reply["error"] == {
         "class": "GenericError",
-        "desc": "qmpemu does not emulate the command 'memsave'",
+        "desc": "qmpemu does not emulate the command 'trace-event-get-state'",
     }
-    assert driven.last("CommandNotEmulated").data() == {"command": "memsave"}
+    assert driven.last("CommandNotEmulated").data() == {"command": "trace-event-get-state"}
 
 
 def test_what_names_nothing_is_refused_as_qemu_does_and_what_names_something_is_not() -> None:

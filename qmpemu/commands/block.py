@@ -5,8 +5,9 @@ from __future__ import annotations
 from qmpemu.commands.qdev import refuse_device
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
 from qmpemu.machine.block import DISK_DRIVERS, Drive
-from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.errors import QmpError, not_emulated
 
 LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
 
@@ -76,8 +77,15 @@ def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
     drive = _removable(ctx, None, id)
     if not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
-    ctx.machine.blocks.insert(drive, None)
+    _take_out(ctx, drive)
     return {}
+
+
+def _take_out(ctx: Context, drive: Drive) -> None:
+    blocks, node = ctx.machine.blocks, drive.node
+    blocks.insert(drive, None)
+    if node is not None:
+        blocks.remove_medium(node)
 
 
 @command("blockdev-insert-medium")
@@ -102,7 +110,42 @@ def eject(ctx: Context, *, device: str | None = None, id: str | None = None, for
     """Open the tray and take the medium out."""
     drive = _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
-    ctx.machine.blocks.insert(drive, None)
+    _take_out(ctx, drive)
+    return {}
+
+
+@command("blockdev-change-medium")
+def blockdev_change_medium(
+    ctx: Context,
+    *,
+    filename: str,
+    device: str | None = None,
+    id: str | None = None,
+    format: str | None = None,
+    force: bool = False,
+    read_only_mode: str = "retain",
+) -> object:
+    """Open the tray, put a file in, and close it."""
+    drive, blocks = _removable(ctx, device, id), ctx.machine.blocks
+    if format not in (None, "raw", "qcow2"):
+        schema = ctx.profile.schema
+        driver = next(each for each in schema.members("blockdev-add") if each["name"] == "driver")
+        if format not in schema.info(driver["type"])["values"]:
+            raise QmpError(f"Unknown driver '{format}'")
+        raise not_emulated(f"blockdev-change-medium {format}")
+    old = drive.node
+    retained = old is None or old.read_only
+    read_only = retained if read_only_mode == "retain" else read_only_mode == "read-only"
+    node = blocks.add_medium(filename, format, read_only=read_only)
+    _move_tray(ctx, drive, opened=True)
+    try:
+        blocks.insert(drive, node)
+    except Refused:
+        blocks.remove_medium(node)
+        raise
+    if old is not None:
+        blocks.remove_medium(old)
+    _move_tray(ctx, drive, opened=False)
     return {}
 
 

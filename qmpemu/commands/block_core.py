@@ -75,8 +75,9 @@ real_commands(
     *"""
     block-commit block-stream block-dirty-bitmap-add block-dirty-bitmap-clear block-dirty-bitmap-disable
     block-dirty-bitmap-enable block-dirty-bitmap-merge block-dirty-bitmap-remove blockdev-backup blockdev-mirror
-    blockdev-reopen blockdev-snapshot blockdev-snapshot-internal-sync blockdev-snapshot-delete-internal-sync
-    block_resize change-backing-file x-debug-block-dirty-bitmap-sha256
+    blockdev-reopen blockdev-snapshot blockdev-snapshot-sync blockdev-snapshot-internal-sync
+    blockdev-snapshot-delete-internal-sync block_resize change-backing-file x-debug-block-dirty-bitmap-sha256
+    x-blockdev-amend x-blockdev-change
     """.split()
 )
 
@@ -177,6 +178,7 @@ def query_block(ctx: Context) -> object:
 
     def shape(nodes: object) -> object:
         known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
+        known |= {node.name: _node_info(node) for node in blocks.media()}
         return [
             _drive_info(drive, _top(known, drive.node.name) if drive.node else None)
             for drive in blocks.drives
@@ -202,8 +204,14 @@ def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
     """-> one BlockDeviceInfo per node, newest first. flat: without backing images."""
     store, blocks = ctx.machine.store, ctx.machine.blocks
     if store.up:
-        return store.ask("query-named-block-nodes", {"flat": flat})
+        media = [_node_info(node, flat=flat) for node in reversed(blocks.media())]
+        return store.ask("query-named-block-nodes", {"flat": flat}, lambda rows: [*media, *_rows(rows)])
     return [_node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
+
+
+def _rows(told: Any) -> list[object]:
+    rows: list[object] = told
+    return rows
 
 
 @command("query-blockstats")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.commands.registry import Context
-    from qmpemu.machine.block.graph import Drive, Node
+    from qmpemu.machine.block.nodes import Drive, Node
 
 USER_NETWORK = "net=10.0.2.0,restrict=off"
 """How QEMU's user network describes itself where nothing else was said."""

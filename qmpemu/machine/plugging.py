@@ -12,7 +12,7 @@ from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.hotplug import Hotplug, Notice
 from qmpemu.machine import inputs
-from qmpemu.machine.block.graph import is_simple
+from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.devices.backends import Backends
 from qmpemu.machine.devices.balloon_stats import BalloonStats
 from qmpemu.machine.devices.bus import Bus

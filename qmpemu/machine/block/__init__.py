@@ -6,7 +6,8 @@ snapshot, commit, mirror, backup, NBD, ... ──> store ──BlockBackend─�
 
 from __future__ import annotations
 
-from qmpemu.machine.block.graph import DISK_DRIVERS, Blocks, Drive, Node, is_identifier
+from qmpemu.machine.block.graph import Blocks
 from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.machine.block.nodes import DISK_DRIVERS, Drive, Node, is_identifier
 
 __all__ = ["DISK_DRIVERS", "PROTOCOLS", "Blocks", "Drive", "Node", "is_identifier"]

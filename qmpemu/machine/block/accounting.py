@@ -10,7 +10,7 @@ from qmpemu.machine.block.happened import WriteThresholdExceeded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.block.graph import Drive, Node
+    from qmpemu.machine.block.nodes import Drive, Node
     from qmpemu.machine.machine import Machine
 
 REQUEST_BYTES = 64 << 10

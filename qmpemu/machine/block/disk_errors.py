@@ -17,7 +17,7 @@ from qmpemu.machine.runstate import RUNNING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.core.clock import Timer
-    from qmpemu.machine.block.graph import Drive
+    from qmpemu.machine.block.nodes import Drive
     from qmpemu.machine.machine import Machine
 
 FIRST_NS, AGAIN_NS = NS_PER_S // 2, 10 * NS_PER_S

@@ -6,164 +6,23 @@ The machine reads no image data. What a node shows of its image (sizes, format) 
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.accounting import Counts
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
+from qmpemu.machine.block.nodes import (
+    DISK_DRIVERS,
+    NOT_QCOW2,
+    Drive,
+    Node,
+    backing_of,
+    is_identifier,
+    null_path,
+    size_of,
+)
 from qmpemu.machine.host import Image
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.host import Host
-
-DISK_DRIVERS = {
-    "ide-hd": False,
-    "ide-cd": True,
-    "scsi-hd": False,
-    "scsi-cd": True,
-    "scsi-block": False,
-    "virtio-blk-pci": False,
-    "virtio-blk-pci-transitional": False,
-    "virtio-blk-pci-non-transitional": False,
-    "usb-storage": False,
-    "nvme": False,
-    "floppy": True,
-}
-"""Device drivers that have a drive, and whether its medium can be taken out."""
-
-
-class Node:
-    """One block node: a driver over a file or over another node."""
-
-    __slots__ = (
-        "backing",
-        "driver",
-        "file",
-        "highest",
-        "image",
-        "implicit",
-        "name",
-        "options",
-        "path",
-        "read_only",
-        "write_threshold",
-    )
-
-    def __init__(self, options: dict[str, object], file: Node | None, image: Image, path: str) -> None:
-        self.options = options
-        self.driver = str(options["driver"])
-        self.name = str(options["node-name"])
-        self.file = file
-        self.backing: Node | None = None
-        self.implicit = self.name.startswith("#")
-        """Whether it came with another node and goes with it."""
-        self.write_threshold = 0
-        self.highest = 0
-        """Behind the last byte that was written."""
-        self.image = image
-        self.path = path
-        """The file at the bottom of this node."""
-        self.read_only = options.get("read-only") in (True, "on")
-
-
-class Drive:
-    """A device's drive. node: what is in it, None for an empty tray. id: the device's own.
-
-    throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
-    read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
-    driver: the device's. shares: whether others may write as well (share-rw).
-    """
-
-    __slots__ = (
-        "counts",
-        "driver",
-        "group",
-        "id",
-        "io_status",
-        "node",
-        "qdev",
-        "read_error",
-        "removable",
-        "shares",
-        "throttle",
-        "tray_open",
-        "write_error",
-    )
-
-    def __init__(self, qdev: str, node: Node | None, *, removable: bool, id: str = "") -> None:
-        self.id = id
-        self.qdev = qdev
-        self.node = node
-        self.removable = removable
-        self.tray_open = False
-        self.throttle: dict[str, int] = {}
-        self.group: str | None = None
-        self.io_status = "ok"
-        self.read_error, self.write_error = "report", "enospc"
-        self.driver = ""
-        self.shares = False
-        self.counts = Counts()
-
-
-NULL_BYTES = 1 << 30
-"""The size of a null device for which none is given."""
-
-
-def is_identifier(name: str) -> bool:
-    """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
-    return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
-
-
-def _size(options: dict[str, object]) -> int:
-    size = options.get("size", NULL_BYTES)
-    return size if isinstance(size, int) else int(str(size))
-
-
-def _null_path(options: dict[str, object]) -> str:
-    """The file at the bottom; a null device of a size of its own has no short name."""
-    if options["driver"] != "null-co":
-        return str(options.get("filename", ""))
-    return (
-        "null-co://" if "size" not in options else f'json:{{"driver": "null-co", "size": {_size(options)}}}'
-    )
-
-
-SIMPLE = {
-    **dict.fromkeys(
-        PROTOCOLS, ("filename", "aio", "locking", "pr-manager", "drop-cache", "x-check-cache-dropped")
-    ),
-    "null-co": ("size", "latency-ns"),
-    "raw": ("file",),
-    "qcow2": ("file", "backing", *(f"pass-discard-{what}" for what in ("request", "snapshot", "other"))),
-    "blkdebug": ("image", "config"),
-}
-"""Drivers, and which of their options change nothing that is seen of a node before it does real work."""
-GENERAL = (
-    "driver",
-    "node-name",
-    "read-only",
-    "auto-read-only",
-    "cache",
-    "discard",
-    "detect-zeroes",
-    "force-share",
-)
-
-
-def is_simple(options: dict[str, object]) -> bool:
-    """Whether all that is seen of such a node is known without opening it."""
-    known = SIMPLE.get(str(options["driver"]), ())
-    inline = [each for each in options.values() if isinstance(each, dict) and "driver" in each]
-    fits = all(name in GENERAL or name in known for name in options)
-    return fits and options["driver"] in SIMPLE and all(is_simple(each) for each in inline)
-
-
-def _backing(image: Image, options: dict[str, object]) -> dict[str, object] | None:
-    """What the image says that it is over, shared as the image is."""
-    if image.backing is None:
-        return None
-    path, form = image.backing
-    shared = {"force-share": options["force-share"]} if "force-share" in options else {}
-    return {"driver": form, "read-only": True, **shared, "file": {"driver": "file", "filename": path}}
 
 
 class Blocks:
@@ -197,27 +56,56 @@ class Blocks:
             below = {"read-only": options["read-only"], **below}
         file = self._child(below, made)
         try:
-            path = _null_path(options) if file is None else file.path
+            path = null_path(options) if file is None else file.path
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
             image = self._image(driver, path, options, file)
             node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
             made.append(node)
-            node.backing = self._child(options.get("backing", _backing(image, options)), made)
+            node.backing = self._child(options.get("backing", backing_of(image, options)), made)
         except Refused:
             for each in made:
                 del self.nodes[each.name]
             raise
         return node
 
+    def add_medium(self, path: str, form: str | None, *, read_only: bool) -> Node:
+        """Nodes without a name over the file, for a drive; without a format it is looked for. Raises Refused."""
+        self._made += 1
+        name = f"#block{self._made}"
+        file = {"driver": "file", "filename": path}
+        options = {"driver": form or "qcow2", "node-name": name, "read-only": read_only, "file": file}
+        try:
+            return self.add_node(options)
+        except Refused as refused:
+            if form is not None or str(refused) != NOT_QCOW2:
+                raise
+        return self.add_node({**options, "driver": "raw"})
+
+    def remove_medium(self, node: Node) -> None:
+        """It is in no drive any more; what was made for a drive goes."""
+        if node in self.media() and all(drive.node is not node for drive in self.drives):
+            self.remove(node.name)
+
+    def media(self) -> list[Node]:
+        """Nodes that were made for a drive, which the real block layer is not told of, and the files below them."""
+        tops = [each for each in self.nodes.values() if each.implicit and not self._is_below(each)]
+        return [node for each in tops for node in (each.file, each) if node is not None]
+
+    def _is_below(self, node: Node) -> bool:
+        return any(node in (each.file, each.backing) for each in self.nodes.values())
+
     def take_node(self, options: dict[str, object]) -> None:
         """Keep a node that the real block layer has opened, whatever of it can be read here."""
         file = options.get("file")
         path = str(options.get("filename", ""))
         below = self.nodes.get(file) if isinstance(file, str) else None
-        if isinstance(file, dict):
-            path = str(file.get("filename", ""))
         empty = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+        if isinstance(file, dict) and file.get("driver") in PROTOCOLS:
+            self._made += 1
+            inner = {"node-name": f"#block{self._made}", **file}
+            below = Node(inner, None, empty, str(file.get("filename", "")))
+            self.nodes[below.name] = below
         node = Node(options, below, empty, path if below is None else below.path)
         node.backing = self.nodes.get(str(options.get("backing")))
         self.nodes[node.name] = node
@@ -225,7 +113,9 @@ class Blocks:
 
     def forget(self, name: str) -> None:
         """The real block layer has removed it."""
-        self.nodes.pop(name, None)
+        node = self.nodes.pop(name, None)
+        if node is not None and node.file is not None and node.file.implicit:
+            del self.nodes[node.file.name]
         self.locks.refresh()
 
     def _child(self, given: object, made: list[Node]) -> Node | None:
@@ -239,7 +129,7 @@ class Blocks:
         if driver in ("blkdebug", "raw") and file is not None:
             return file.image
         if driver == "null-co":
-            return Image(virtual_bytes=_size(options), file_bytes=_size(options), actual_bytes=0)
+            return Image(virtual_bytes=size_of(options), file_bytes=size_of(options), actual_bytes=0)
         try:
             return self._host.image("raw" if driver in PROTOCOLS else driver, path)
         except OSError as error:

@@ -18,7 +18,8 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.block.graph import Blocks, Drive, Node
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Drive, Node
     from qmpemu.machine.host import Host, ImageLock
 
 READ, WRITE, UNCHANGED, RESIZE = range(4)

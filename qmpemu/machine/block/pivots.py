@@ -32,6 +32,8 @@ class Pivots:
         self._blocks = blocks
         self._jobs: dict[str, tuple[str, dict[str, object]]] = {}
         self._completing: set[str] = set()
+        self.gone: list[dict[str, object]] = []
+        """Nodes that the real block layer has made and let go of: it is to have them again."""
         self.on_stream: Callable[[str, str | None], object] | None = None
         """Called with device and base of a stream that has ended well."""
 
@@ -44,8 +46,8 @@ class Pivots:
         """A command has succeeded."""
         if command == "transaction":
             self._transaction(arguments)
-        elif command == "blockdev-snapshot":
-            self._snapshot(arguments)
+        elif command in SNAPSHOTS:
+            SNAPSHOTS[command](self, arguments)
         elif command in COMPLETES:
             self._completing.add(str(arguments.get("id", arguments.get("device"))))
 
@@ -71,8 +73,8 @@ class Pivots:
     def _transaction(self, arguments: dict[str, object]) -> None:
         actions = arguments.get("actions")
         for action in actions if isinstance(actions, list) else ():
-            if action["type"] == "blockdev-snapshot":
-                self._snapshot(action["data"])
+            if action["type"] in SNAPSHOTS:
+                SNAPSHOTS[action["type"]](self, action["data"])
             else:
                 self.begins(action["type"], action["data"])
 
@@ -80,6 +82,19 @@ class Pivots:
         node, overlay = str(arguments["node"]), str(arguments["overlay"])
         self._blocks.move(node, overlay)
         self._blocks.set_backing(overlay, node)
+
+    def _snapshot_with_file(self, arguments: dict[str, object]) -> None:
+        """The overlay came with the command: a file, and a node over it.
+
+        A drive would hold that node; where there is none, as in the real block layer here, it is gone at once.
+        """
+        node, overlay = str(arguments["node-name"]), str(arguments["snapshot-node-name"])
+        file = {"driver": "file", "filename": arguments["snapshot-file"]}
+        form = arguments.get("format", "qcow2")
+        options: dict[str, object] = {"driver": form, "node-name": overlay, "file": file, "backing": node}
+        self._blocks.take_node(options)
+        self.gone.append(options)
+        self._snapshot({"node": node, "overlay": overlay})
 
     def _commit(self, arguments: dict[str, object]) -> None:
         device = str(arguments["device"])
@@ -98,3 +113,10 @@ class Pivots:
         self._blocks.set_backing(device, base)
         if self.on_stream is not None:
             self.on_stream(device, base)
+
+
+SNAPSHOTS: dict[str, Callable[[Pivots, dict[str, object]], None]] = {
+    "blockdev-snapshot": Pivots._snapshot,
+    "blockdev-snapshot-sync": Pivots._snapshot_with_file,
+}
+"""What becomes of the graph, by the command or action of a transaction."""

@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from qmpemu.machine.block.graph import Node
+    from qmpemu.machine.block.nodes import Node
     from qmpemu.machine.machine import Machine
 
 NO_PLACE = "no block device can store vmstate for snapshot"

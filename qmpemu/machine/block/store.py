@@ -77,6 +77,9 @@ class Store:
                     self._serves and command != "nbd-server-stop"
                 )
                 self.pivots.done(command, arguments)
+                gone, self.pivots.gone = self.pivots.gone, []
+                for options in gone:
+                    self._send("blockdev-add", options, _whatever)
                 outcome = outcome if shape is None else shape(outcome)
             later.finish(outcome)
 
@@ -223,3 +226,7 @@ class Store:
         del self.lost[job]
         self._kept.discard(job)
         self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))
+
+
+def _whatever(outcome: object) -> None:
+    """It is asked about later, by its name."""

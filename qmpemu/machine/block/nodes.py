@@ -1,0 +1,161 @@
+"""Nodes and drives, and what is known of a node by its options alone."""
+
+from __future__ import annotations
+
+from qmpemu.machine.block.accounting import Counts
+from qmpemu.machine.block.locks import PROTOCOLS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.host import Image
+
+DISK_DRIVERS = {
+    "ide-hd": False,
+    "ide-cd": True,
+    "scsi-hd": False,
+    "scsi-cd": True,
+    "scsi-block": False,
+    "virtio-blk-pci": False,
+    "virtio-blk-pci-transitional": False,
+    "virtio-blk-pci-non-transitional": False,
+    "usb-storage": False,
+    "nvme": False,
+    "floppy": True,
+}
+"""Device drivers that have a drive, and whether its medium can be taken out."""
+
+
+class Node:
+    """One block node: a driver over a file or over another node."""
+
+    __slots__ = (
+        "backing",
+        "driver",
+        "file",
+        "highest",
+        "image",
+        "implicit",
+        "name",
+        "options",
+        "path",
+        "read_only",
+        "write_threshold",
+    )
+
+    def __init__(self, options: dict[str, object], file: Node | None, image: Image, path: str) -> None:
+        self.options = options
+        self.driver = str(options["driver"])
+        self.name = str(options["node-name"])
+        self.file = file
+        self.backing: Node | None = None
+        self.implicit = self.name.startswith("#")
+        """Whether it came with another node and goes with it."""
+        self.write_threshold = 0
+        self.highest = 0
+        """Behind the last byte that was written."""
+        self.image = image
+        self.path = path
+        """The file at the bottom of this node."""
+        self.read_only = options.get("read-only") in (True, "on")
+
+
+class Drive:
+    """A device's drive. node: what is in it, None for an empty tray. id: the device's own.
+
+    throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
+    read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
+    driver: the device's. shares: whether others may write as well (share-rw).
+    """
+
+    __slots__ = (
+        "counts",
+        "driver",
+        "group",
+        "id",
+        "io_status",
+        "node",
+        "qdev",
+        "read_error",
+        "removable",
+        "shares",
+        "throttle",
+        "tray_open",
+        "write_error",
+    )
+
+    def __init__(self, qdev: str, node: Node | None, *, removable: bool, id: str = "") -> None:
+        self.id = id
+        self.qdev = qdev
+        self.node = node
+        self.removable = removable
+        self.tray_open = False
+        self.throttle: dict[str, int] = {}
+        self.group: str | None = None
+        self.io_status = "ok"
+        self.read_error, self.write_error = "report", "enospc"
+        self.driver = ""
+        self.shares = False
+        self.counts = Counts()
+
+
+NOT_QCOW2 = "Image is not in qcow2 format"
+NULL_BYTES = 1 << 30
+"""The size of a null device for which none is given."""
+
+
+def is_identifier(name: str) -> bool:
+    """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
+    return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
+
+
+def size_of(options: dict[str, object]) -> int:
+    size = options.get("size", NULL_BYTES)
+    return size if isinstance(size, int) else int(str(size))
+
+
+def null_path(options: dict[str, object]) -> str:
+    """The file at the bottom; a null device of a size of its own has no short name."""
+    if options["driver"] != "null-co":
+        return str(options.get("filename", ""))
+    return (
+        "null-co://" if "size" not in options else f'json:{{"driver": "null-co", "size": {size_of(options)}}}'
+    )
+
+
+SIMPLE = {
+    **dict.fromkeys(
+        PROTOCOLS, ("filename", "aio", "locking", "pr-manager", "drop-cache", "x-check-cache-dropped")
+    ),
+    "null-co": ("size", "latency-ns"),
+    "raw": ("file",),
+    "qcow2": ("file", "backing", *(f"pass-discard-{what}" for what in ("request", "snapshot", "other"))),
+    "blkdebug": ("image", "config"),
+}
+"""Drivers, and which of their options change nothing that is seen of a node before it does real work."""
+GENERAL = (
+    "driver",
+    "node-name",
+    "read-only",
+    "auto-read-only",
+    "cache",
+    "discard",
+    "detect-zeroes",
+    "force-share",
+)
+
+
+def is_simple(options: dict[str, object]) -> bool:
+    """Whether all that is seen of such a node is known without opening it."""
+    known = SIMPLE.get(str(options["driver"]), ())
+    inline = [each for each in options.values() if isinstance(each, dict) and "driver" in each]
+    fits = all(name in GENERAL or name in known for name in options)
+    return fits and options["driver"] in SIMPLE and all(is_simple(each) for each in inline)
+
+
+def backing_of(image: Image, options: dict[str, object]) -> dict[str, object] | None:
+    """What the image says that it is over, shared as the image is."""
+    if image.backing is None:
+        return None
+    path, form = image.backing
+    shared = {"force-share": options["force-share"]} if "force-share" in options else {}
+    return {"driver": form, "read-only": True, **shared, "file": {"driver": "file", "filename": path}}
