@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
-from qmpemu.machine.dump.memory import is_mapped
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.plugging import BalloonChanged, OstReported
@@ -163,6 +162,8 @@ def pmemsave(ctx: Context, *, val: int, size: int, filename: str) -> object:
 @command("memsave")
 def memsave(ctx: Context, *, val: int, size: int, filename: str, cpu_index: int = 0) -> object:
     """Write memory as a processor sees it; the guest maps addresses to themselves, as far as there is memory."""
+    from qmpemu.machine.dump.memory import is_mapped
+
     slots = ctx.machine.devices.processors
     if ctx.machine.config.family == "none" or cpu_index not in slots.present():
         raise QmpError("Parameter 'cpu-index' expects a CPU number")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from qmpemu.commands import hmp
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.ghash import walked
 from qmpemu.machine.rtc import RtcSet
@@ -50,7 +49,9 @@ def human_monitor_command(ctx: Context, *, command_line: str, cpu_index: int | N
     config = ctx.machine.config
     if cpu_index is not None and not 0 <= cpu_index < (config.cpus if config.family != "none" else 0):
         raise QmpError("Parameter 'cpu-index' expects a CPU number")
-    return hmp.run(ctx, command_line)
+    from qmpemu.commands.hmp import verbs
+
+    return verbs.run(ctx, command_line)
 
 
 @command("getfd")

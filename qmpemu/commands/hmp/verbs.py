@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands import hmp_info, hmp_snapshots, hmp_ui
+from qmpemu.commands.hmp import info, migration, snapshots, ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -43,7 +43,7 @@ def run(ctx: Context, line: str) -> str:
     if verb == "info" and not slash:
         return _info(ctx, words[1:])
     if not slash:
-        for others in (hmp_ui.run, hmp_snapshots.run, _of_migrations):
+        for others in (ui.run, snapshots.run, migration.run):
             shown = others(ctx, verb, words[1:])
             if shown is not None:
                 return shown
@@ -132,32 +132,14 @@ def _info_kvm(ctx: Context) -> str:
     return f"kvm support: {'enabled' if ctx.machine.config.accel == 'kvm' else 'disabled'}\r\n"
 
 
-def _of_migrations(ctx: Context, verb: str, words: list[str]) -> str | None:
-    """Verbs for migrations, which no start under libvirt needs: imported when one is asked for."""
-    if not verb.startswith("migrate"):
-        return None
-    from qmpemu.commands import hmp_migration
-
-    return hmp_migration.run(ctx, verb, words)
-
-
-def _info_of_migrations(name: str) -> Callable[[Context], str]:
-    def show(ctx: Context) -> str:
-        from qmpemu.commands import hmp_migration
-
-        return hmp_migration.INFO[name](ctx)
-
-    return show
-
-
 INFO: dict[str, Callable[[Context], str]] = {
     "status": _info_status,
     "version": _info_version,
     "name": _info_name,
     "uuid": _info_uuid,
     "kvm": _info_kvm,
-    **hmp_ui.INFO,
-    **hmp_snapshots.INFO,
-    **{name: _info_of_migrations(name) for name in ("migrate", "migrate_capabilities", "migrate_parameters")},
-    **hmp_info.INFO,
+    **ui.INFO,
+    **snapshots.INFO,
+    **migration.INFO,
+    **info.INFO,
 }
