@@ -22,6 +22,10 @@ def netdev_add(ctx: Context, *, id: str, type: str, **options: object) -> object
     for name in filter(None, str(named.get("fd", named.get("fds", ""))).split(":")):
         if name not in ctx.machine.named_fds:
             raise QmpError(f"File descriptor named '{name}' has not been found")
+    if type == "user":
+        from qmpemu.machine.devices import user_network
+
+        user_network.check(named)
     ctx.machine.netdevs.add({"id": id, "type": type, **named})
     return {}
 
