@@ -7,6 +7,7 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import DISK_DRIVERS, Drive
+from qmpemu.machine.devices.limits import check, of_drive
 from qmpemu.qmp.errors import QmpError, not_emulated
 
 LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
@@ -105,6 +106,13 @@ def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
     return {}
 
 
+@command("query-pr-managers")
+def query_pr_managers(ctx: Context) -> list[object]:
+    """-> helpers for persistent reservations: there are none."""
+    ctx.machine.look_for_objects()
+    return []
+
+
 @command("eject")
 def eject(ctx: Context, *, device: str | None = None, id: str | None = None, force: bool = False) -> object:
     """Open the tray and take the medium out."""
@@ -157,12 +165,10 @@ def block_set_io_throttle(
     drive = _drive(ctx, device, id)
     if drive.node is None:
         raise QmpError("Device has no medium")
-    for kind in ("bps", "iops"):
-        if limits[kind] and (limits[kind + "_rd"] or limits[kind + "_wr"]):
-            raise QmpError("bps/iops/max total values and read/write values cannot be used at the same time")
+    check(of_drive(limits))
     if any(limits[name] for name in LIMITS):
         drive.throttle = {name: value for name, value in limits.items() if value}
-        drive.group = group or drive.group or drive.id
+        drive.group = group or drive.group or str(id if device is None else device)
     else:
         drive.throttle, drive.group = {}, None
     return {}

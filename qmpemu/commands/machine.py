@@ -235,6 +235,7 @@ def acpi_device_ost(fact: OstReported) -> dict[str, object]:
 def query_memdev(ctx: Context) -> object:
     """-> one row per memory back end of the command line; the machine's own RAM is one where none was asked for."""
     config = ctx.machine.config
+    ctx.machine.look_for_objects()
     objects = ctx.machine.objects.all.values()
     asked = [each.given for each in objects if each.kind.startswith("memory-backend-")]
     rows = {str(each["id"]): _memdev(each) for each in asked}

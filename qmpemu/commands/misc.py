@@ -121,6 +121,7 @@ def rtc_reset_reinjection(ctx: Context) -> object:
 @command("query-iothreads")
 def query_iothreads(ctx: Context) -> object:
     """-> one row per I/O thread, with a thread that really exists."""
+    ctx.machine.look_for_objects()
     objects = ctx.machine.objects.all
     threads = [name for name in walked(objects) if objects[name].kind == "iothread"]
     return [

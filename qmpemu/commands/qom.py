@@ -107,6 +107,7 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
 @command("object-del")
 def object_del(ctx: Context, *, id: str) -> object:
     """Delete a user object that nothing uses."""
+    ctx.machine.look_for_objects()
     ctx.machine.objects.remove(id)
     ctx.machine.prune(f"/objects/{id}")
     return {}

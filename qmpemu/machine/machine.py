@@ -120,6 +120,7 @@ class Machine:
         self.blocks = Blocks(host)
         self.blocks.locks.asleep = config.incoming is not None
         self.accounting = Accounting(self)
+        self._looked_for_objects = False
         self._store: Store | None = None
         self.plugging = Plugging(self, profile)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
@@ -156,6 +157,8 @@ class Machine:
 
             shown = self.plugging.shown()
             self._qom = Tree(self.config, self._profile, self.chardevs, shown, preconfig=self.preconfig)
+            if self._looked_for_objects:
+                self._qom.contain("objects")
         return self._qom
 
     def qom_processor(self) -> Object:
@@ -174,6 +177,12 @@ class Machine:
         """Something was added: show it, where the tree was built already."""
         if self._qom is not None:
             self._qom.graft(path, made())
+
+    def look_for_objects(self) -> None:
+        """The container of user objects comes to be when somebody first looks into it (measured)."""
+        self._looked_for_objects = True
+        if self._qom is not None:
+            self._qom.contain("objects")
 
     def prune(self, path: str) -> None:
         """Something is gone from the tree."""

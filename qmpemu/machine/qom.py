@@ -190,6 +190,10 @@ class Tree:
         for name, child in start.children.items():
             yield from self._partial(child, f"{path}/{name}", parts)
 
+    def contain(self, name: str) -> None:
+        """See that the root has a container of that name."""
+        self._child(self.root, name)
+
     def _child(self, parent: Object, name: str, type_name: str = "container") -> Object:
         return parent.children.setdefault(name, Object(type_name))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.devices import limits
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
@@ -98,19 +99,8 @@ class Objects:
             raise Refused(f"property 'size' of {kind} doesn't take value '0'")
         if kind == "memory-backend-file":
             self._host.back_memory(str(given.get("mem-path", "")), int(str(given.get("size", 0))))
-        if kind == "throttle-group" and isinstance(limits := given.get("limits"), dict):
-            check_limits(limits)
-
-
-def check_limits(limits: dict[str, object]) -> None:
-    """Refuse limits of a throttle group that exclude each other."""
-    for what in ("bps", "iops"):
-        for most in ("", "-max"):
-            parts = [limits.get(f"{what}-{way}{most}") for way in ("read", "write")]
-            if limits.get(f"{what}-total{most}") and any(parts):
-                raise Refused(
-                    "bps/iops/max total values and read/write values cannot be used at the same time"
-                )
+        if kind == "throttle-group":
+            limits.check(limits.of_group(given))
 
 
 def check_range(made: UserObject, name: str, value: object) -> None:
