@@ -10,6 +10,7 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import PROTOCOLS, Drive, Node
 from qmpemu.machine.block.disk_errors import DiskFailed
+from qmpemu.machine.block.filters import shown
 from qmpemu.machine.block.happened import (
     BlockFact,
     ImageCorrupted,
@@ -75,6 +76,7 @@ real_commands(
     block-dirty-bitmap-enable block-dirty-bitmap-merge block-dirty-bitmap-remove blockdev-backup blockdev-mirror
     blockdev-reopen blockdev-snapshot blockdev-snapshot-internal-sync blockdev-snapshot-delete-internal-sync
     block_resize block-set-write-threshold change-backing-file x-debug-block-dirty-bitmap-sha256
+    blockdev-snapshot-sync drive-mirror drive-backup x-blockdev-amend x-blockdev-change
     """.split()
 )
 
@@ -155,6 +157,12 @@ def blockdev_del(ctx: Context, *, node_name: str) -> object:
         return {}
     if node is not None and any(drive.node is node for drive in blocks.drives):
         raise QmpError(f"Node {node_name} is in use")
+    if (
+        node is not None
+        and node_name in blocks.loose
+        and all(node is not each.backing for each in blocks.nodes.values())
+    ):
+        raise QmpError(f"Node {node_name} is not owned by the monitor")
 
     def removed(result: object) -> object:
         blocks.forget(node_name)
@@ -173,13 +181,26 @@ def query_block(ctx: Context) -> object:
             for drive in blocks.drives
         ]
 
-    def shape(nodes: object) -> object:
-        known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
-        return [
-            _drive_info(drive, known.get(drive.node.name) if drive.node else None) for drive in blocks.drives
-        ]
+    later = Later()
 
-    return store.ask("query-named-block-nodes", {}, shape)
+    def told(graph: object, nodes: object) -> None:
+        known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
+        rows = []
+        for drive in blocks.drives:
+            name = drive.node.name if drive.node is not None else ""
+            if name and isinstance(graph, dict) and isinstance(nodes, list):
+                name = shown(blocks, name, graph, nodes)
+            rows.append(_drive_info(drive, known.get(name)))
+        later.finish(nodes if isinstance(nodes, QmpError) else rows)
+
+    def ask_nodes(graph: object) -> None:
+        store.ask("query-named-block-nodes", {}).when_finished(lambda nodes: told(graph, nodes))
+
+    if store.works:
+        store.ask("x-debug-query-block-graph", {}).when_finished(ask_nodes)
+    else:
+        ask_nodes(None)
+    return later
 
 
 @command("query-named-block-nodes")

@@ -297,6 +297,8 @@ class Machine:
     def settle(self) -> None:
         """Serve what commands, registers and the guest have requested. The end of the machine ends its block jobs."""
         self.board.serve()
+        if self.blocks.loose:
+            self.store.drop_unused()
         if self.board.exit_status is not None:
             self.store.close()
 

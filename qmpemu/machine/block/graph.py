@@ -48,13 +48,21 @@ class Node:
         "write_threshold",
     )
 
-    def __init__(self, options: dict[str, object], file: Node | None, image: Image, path: str) -> None:
+    def __init__(
+        self,
+        options: dict[str, object],
+        file: Node | None,
+        image: Image,
+        path: str,
+        *,
+        implicit: bool = False,
+    ) -> None:
         self.options = options
         self.driver = str(options["driver"])
         self.name = str(options["node-name"])
         self.file = file
         self.backing: Node | None = None
-        self.implicit = self.name.startswith("#")
+        self.implicit = implicit
         """Whether it came with another node and goes with it."""
         self.write_threshold = 0
         self.image = image
@@ -159,15 +167,19 @@ def _backing(image: Image) -> dict[str, object] | None:
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
-    __slots__ = ("_host", "_made", "drives", "nodes")
+    __slots__ = ("_host", "_made", "drives", "loose", "nodes", "renamed")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self.nodes: dict[str, Node] = {}
         self.drives: list[Drive] = []
+        self.loose: set[str] = set()
+        """Nodes that came by a file's name: they go when neither a drive nor another node is on them."""
+        self.renamed: set[str] = set()
+        """Nodes that the real block layer knows by another name (`names`)."""
         self._made = 100
 
-    def add_node(self, options: dict[str, object]) -> Node:
+    def add_node(self, options: dict[str, object], *, implicit: bool = False) -> Node:
         """Add what a -blockdev describes, its inline `file`, `image` and `backing` included. Raises Refused."""
         driver = str(options["driver"])
         below = options.get("image" if driver == "blkdebug" else "file")
@@ -181,7 +193,8 @@ class Blocks:
                 path = f"blkdebug::{path}"
             self._lock(driver, options, file)
             image = self._image(driver, path, options, file)
-            node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
+            node = Node(options, file, image, path, implicit=implicit)
+            self.nodes[node.name] = node
             made.append(node)
             node.backing = self._child(options.get("backing", _backing(image)), made)
         except Refused:
@@ -208,19 +221,40 @@ class Blocks:
         below = self.nodes.get(file) if isinstance(file, str) else None
         if isinstance(file, dict):
             path = str(file.get("filename", ""))
-        empty = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
-        node = Node(options, below, empty, path if below is None else below.path)
+            if "node-name" in file:
+                self.take_node(file)
+                below = self.nodes[str(file["node-name"])]
+                below.implicit = True
+        path = path if below is None else below.path
+        try:
+            image = self._image(str(options["driver"]), path, options, below)
+        except Refused:
+            image = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+        node = Node(options, below, image, path)
         node.backing = self.nodes.get(str(options.get("backing")))
         self.nodes[node.name] = node
 
     def forget(self, name: str) -> None:
         """The real block layer has removed it."""
         self.nodes.pop(name, None)
+        self.loose.discard(name)
+
+    def anonymous(self) -> str:
+        """A name for a node that was given none."""
+        self._made += 1
+        return f"#block{self._made}"
+
+    def unused(self) -> list[str]:
+        """Loose nodes that nothing is on."""
+        used = {drive.node.name for drive in self.drives if drive.node is not None}
+        for node in self.nodes.values():
+            used.update(below.name for below in (node.file, node.backing) if below is not None)
+        return [name for name in self.loose if name not in used]
 
     def _child(self, given: object, made: list[Node]) -> Node | None:
         if isinstance(given, dict):
-            self._made += not given.get("node-name")
-            made.append(self.add_node({"node-name": f"#block{self._made}", **given}))
+            name = given.get("node-name") or self.anonymous()
+            made.append(self.add_node({**given, "node-name": name}, implicit=True))
             return made[-1]
         return self.find(given) if isinstance(given, str) else None
 
@@ -250,7 +284,7 @@ class Blocks:
         if node is None:
             raise Refused(f"Failed to find node with node-name='{name}'")
         self.check_unused(node)
-        del self.nodes[name]
+        self.forget(name)
         for below in (node.file, node.backing):
             if below is not None and below.implicit:
                 self.remove(below.name)
