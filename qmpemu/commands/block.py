@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from json import loads
+
 from qmpemu.commands.qdev import refuse_device
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
 from qmpemu.machine.block import DISK_DRIVERS, Drive
-from qmpemu.qmp.errors import QmpError
+from qmpemu.machine.block.opened import medium
+from qmpemu.qmp.errors import QmpError, device_not_found
 
 LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
 
@@ -28,6 +32,8 @@ def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
     """The drive that a command names. Raises QmpError, Refused."""
     if (device is None) == (id is None):
         raise QmpError("Need exactly one of 'device' and 'id'")
+    if device is not None:  # the name of a -drive, which there are none of
+        raise device_not_found(device)
     if id is not None and ctx.machine.devices.at(id) is None:
         blocks = ctx.machine.blocks
         if all(id != drive.qdev for drive in blocks.drives):
@@ -38,7 +44,7 @@ def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
         and found.kind not in DISK_DRIVERS
     ):
         raise QmpError("Device does not have a block device backend")
-    return ctx.machine.blocks.drive(str(id if device is None else device))
+    return ctx.machine.blocks.drive(str(id))
 
 
 def _removable(ctx: Context, device: str | None, id: str | None) -> Drive:
@@ -49,7 +55,7 @@ def _removable(ctx: Context, device: str | None, id: str | None) -> Drive:
 
 
 def _move_tray(ctx: Context, drive: Drive, *, opened: bool) -> None:
-    if drive.tray_open is not opened:
+    if drive.has_tray and drive.tray_open is not opened:
         drive.tray_open = opened
         ctx.machine.facts.publish(TrayMoved(id=drive.qdev, open=opened))
 
@@ -74,7 +80,7 @@ def blockdev_close_tray(ctx: Context, *, device: str | None = None, id: str | No
 def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
     """Take the medium out of an open tray."""
     drive = _removable(ctx, None, id)
-    if not drive.tray_open:
+    if drive.has_tray and not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
     drive.node = None
     return {}
@@ -89,7 +95,7 @@ def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
         raise QmpError(f"Node '{node_name}' not found")
     if any(each.node is node for each in blocks.drives if each is not drive):
         raise QmpError(f"Node '{node_name}' is already in use")
-    if not drive.tray_open:
+    if drive.has_tray and not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
     if drive.node is not None:
         raise QmpError("There already is a medium in the device")
@@ -103,6 +109,70 @@ def eject(ctx: Context, *, device: str | None = None, id: str | None = None, for
     drive = _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
     drive.node = None
+    return {}
+
+
+@command("blockdev-change-medium")
+def blockdev_change_medium(
+    ctx: Context,
+    *,
+    filename: str,
+    device: str | None = None,
+    id: str | None = None,
+    format: str | None = None,
+    force: bool = False,
+    read_only_mode: str = "retain",
+) -> object:
+    """Put a file into the drive in place of what is there; its node goes with it."""
+    drive = _drive(ctx, device, id)
+    if format is not None and format not in _formats(ctx):
+        raise QmpError(f"Unknown driver '{format}'")
+    retained = drive.node is None or drive.node.read_only
+    node = medium(
+        ctx.machine,
+        filename,
+        format,
+        read_only=retained if read_only_mode == "retain" else read_only_mode == "read-only",
+    )
+    _removable(ctx, device, id)
+    _move_tray(ctx, drive, opened=True)
+    drive.node = node
+    _move_tray(ctx, drive, opened=False)
+    return {}
+
+
+def _formats(ctx: Context) -> frozenset[str]:
+    """Every block driver's name: the values of the one enumeration that has `null-co` among them."""
+    infos = loads(ctx.profile.schema_bytes())
+    return next(
+        frozenset(info["values"])
+        for info in infos
+        if info["meta-type"] == "enum" and "null-co" in info["values"]
+    )
+
+
+@command("block-latency-histogram-set")
+def block_latency_histogram_set(
+    ctx: Context,
+    *,
+    id: str,
+    boundaries: list[int] | None = None,
+    boundaries_read: list[int] | None = None,
+    boundaries_write: list[int] | None = None,
+    boundaries_flush: list[int] | None = None,
+) -> object:
+    """Count a drive's latencies between boundaries, in ns; without any, no more."""
+    drive = _drive(ctx, None, id)
+    given = {"read": boundaries_read, "write": boundaries_write, "flush": boundaries_flush}
+    if boundaries is None and not any(each is not None for each in given.values()):
+        drive.histograms = {}
+    for kind, own in given.items():
+        wanted = boundaries if own is None else own
+        if wanted is None:
+            continue
+        if any(one >= other for one, other in pairwise([0, *wanted])):
+            raise QmpError(f"Device '{id}' set {kind} boundaries fail")
+        drive.histograms[kind] = wanted
     return {}
 
 

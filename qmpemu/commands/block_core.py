@@ -232,7 +232,7 @@ def _limit(info: dict[str, object], drive: Drive) -> None:
 
 def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, object]:
     info: dict[str, object] = {
-        "io-status": drive.io_status,
+        **({"io-status": drive.io_status} if drive.has_tray else {}),
         "device": "",
         "locked": False,
         "removable": drive.removable,
@@ -242,7 +242,7 @@ def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, o
     if inserted is not None:
         _limit(inserted, drive)
         info["inserted"] = inserted
-    if drive.removable:
+    if drive.removable and drive.has_tray:
         info["tray_open"] = drive.tray_open
     return info
 
@@ -307,7 +307,8 @@ SECTOR_BYTES = 512
 
 
 def _drive_stats(drive: Drive) -> dict[str, object]:
-    info: dict[str, object] = {"device": "", "stats": _stats(accounted=True), "qdev": drive.qdev}
+    stats = {**_stats(accounted=True), **_histograms(drive)}
+    info: dict[str, object] = {"device": "", "stats": stats, "qdev": drive.qdev}
     if drive.node is not None:
         info["node-name"] = drive.node.name
         if drive.node.file is not None:
@@ -315,6 +316,21 @@ def _drive_stats(drive: Drive) -> dict[str, object]:
         if drive.node.backing is not None:
             info["backing"] = _node_stats(drive.node.backing)
     return info
+
+
+HISTOGRAMS = {
+    "read": "rd_latency_histogram",
+    "write": "wr_latency_histogram",
+    "flush": "flush_latency_histogram",
+}
+
+
+def _histograms(drive: Drive) -> dict[str, object]:
+    """The simulated guest's accesses are not timed: nothing is in them."""
+    return {
+        HISTOGRAMS[kind]: {"boundaries": boundaries, "bins": [0] * (len(boundaries) + 1)}
+        for kind, boundaries in drive.histograms.items()
+    }
 
 
 def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:

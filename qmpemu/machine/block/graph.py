@@ -76,10 +76,13 @@ class Drive:
 
     throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
     read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
+    has_tray: a floppy's drive has none, nor an I/O status. histograms: boundaries of read, write, flush, in ns.
     """
 
     __slots__ = (
         "group",
+        "has_tray",
+        "histograms",
         "id",
         "io_status",
         "node",
@@ -91,8 +94,12 @@ class Drive:
         "write_error",
     )
 
-    def __init__(self, qdev: str, node: Node | None, *, removable: bool, id: str = "") -> None:
+    def __init__(
+        self, qdev: str, node: Node | None, *, removable: bool, id: str = "", has_tray: bool = True
+    ) -> None:
         self.id = id
+        self.has_tray = has_tray
+        self.histograms: dict[str, list[int]] = {}
         self.qdev = qdev
         self.node = node
         self.removable = removable
@@ -103,6 +110,8 @@ class Drive:
         self.read_error, self.write_error = "report", "enospc"
 
 
+FIRST_MADE = 9000
+"""Above the numbers of names that a real block layer makes itself."""
 NULL_BYTES = 1 << 30
 """The size of a null device for which none is given."""
 
@@ -177,7 +186,7 @@ class Blocks:
         """Nodes that came by a file's name: they go when neither a drive nor another node is on them."""
         self.renamed: set[str] = set()
         """Nodes that the real block layer knows by another name (`names`)."""
-        self._made = 100
+        self._made = FIRST_MADE
 
     def add_node(self, options: dict[str, object], *, implicit: bool = False) -> Node:
         """Add what a -blockdev describes, its inline `file`, `image` and `backing` included. Raises Refused."""
@@ -266,6 +275,8 @@ class Blocks:
         try:
             return self._host.image("raw" if driver in PROTOCOLS else driver, path)
         except OSError as error:
+            if isinstance(error, IsADirectoryError):
+                raise Refused(f"'{driver}' driver requires '{path}' to be a regular file") from None
             reason = str(error.strerror)
             raise Refused(f"Could not open '{path}': {reason}" if error.errno else reason) from None
 
@@ -370,7 +381,7 @@ class Blocks:
                 f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
                 f"node '{given}' as 'root' child)."
             )
-        drive = Drive(qdev, node, removable=removable, id=identity)
+        drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
         drive.read_error = _policy(device.get("rerror"), drive.read_error)
         drive.write_error = _policy(device.get("werror"), drive.write_error)
         self.drives.append(drive)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from qmpemu.core.facts import Bus
     from qmpemu.machine.block.backend import BlockBackend
-    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.graph import Blocks, Node
     from qmpemu.machine.host import Host
 
 OBJECTS = ("secret", "secret_keyring", "throttle-group", "tls-creds-x509", "tls-creds-psk", "tls-creds-anon")
@@ -86,6 +86,17 @@ class Store:
         else:
             self._send(command, arguments, done)
         return later
+
+    def open(self, options: dict[str, object], *, here: bool) -> Node:
+        """Open a node, there where a back end runs or only that can. here: whether its images can be read here.
+
+        Raises QmpError or Refused.
+        """
+        self._blocks.renamed |= made(options)
+        if here and not self.up:
+            return self._blocks.add_node(options)
+        self.open_first(options)
+        return self._blocks.nodes[str(options["node-name"])]
 
     def _copy(self, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         """Let drive-mirror begin, and see what it opens."""
