@@ -62,6 +62,8 @@ def _real_command(name: str, shared: bool) -> None:
     def run(ctx: Context, **arguments: object) -> object:
         given = {key.replace("_", "-"): value for key, value in arguments.items()}
         _checked_first(name, given)
+        if given.get("job-id") in ctx.machine.own_jobs.rows:
+            raise QmpError(f"Job ID '{given['job-id']}' already in use")
         if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too
             return {}
         if shared and not ctx.machine.store.up:

@@ -144,6 +144,10 @@ class Store:
                 self._send("blockdev-del", {"node-name": name}, bool)
                 self._blocks.remove(name)
 
+    def has_job(self, job: str) -> bool:
+        """Whether a job of that id is known."""
+        return job in self._jobs or job in self.lost
+
     @property
     def works(self) -> bool:
         """Whether a job is there."""
