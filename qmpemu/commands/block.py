@@ -189,7 +189,7 @@ def block_set_io_throttle(
             raise QmpError("bps/iops/max total values and read/write values cannot be used at the same time")
     if any(limits[name] for name in LIMITS):
         drive.throttle = {name: value for name, value in limits.items() if value}
-        drive.group = group or drive.group or drive.id
+        drive.group = group or drive.group or id
     else:
         drive.throttle, drive.group = {}, None
     return {}
