@@ -190,6 +190,35 @@ def test_actions_are_undone_together(emulator: Emulator) -> None:
     assert (drive(client)["node-name"], nodes(client)) == ("n0", ["qcow2", "file"])
 
 
+def test_an_overlay_that_is_committed_is_gone(emulator: Emulator) -> None:
+    """The drive is on what it was on before, and that is writable again."""
+    client = start(emulator)
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o1.qcow2", snapshot_node_name="o1")
+    client.put("block-commit", device="o1", job_id="j")
+    told(client, "BLOCK_JOB_READY")
+    client.put("job-complete", id="j")
+    told(client, "null")
+    shown = drive(client)
+    assert (shown["node-name"], shown["ro"], nodes(client)) == ("n0", False, ["qcow2", "file"])
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o2.qcow2", snapshot_node_name="o1")
+    client.ask("blockdev-snapshot-sync", node_name="o1", snapshot_file="o3.qcow2", snapshot_node_name="o2")
+    client.put("block-stream", device="o2", base_node="n0", job_id="j")
+    told(client, "null")
+    assert (drive(client)["backing_file"], nodes(client)) == ("disk.qcow2", ["qcow2", "file"] * 2)
+
+
+def test_what_would_be_lost_is_refused(ours: Emulator) -> None:
+    """A bitmap of an overlay that the real block layer has dropped."""
+    client = start(ours)
+    overlay = {"node-name": "n0", "snapshot-file": "o1.qcow2", "snapshot-node-name": "o1"}
+    actions = [
+        {"type": "blockdev-snapshot-sync", "data": overlay},
+        {"type": "block-dirty-bitmap-add", "data": {"node": "o1", "name": "b"}},
+    ]
+    assert "blockdev-snapshot takes both" in refusal(client, "transaction", actions=actions)
+    assert nodes(client) == ["qcow2", "file"]
+
+
 def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
     """By themselves, and as actions that are all undone."""
     client = start(emulator)
