@@ -14,8 +14,7 @@ def _job(ctx: Context, job: str, kind: str, work: Callable[[], object]) -> objec
     machine = ctx.machine
     if machine.store.has_job(job) or job in machine.own_jobs.rows:
         raise QmpError(f"Job ID '{job}' already in use")
-    machine.own_jobs.run(job, kind, work)
-    return {}
+    return machine.own_jobs.run(job, kind, work)
 
 
 @command("snapshot-save")

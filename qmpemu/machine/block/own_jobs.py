@@ -10,6 +10,7 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.block.graph import is_identifier
 from qmpemu.machine.block.happened import JobStatusChanged
 from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.later import Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ CONCLUDED = "concluded"
 
 
 class OwnJobs:
-    """Jobs by id, the oldest first. soon(call): run it after the reply has been sent."""
+    """Jobs by id, the oldest first. soon(call): run it after this turn."""
 
     def __init__(self, facts: Bus, soon: Callable[[Callable[[], object]], object]) -> None:
         self._facts = facts
@@ -29,8 +30,11 @@ class OwnJobs:
         self.rows: dict[str, dict[str, object]] = {}
         """As in query-jobs."""
 
-    def run(self, job: str, kind: str, work: Callable[[], object]) -> None:
-        """Do the work as a job; that it fails is told by the job. Raises QmpError for its id."""
+    def run(self, job: str, kind: str, work: Callable[[], object]) -> Later:
+        """Do the work as a job; that it fails is told by the job. Raises QmpError for its id.
+
+        The job's end follows the reply at once, whatever the client has sent behind the command.
+        """
         if not is_identifier(job):
             raise QmpError(f"Invalid job ID '{job}'")
         row: dict[str, object] = {
@@ -47,7 +51,10 @@ class OwnJobs:
         except (Refused, QmpError) as error:
             self.rows[job]["error"] = str(error)
         self.rows[job]["current-progress"] = 1
-        self._soon(lambda: self._conclude(job))
+        later = Later()
+        later.afterwards = lambda: self._conclude(job)
+        self._soon(lambda: later.finish({}))
+        return later
 
     def refuse(self, job: str, verb: str) -> QmpError:
         """Why a job takes no such command any more."""
