@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from qmpemu.commands.qdev import refuse_device
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
-from qmpemu.core.table import Refused
 from qmpemu.machine.block import DISK_DRIVERS, Drive
 from qmpemu.machine.devices.limits import check, of_drive
-from qmpemu.qmp.errors import QmpError, not_emulated
+from qmpemu.qmp.errors import QmpError, device_not_found
 
 LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
 
@@ -30,6 +31,8 @@ def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
     """The drive that a command names. Raises QmpError, Refused."""
     if (device is None) == (id is None):
         raise QmpError("Need exactly one of 'device' and 'id'")
+    if device is not None:  # the name of a -drive, which there are none of
+        raise device_not_found(device)
     if id is not None and ctx.machine.devices.at(id) is None:
         blocks = ctx.machine.blocks
         if all(id != drive.qdev for drive in blocks.drives):
@@ -40,7 +43,7 @@ def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
         and found.kind not in DISK_DRIVERS
     ):
         raise QmpError("Device does not have a block device backend")
-    return ctx.machine.blocks.drive(str(id if device is None else device))
+    return ctx.machine.blocks.drive(str(id))
 
 
 def _removable(ctx: Context, device: str | None, id: str | None) -> Drive:
@@ -51,7 +54,7 @@ def _removable(ctx: Context, device: str | None, id: str | None) -> Drive:
 
 
 def _move_tray(ctx: Context, drive: Drive, *, opened: bool) -> None:
-    if drive.tray_open is not opened:
+    if drive.has_tray and drive.tray_open is not opened:
         drive.tray_open = opened
         ctx.machine.facts.publish(TrayMoved(id=drive.qdev, open=opened))
 
@@ -76,17 +79,10 @@ def blockdev_close_tray(ctx: Context, *, device: str | None = None, id: str | No
 def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
     """Take the medium out of an open tray."""
     drive = _removable(ctx, None, id)
-    if not drive.tray_open:
+    if drive.has_tray and not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
-    _take_out(ctx, drive)
+    ctx.machine.blocks.insert(drive, None)
     return {}
-
-
-def _take_out(ctx: Context, drive: Drive) -> None:
-    blocks, node = ctx.machine.blocks, drive.node
-    blocks.insert(drive, None)
-    if node is not None:
-        blocks.remove_medium(node)
 
 
 @command("blockdev-insert-medium")
@@ -98,7 +94,7 @@ def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
         raise QmpError(f"Node '{node_name}' not found")
     if any(each.node is node for each in blocks.drives if each is not drive):
         raise QmpError(f"Node '{node_name}' is already in use")
-    if not drive.tray_open:
+    if drive.has_tray and not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
     if drive.node is not None:
         raise QmpError("There already is a medium in the device")
@@ -118,7 +114,7 @@ def eject(ctx: Context, *, device: str | None = None, id: str | None = None, for
     """Open the tray and take the medium out."""
     drive = _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
-    _take_out(ctx, drive)
+    ctx.machine.blocks.insert(drive, None)
     return {}
 
 
@@ -133,27 +129,56 @@ def blockdev_change_medium(
     force: bool = False,
     read_only_mode: str = "retain",
 ) -> object:
-    """Open the tray, put a file in, and close it."""
-    drive, blocks = _removable(ctx, device, id), ctx.machine.blocks
-    if format not in (None, "raw", "qcow2"):
-        schema = ctx.profile.schema
-        driver = next(each for each in schema.members("blockdev-add") if each["name"] == "driver")
-        if format not in schema.info(driver["type"])["values"]:
-            raise QmpError(f"Unknown driver '{format}'")
-        raise not_emulated(f"blockdev-change-medium {format}")
-    old = drive.node
-    retained = old is None or old.read_only
-    read_only = retained if read_only_mode == "retain" else read_only_mode == "read-only"
-    node = blocks.add_medium(filename, format, read_only=read_only)
+    """Put a file into the drive in place of what is there; its node goes with it."""
+    from qmpemu.machine.block.opened import medium
+
+    drive = _drive(ctx, device, id)
+    if format is not None and format not in _formats(ctx):
+        raise QmpError(f"Unknown driver '{format}'")
+    retained = drive.node is None or drive.node.read_only
+    node = medium(
+        ctx.machine,
+        filename,
+        format,
+        read_only=retained if read_only_mode == "retain" else read_only_mode == "read-only",
+    )
+    _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
-    try:
-        blocks.insert(drive, node)
-    except Refused:
-        blocks.remove_medium(node)
-        raise
-    if old is not None:
-        blocks.remove_medium(old)
+    ctx.machine.blocks.insert(drive, node)
     _move_tray(ctx, drive, opened=False)
+    return {}
+
+
+def _formats(ctx: Context) -> list[str]:
+    """Every block driver's name."""
+    schema = ctx.profile.schema
+    driver = next(each for each in schema.members("blockdev-add") if each["name"] == "driver")
+    names: list[str] = schema.info(driver["type"])["values"]
+    return names
+
+
+@command("block-latency-histogram-set")
+def block_latency_histogram_set(
+    ctx: Context,
+    *,
+    id: str,
+    boundaries: list[int] | None = None,
+    boundaries_read: list[int] | None = None,
+    boundaries_write: list[int] | None = None,
+    boundaries_flush: list[int] | None = None,
+) -> object:
+    """Count a drive's latencies between boundaries, in ns; without any, no more."""
+    drive = _drive(ctx, None, id)
+    given = {"read": boundaries_read, "write": boundaries_write, "flush": boundaries_flush}
+    if boundaries is None and not any(each is not None for each in given.values()):
+        drive.histograms = {}
+    for kind, own in given.items():
+        wanted = boundaries if own is None else own
+        if wanted is None:
+            continue
+        if any(one >= other for one, other in pairwise([0, *wanted])):
+            raise QmpError(f"Device '{id}' set {kind} boundaries fail")
+        drive.histograms[kind] = wanted
     return {}
 
 
@@ -168,7 +193,7 @@ def block_set_io_throttle(
     check(of_drive(limits))
     if any(limits[name] for name in LIMITS):
         drive.throttle = {name: value for name, value in limits.items() if value}
-        drive.group = group or drive.group or str(id if device is None else device)
+        drive.group = group or drive.group or id
     else:
         drive.throttle, drive.group = {}, None
     return {}

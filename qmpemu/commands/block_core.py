@@ -10,6 +10,7 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import PROTOCOLS, Drive, Node
 from qmpemu.machine.block.disk_errors import DiskFailed
+from qmpemu.machine.block.filters import shown
 from qmpemu.machine.block.happened import (
     BlockFact,
     ImageCorrupted,
@@ -63,6 +64,8 @@ def _real_command(name: str, shared: bool) -> None:
     def run(ctx: Context, **arguments: object) -> object:
         given = {key.replace("_", "-"): value for key, value in arguments.items()}
         _checked_first(name, given)
+        if given.get("job-id") in ctx.machine.own_jobs.rows:
+            raise QmpError(f"Job ID '{given['job-id']}' already in use")
         if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too
             return {}
         if shared and not ctx.machine.store.up:
@@ -75,9 +78,9 @@ real_commands(
     *"""
     block-commit block-stream block-dirty-bitmap-add block-dirty-bitmap-clear block-dirty-bitmap-disable
     block-dirty-bitmap-enable block-dirty-bitmap-merge block-dirty-bitmap-remove blockdev-backup blockdev-mirror
-    blockdev-reopen blockdev-snapshot blockdev-snapshot-sync blockdev-snapshot-internal-sync
-    blockdev-snapshot-delete-internal-sync block_resize change-backing-file x-debug-block-dirty-bitmap-sha256
-    x-blockdev-amend x-blockdev-change
+    blockdev-reopen blockdev-snapshot blockdev-snapshot-internal-sync blockdev-snapshot-delete-internal-sync
+    block_resize block-set-write-threshold change-backing-file x-debug-block-dirty-bitmap-sha256
+    blockdev-snapshot-sync drive-mirror drive-backup x-blockdev-amend x-blockdev-change
     """.split()
 )
 
@@ -158,6 +161,12 @@ def blockdev_del(ctx: Context, *, node_name: str) -> object:
         return {}
     if node is not None and any(drive.node is node for drive in blocks.drives):
         raise QmpError(f"Node {node_name} is in use")
+    if (
+        node is not None
+        and node_name in blocks.loose
+        and all(node is not each.backing for each in blocks.nodes.values())
+    ):
+        raise QmpError(f"Node {node_name} is not owned by the monitor")
 
     def removed(result: object) -> object:
         blocks.forget(node_name)
@@ -176,27 +185,26 @@ def query_block(ctx: Context) -> object:
             for drive in blocks.drives
         ]
 
-    def shape(nodes: object) -> object:
+    later = Later()
+
+    def told(graph: object, nodes: object) -> None:
         known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
-        known |= {node.name: _node_info(node) for node in blocks.media()}
-        return [
-            _drive_info(drive, _top(known, drive.node.name) if drive.node else None)
-            for drive in blocks.drives
-        ]
+        rows = []
+        for drive in blocks.drives:
+            name = drive.node.name if drive.node is not None else ""
+            if name and isinstance(graph, dict) and isinstance(nodes, list):
+                name = shown(blocks, name, graph, nodes)
+            rows.append(_drive_info(drive, known.get(name)))
+        later.finish(nodes if isinstance(nodes, QmpError) else rows)
 
-    return store.ask("query-named-block-nodes", {}, shape)
+    def ask_nodes(graph: object) -> None:
+        store.ask("query-named-block-nodes", {}).when_finished(lambda nodes: told(graph, nodes))
 
-
-def _top(known: dict[str, dict[str, object]], name: str) -> dict[str, object] | None:
-    """What a drive on that node shows: during a backup the filter that copies before it writes (measured)."""
-    row = known.get(name)
-    if row is None:
-        return None
-    filters = (each for each in known.values() if each["drv"] == CBW and each["file"] == row["file"])
-    return next((each for each in filters if str(each["node-name"]).startswith("#")), row)
-
-
-CBW = "copy-before-write"
+    if store.works:
+        store.ask("x-debug-query-block-graph", {}).when_finished(ask_nodes)
+    else:
+        ask_nodes(None)
+    return later
 
 
 @command("query-named-block-nodes")
@@ -204,14 +212,8 @@ def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
     """-> one BlockDeviceInfo per node, newest first. flat: without backing images."""
     store, blocks = ctx.machine.store, ctx.machine.blocks
     if store.up:
-        media = [_node_info(node, flat=flat) for node in reversed(blocks.media())]
-        return store.ask("query-named-block-nodes", {"flat": flat}, lambda rows: [*media, *_rows(rows)])
+        return store.ask("query-named-block-nodes", {"flat": flat})
     return [_node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
-
-
-def _rows(told: Any) -> list[object]:
-    rows: list[object] = told
-    return rows
 
 
 @command("query-blockstats")
@@ -258,7 +260,7 @@ def _limit(info: dict[str, object], drive: Drive) -> None:
 
 def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, object]:
     info: dict[str, object] = {
-        "io-status": drive.io_status,
+        **({"io-status": drive.io_status} if drive.has_tray else {}),
         "device": "",
         "locked": False,
         "removable": drive.removable,
@@ -268,7 +270,7 @@ def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, o
     if inserted is not None:
         _limit(inserted, drive)
         info["inserted"] = inserted
-    if drive.removable:
+    if drive.removable and drive.has_tray:
         info["tray_open"] = drive.tray_open
     return info
 
@@ -334,7 +336,7 @@ SECTOR_BYTES = 512
 
 
 def _drive_stats(drive: Drive, now_ns: int) -> dict[str, object]:
-    stats = _stats(accounted=True) | drive.counts.shown(now_ns)
+    stats = {**_stats(accounted=True), **drive.counts.shown(now_ns), **_histograms(drive)}
     info: dict[str, object] = {"device": "", "stats": stats, "qdev": drive.qdev}
     if drive.node is not None:
         stats["wr_highest_offset"] = drive.node.highest
@@ -344,6 +346,21 @@ def _drive_stats(drive: Drive, now_ns: int) -> dict[str, object]:
         if drive.node.backing is not None:
             info["backing"] = _node_stats(drive.node.backing)
     return info
+
+
+HISTOGRAMS = {
+    "read": "rd_latency_histogram",
+    "write": "wr_latency_histogram",
+    "flush": "flush_latency_histogram",
+}
+
+
+def _histograms(drive: Drive) -> dict[str, object]:
+    """The simulated guest's accesses are not timed: nothing is in them."""
+    return {
+        HISTOGRAMS[kind]: {"boundaries": boundaries, "bins": [0] * (len(boundaries) + 1)}
+        for kind, boundaries in drive.histograms.items()
+    }
 
 
 def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:

@@ -24,10 +24,11 @@ ACTS = """
 def query_jobs(ctx: Context) -> object:
     """-> every job, those included that ended with a back end."""
     store = ctx.machine.store
-    lost = list(store.lost.values())
+    own = [dict(row) for row in reversed(list(ctx.machine.own_jobs.rows.values()))]
+    others = [*own, *store.lost.values()]
     if not store.up:
-        return lost
-    return store.ask("query-jobs", {}, lambda jobs: [*jobs, *lost] if isinstance(jobs, list) else jobs)
+        return others
+    return store.ask("query-jobs", {}, lambda jobs: [*jobs, *others] if isinstance(jobs, list) else jobs)
 
 
 @command("query-block-jobs")
@@ -43,10 +44,17 @@ def job_dismiss(ctx: Context, *, id: str) -> object:
     if id in ctx.machine.store.lost:
         ctx.machine.store.dismiss(id)
         return {}
+    if id in ctx.machine.own_jobs.rows:
+        ctx.machine.own_jobs.dismiss(id)
+        return {}
     return _act(ctx, "job-dismiss", {"id": id})
 
 
 def _act(ctx: Context, name: str, arguments: dict[str, object]) -> object:
+    module, _, verb = name.partition("-")
+    job = str(arguments.get("id"))
+    if module == "job" and job in ctx.machine.own_jobs.rows:
+        raise ctx.machine.own_jobs.refuse(job, verb)
     if not ctx.machine.store.up:
         refuse_unknown(ctx, name, arguments)
     return real(ctx, name, arguments)

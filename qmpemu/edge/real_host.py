@@ -29,6 +29,23 @@ QCOW2_BACKING_FORMAT = 0xE2792ACA
 SECTOR, CLUSTER_LEAST = 512, 512
 
 
+PROBED_BYTES = 512
+MAGIC = (
+    (0, QCOW2_MAGIC + b"\x00\x00\x00\x01", "qcow"),
+    (0, QCOW2_MAGIC, "qcow2"),
+    (0, b"QED\0", "qed"),
+    (0, b"KDMV", "vmdk"),
+    (0, b"# Disk DescriptorFile", "vmdk"),
+    (0, b"vhdxfile", "vhdx"),
+    (0, b"conectix", "vpc"),
+    (0, b"LUKS\xba\xbe", "luks"),
+    (0, b"WithoutFreeSpace", "parallels"),
+    (0, b"WithouFreSpacExt", "parallels"),
+    (64, b"\x7f\x10\xda\xbe", "vdi"),
+)
+"""Where in an image which bytes tell of its format; the first that fits."""
+
+
 class RealHost(Host):
     """Answers from the operating system."""
 
@@ -183,6 +200,15 @@ class RealHost(Host):
         from qmpemu.edge.image_locks import FileLock
 
         return FileLock(path)
+
+    def probe(self, path: str) -> str:
+        """By the formats' magic numbers; a file that cannot be read looks like nothing."""
+        try:
+            with open(path, "rb") as file:
+                head = file.read(PROBED_BYTES)
+        except OSError:
+            return "raw"
+        return next((form for at, magic, form in MAGIC if head[at : at + len(magic)] == magic), "raw")
 
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
         """Draw `screen` into the file, which is made, or emptied, before anything is drawn.

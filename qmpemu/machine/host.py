@@ -109,6 +109,10 @@ class Host:
         """A place for locks on the file, none yet."""
         return ImageLock()
 
+    def probe(self, path: str) -> str:
+        """The format that a file looks like, `raw` where it looks like none."""
+        return "raw"
+
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
         """Draw a screen into a file as `png` or `ppm`. Raises OSError."""
 

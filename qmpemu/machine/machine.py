@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
     from qmpemu.machine.block.disk_errors import DiskErrors
+    from qmpemu.machine.block.own_jobs import OwnJobs
     from qmpemu.machine.block.snapshots import Snapshots
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
@@ -96,6 +97,7 @@ class Machine:
         self._migration: Migration | None = None
         self._disk_errors: DiskErrors | None = None
         self._dump: Dump | None = None
+        self._own_jobs: OwnJobs | None = None
         self.preconfig = config.preconfig
         """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
         self.on_irq: Callable[[int, bool], None] = _nobody
@@ -234,6 +236,15 @@ class Machine:
         return Snapshots(self)
 
     @property
+    def own_jobs(self) -> OwnJobs:
+        """Jobs that are done here, built at first need."""
+        if self._own_jobs is None:
+            from qmpemu.machine.block.own_jobs import OwnJobs
+
+            self._own_jobs = OwnJobs(self.facts, lambda call: self.call_in_host_time(0, call))
+        return self._own_jobs
+
+    @property
     def dump(self) -> Dump:
         """The dump of its memory, built at first need."""
         if self._dump is None:
@@ -315,7 +326,11 @@ class Machine:
     def settle(self) -> None:
         """Serve what commands, registers and the guest have requested. The end of the machine ends its block jobs."""
         self.board.serve()
+        if self.blocks.loose:
+            self.store.drop_unused()
         if self.board.exit_status is not None:
+            if self._own_jobs is not None:
+                self._own_jobs.close()
             self.store.close()
 
     def _fixed_hardware(self) -> acpi.FixedHardware:

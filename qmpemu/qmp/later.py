@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 class Later:
     """The place of a result. It is finished once."""
 
-    __slots__ = ("_tell", "outcome")
+    __slots__ = ("_tell", "afterwards", "outcome")
 
     def __init__(self) -> None:
+        self.afterwards: Callable[[], object] | None = None
+        """What is done between the reply and the next command."""
         self.outcome: object = None
         self._tell: Callable[[object], object] | None = None
 

@@ -166,13 +166,18 @@ class Session:
 
     def _unblock(self, blocked: Later, message: dict[str, object], outcome: object) -> None:
         """A blocked command is over: answer it, then what waited behind it."""
-        if self._blocked is not blocked:
-            return  # its client has gone
+        afterwards, blocked.afterwards = blocked.afterwards, None
+        if self._blocked is not blocked:  # its client has gone
+            if afterwards is not None:
+                afterwards()
+            return
         self._blocked = None
         if isinstance(outcome, QmpError):
             self._refuse(message, outcome)
         else:
             self._reply(message, outcome)
+        if afterwards is not None:
+            afterwards()
         requests, self._requests = self._requests, []
         waiting, self._waiting = self._waiting, None
         self._work(chain(requests, waiting or ()))

@@ -1,9 +1,7 @@
-"""Media that are changed by file name, and snapshots that come with their file: on ours as on the real one."""
+"""blockdev-change-medium: files that go into drives and out again, on ours and the real one."""
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,95 +11,98 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from emulators import Client, Emulator
+from emulators import Emulator
 
-MADE_UP = re.compile(r"#block\d+")
-SIZES = re.compile(r'"actual-size": \d+')
+DISC = "driver=raw,node-name=disc,read-only=on,file.driver=file,file.filename=one.iso"
 
 
 @pytest.fixture(autouse=True)
-def _images(tmp_path: Path) -> None:
-    subprocess.run("qemu-img create -q -f qcow2 disk.qcow2 64M".split(), check=True, cwd=tmp_path)
-    (tmp_path / "raw.iso").write_bytes(bytes(1 << 20))
+def _images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, size in (("one.iso", 1 << 20), ("two.iso", 2 << 20)):
+        (tmp_path / name).write_bytes(bytes(size))
+    for form in ("qcow2", "vmdk"):
+        subprocess.run(["qemu-img", "create", "-q", "-f", form, f"disk.{form}", "1M"], check=True)
 
 
-def heard(client: Client, command: str, **arguments: Any) -> list[str]:
-    """Events and the reply of a command, without what differs from run to run."""
-    client.put(command, **arguments)
-    found: list[str] = []
-    while True:
-        message = client.read()
-        message.pop("timestamp", None)
-        found.append(SIZES.sub("", MADE_UP.sub("#block", json.dumps(message))))
-        if "event" not in message:
-            return found
+@pytest.fixture
+def client(emulator: Emulator) -> Any:
+    disc = ("-blockdev", DISC, "-device", "ide-cd,id=cd0,drive=disc")
+    emulator.start("-machine", "q35", "-m", "64", "-S", *disc)
+    return emulator.client()
 
 
-def play(kind: str, folder: Path, words: list[str], commands: list[dict[str, Any]]) -> list[list[str]]:
-    """What each command brings."""
-    emulator = Emulator(kind, folder).start("-machine", "q35", "-S", *words, env={"QMPEMU_DISK": "none"})
-    try:
-        client = emulator.client()
-        return [heard(client, **each) for each in commands]
-    finally:
-        emulator.kill()
+def change(client: Any, filename: str, **more: object) -> list[bool]:
+    """Put a file in; how the tray moved."""
+    client.put("blockdev-change-medium", id="cd0", filename=filename, **more)
+    moved: list[bool] = []
+    while "return" not in (message := client.read()):
+        moved.append(message["data"]["tray-open"])
+    return moved
 
 
-def change(device: str, file: Path, **more: Any) -> dict[str, Any]:
-    """blockdev-change-medium."""
-    return {"command": "blockdev-change-medium", "id": device, "filename": str(file), **more}
+def medium(client: Any) -> Any:
+    """What is in the drive."""
+    return client.ask("query-block")["return"][0].get("inserted")
 
 
-def test_media_are_changed(tmp_path: Path) -> None:
-    """Into an empty drive and a full one, with the format said or found; refusals change nothing."""
-    iso, disk = tmp_path / "raw.iso", tmp_path / "disk.qcow2"
-    words = ["-device", "ide-cd,id=cd", "-blockdev", f"driver=file,node-name=m,filename={iso},read-only=on"]
-    words += ["-device", "virtio-scsi-pci", "-device", "scsi-cd,id=full,drive=m"]
-    look = [{"command": "query-block"}, {"command": "query-named-block-nodes", "flat": True}]
-    commands = [
-        change("cd", tmp_path / "none"),
-        change("nope", iso),
-        {"command": "blockdev-change-medium", "filename": str(iso)},
-        change("cd", iso),
-        *look,
-        change("full", disk, format="qcow2"),
-        *look,
-        change("full", iso, format="qcow2"),
-        change("full", iso, format="nope"),
-        change("full", disk, read_only_mode="read-write"),
-        *look,
-        change("full", iso, read_only_mode="retain", force=True),
-        {"command": "eject", "id": "cd"},
-        *look,
-    ]
-    assert play("ours", tmp_path, words, commands) == play("real", tmp_path, words, commands)
+def files(client: Any) -> list[str]:
+    """The files of all format nodes, newest first."""
+    rows = client.ask("query-named-block-nodes")["return"]
+    return [each["file"] for each in rows if each["drv"] != "file"]
 
 
-def test_a_snapshot_comes_with_its_file(tmp_path: Path) -> None:
-    """The overlay is made over the node in use, alone and in a transaction; the images are sound."""
-    found = []
-    for kind in ("ours", "real"):
-        folder = tmp_path / kind
-        folder.mkdir()
-        subprocess.run("qemu-img create -q -f qcow2 disk.qcow2 64M".split(), check=True, cwd=folder)
-        words = ["-blockdev", f"driver=qcow2,node-name=d,file.driver=file,file.filename={folder}/disk.qcow2"]
-        words += ["-device", "virtio-blk-pci,drive=d,id=disk"]
-        second = {"node-name": "s1", "snapshot-node-name": "s2", "snapshot-file": f"{folder}/two.qcow2"}
-        commands = [
-            {"command": "blockdev-snapshot-sync", "node_name": "d", "snapshot_file": f"{folder}/one.qcow2"},
-            {
-                "command": "blockdev-snapshot-sync",
-                "node_name": "d",
-                "snapshot_file": f"{folder}/one.qcow2",
-                "snapshot_node_name": "s1",
-            },
-            {"command": "transaction", "actions": [{"type": "blockdev-snapshot-sync", "data": second}]},
-            {"command": "query-block"},
-            {"command": "query-blockstats"},
-        ]
-        said = play(kind, folder, words, commands)
-        found.append([[line.replace(str(folder), "") for line in each] for each in said])
-        for name in ("one", "two"):
-            subprocess.run(["qemu-img", "check", "-q", f"{name}.qcow2"], check=True, cwd=folder)
-    assert found[0] == found[1]
-    assert '"node-name": "s2"' in found[0][3][0]
+@pytest.mark.parametrize("form", [None, "raw"])
+def test_a_file_takes_the_place_of_the_medium(client: Any, form: str | None) -> None:
+    """The node that blockdev-add has made stays; one that came so goes when the next one comes."""
+    more = {} if form is None else {"format": form}
+    assert change(client, "two.iso", **more) == [True, False]
+    shown = medium(client)
+    assert (shown["file"], shown["drv"], shown["ro"]) == ("two.iso", "raw", True)
+    assert shown["node-name"].startswith("#block")
+    assert files(client) == ["two.iso", "one.iso"]
+    assert change(client, "one.iso", read_only_mode="read-write", **more) == [True, False]
+    assert medium(client)["ro"] is False
+    assert files(client) == ["one.iso", "one.iso"]
+
+
+def test_what_comes_into_an_open_tray_shuts_it(client: Any) -> None:
+    """And what is ejected is gone."""
+    change(client, "two.iso")
+    client.put("eject", id="cd0")
+    assert client.story("return") == ["DEVICE_TRAY_MOVED", "return"]
+    assert (medium(client), files(client)) == (None, ["one.iso"])
+    assert change(client, "two.iso") == [False]
+
+
+@pytest.mark.parametrize("form", ["qcow2", "vmdk"])
+def test_the_format_is_guessed(client: Any, form: str) -> None:
+    """By what the file begins with."""
+    change(client, f"disk.{form}")
+    assert (medium(client)["drv"], medium(client)["image"]["virtual-size"]) == (form, 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("filename", "form", "why"),
+    [
+        ("two.iso", "qcow2", "Image is not in qcow2 format"),
+        ("gone.iso", "raw", "Could not open 'gone.iso': No such file or directory"),
+        (".", "raw", "'file' driver requires '.' to be a regular file"),
+    ],
+)
+def test_what_cannot_be_opened_changes_nothing(client: Any, filename: str, form: str, why: str) -> None:
+    """The tray stays shut."""
+    reply = client.ask("blockdev-change-medium", id="cd0", filename=filename, format=form)
+    assert reply["error"]["desc"] == why
+    assert (medium(client)["node-name"], files(client)) == ("disc", ["one.iso"])
+
+
+def test_a_medium_in_use_by_a_job(client: Any) -> None:
+    """Its name is known to the real block layer: a copy of it can be made, and watched."""
+    change(client, "two.iso")
+    name = medium(client)["node-name"]
+    client.put("drive-backup", device=name, target="copy.raw", sync="full", format="raw", job_id="j")
+    while (message := client.read()).get("data", {}).get("status") != "null":
+        assert "error" not in message, message
+    assert medium(client)["node-name"] == name
+    assert Path("copy.raw").stat().st_size == 2 << 20

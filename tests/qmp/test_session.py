@@ -273,3 +273,23 @@ def test_a_client_that_leaves_gets_no_late_reply() -> None:
     blocking.session.take()
     blocking.laters[0].finish({})
     assert blocking.said() == []
+
+
+@pytest.mark.parametrize(("stays", "told"), [(True, [1, None, 2]), (False, [])])
+def test_what_comes_right_behind_a_late_reply(stays: bool, told: list[object]) -> None:
+    """It is done before the next command, and also when the client has gone."""
+    blocking = Blocking(oob=False)
+    done: list[bool] = []
+
+    def afterwards() -> None:
+        done.append(True)
+        blocking.session.send_event(b'{"event": "E"}')
+
+    blocking.session.receive(commands("block", 1) + commands("name", 2))
+    blocking.laters[0].afterwards = afterwards
+    if not stays:
+        blocking.session.close()
+        blocking.session.open()
+        blocking.session.take()
+    blocking.laters[0].finish({})
+    assert (done, blocking.said()) == ([True], told)

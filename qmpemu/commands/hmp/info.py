@@ -1,11 +1,11 @@
 """What `info` of the human monitor shows of devices, memory and jobs; texts as measured on QEMU 7.2.
 
-What depends on more than is kept here (a back end's own description, jobs of the real block layer) is said to be not
-emulated.
+What depends on more than is kept here (a back end's own description) is said to be not emulated.
 """
 
 from __future__ import annotations
 
+from qmpemu.commands.hmp import info_block
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.commands.registry import Context
-    from qmpemu.machine.block.nodes import Drive, Node
+    from qmpemu.qmp.later import Later
 
 USER_NETWORK = "net=10.0.2.0,restrict=off"
 """How QEMU's user network describes itself where nothing else was said."""
@@ -59,54 +59,6 @@ def _chardev(ctx: Context) -> str:
     return "".join(f"{row['label']}: filename={row['filename']}\r\n" for row in _asked(ctx, "query-chardev"))
 
 
-def _block(ctx: Context) -> str:
-    """One paragraph a drive."""
-    if ctx.machine.store.up:
-        return _not_emulated("block")
-    return "\r\n".join(_drive(drive) for drive in ctx.machine.blocks.drives)
-
-
-def _drive(drive: Drive) -> str:
-    node = drive.node
-    name = node.name if node is not None else drive.qdev
-    lines = [f"{name}: {_medium(node)}", f"    Attached to:      {drive.qdev}"]
-    if drive.removable:
-        tray = "open" if drive.tray_open else "closed"
-        lines.append(f"    Removable device: not locked, tray {tray}")
-    if node is not None:
-        lines += _medium_lines(node)
-    if drive.throttle:
-        limits = " ".join(f"{key}={value}" for key, value in drive.throttle.items())
-        lines.append(f"    I/O throttling:   {limits}")
-    return "".join(f"{line}\r\n" for line in lines)
-
-
-def _medium(node: Node | None) -> str:
-    if node is None:
-        return "[not inserted]"
-    return f"{node.path} ({node.driver}{', read-only' if node.read_only else ''})"
-
-
-def _medium_lines(node: Node) -> list[str]:
-    given = node.options.get("cache")
-    cache = given if isinstance(given, dict) else {}
-    mode = "writeback"
-    if cache.get("direct") in (True, "on"):
-        mode += ", direct"
-    if cache.get("no-flush") in (True, "on"):
-        mode += ", ignore flushes"
-    lines = [f"    Cache mode:       {mode}"]
-    depth, below = 0, node.backing
-    while below is not None:
-        depth, below = depth + 1, below.backing
-    if node.backing is not None:
-        lines.append(f"    Backing file:     {node.backing.path} (chain depth: {depth})")
-    zeroes = node.options.get("detect-zeroes", "off")
-    if zeroes != "off":
-        lines.append(f"    Detect zeroes:    {zeroes}")
-    return lines
-
-
 # --- processors, memory, jobs ---------------------------------------------------------------------------------
 
 
@@ -144,10 +96,6 @@ def _numa(ctx: Context) -> str:
     return _not_emulated("numa") if split else "0 nodes\r\n"
 
 
-def _jobs(ctx: Context) -> str:
-    return _not_emulated("block-jobs") if ctx.machine.store.up else "No active jobs\r\n"
-
-
 def _sev(ctx: Context) -> str:
     return "SEV is not enabled\r\n"
 
@@ -162,17 +110,16 @@ def _tpm(ctx: Context) -> str:
     return "" if not any(ctx.machine.devices.of_kind("tpm")) else _not_emulated("tpm")
 
 
-INFO: dict[str, Callable[[Context], str]] = {
+INFO: dict[str, Callable[[Context], str | Later]] = {
     "network": _network,
     "chardev": _chardev,
-    "block": _block,
     "cpus": _cpus,
     "iothreads": _iothreads,
     "balloon": _balloon,
     "memory_size_summary": _memory_size,
     "memory-devices": _memory_devices,
     "numa": _numa,
-    "block-jobs": _jobs,
+    "block-jobs": info_block.jobs,
     "sev": _sev,
     "vm-generation-id": _generation,
     "tpm": _tpm,

@@ -1,12 +1,13 @@
 """The human monitor's verbs that take words: screen, keys, mouse, VNC, watchdog. Texts as measured on QEMU 7.2.
 
-A verb's parameters are written as QEMU writes them: F a file name, s a word, i a number, `?` optional, `-f` a flag
-that takes a word.
+`words` says how a verb's parameters are written.
 """
 
 from __future__ import annotations
 
 from qmpemu.commands import ui
+from qmpemu.commands.hmp import block
+from qmpemu.commands.hmp.words import Misread, read
 from qmpemu.core.table import Refused
 from qmpemu.machine.actions import ACTION_VALUES
 from qmpemu.qmp.errors import QmpError
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from qmpemu.commands.registry import Context
     from qmpemu.machine.display import Address, VncServer
+    from qmpemu.qmp.later import Later
 
-    Verb = Callable[[Context, dict[str, str]], str]
+    Verb = Callable[[Context, dict[str, str]], str | Later]
 
 PARAMETERS = {
     "screendump": "filename:F format:-f device:s? head:i?",
@@ -28,7 +30,7 @@ PARAMETERS = {
     "mouse_set": "index:i",
     "set_password": "protocol:s password:s display:-d connected:s?",
     "expire_password": "protocol:s time:s display:-d",
-    "change": "device:B target:F arg:s?",
+    "change": "device:B target:F arg:s? read-only-mode:s?",
     "watchdog_action": "action:s",
     "device_del": "id:s",
     "netdev_del": "id:s",
@@ -36,7 +38,6 @@ PARAMETERS = {
     "chardev-remove": "id:s",
     "set_link": "name:s up:b",
 }
-WHAT = {"F": "filename expected", "s": "string expected", "B": "block device name expected"}
 PROTOCOLS = ("vnc", "spice")
 CONNECTED = ("keep", "fail", "disconnect")
 FORMATS = ("ppm", "png")
@@ -44,60 +45,18 @@ BUTTONS = {1: "left", 2: "right", 4: "middle"}
 """Bits of mouse_button's state."""
 
 
-class Misread(Exception):
-    """A line that the monitor cannot read; the text ends before the line that points to the help."""
-
-
-def run(ctx: Context, verb: str, words: list[str]) -> str | None:
+def run(ctx: Context, verb: str, words: list[str]) -> str | Later | None:
     """Run a verb of this file; None if it is none of them."""
     if verb not in VERBS:
         return None
     try:
-        arguments = _read(verb, words)
+        arguments = read(verb, PARAMETERS[verb], words)
     except Misread as error:
         return f'{error}\r\nTry "help {verb}" for more information\r\n'
     try:
         return VERBS[verb](ctx, arguments)
     except (Refused, QmpError) as error:
         return f"Error: {error}\r\n"
-
-
-def _read(verb: str, words: list[str]) -> dict[str, str]:
-    """The words by parameter."""
-    rest, arguments = list(words), dict[str, str]()
-    for each in PARAMETERS[verb].split():
-        name, _, kind = each.partition(":")
-        if kind.startswith("-"):
-            if rest[:1] == [kind] and len(rest) > 1:
-                arguments[name] = rest[1].strip('"')
-                del rest[:2]
-        elif kind == "b" and rest[:1] not in (["on"], ["off"]):
-            raise Misread("Expected 'on' or 'off'")
-        elif rest:
-            arguments[name] = (_number(verb, rest) if kind[0] == "i" else rest[0]).strip('"')
-            del rest[0]
-        elif kind == "i":
-            raise Misread("unexpected end of expression")
-        elif not kind.endswith("?"):
-            raise Misread(f"{verb}: {WHAT[kind]}")
-    if rest:
-        raise Misread(f"{verb}: extraneous characters at the end of line")
-    return arguments
-
-
-def _number(verb: str, rest: list[str]) -> str:
-    """A number at the head of the words. Raises Misread."""
-    text = rest[0]
-    digits = text.removeprefix("-")
-    if not digits[:1].isdigit():
-        raise Misread(f"invalid char '{digits[:1]}' in expression")
-    try:
-        value = int(text, 0)
-    except ValueError:
-        raise Misread(f"{verb}: extraneous characters at the end of line") from None
-    if not 0 <= value < 1 << 32:
-        raise Misread(f"'{verb}' has failed: integer is for 32-bit values")
-    return str(value)
 
 
 # --- screen, keys, mouse --------------------------------------------------------------------------------------
@@ -196,9 +155,9 @@ def _expire_password(ctx: Context, given: dict[str, str]) -> str:
     return ""
 
 
-def _change(ctx: Context, given: dict[str, str]) -> str:
+def _change(ctx: Context, given: dict[str, str]) -> str | Later:
     if given["device"] != "vnc":
-        return "qmpemu does not emulate the command 'change'\r\n"
+        return block.change(ctx, given)
     if given["target"] not in ("password", "passwd"):
         return "Expected 'password' after 'vnc'\r\n"
     if "arg" not in given:

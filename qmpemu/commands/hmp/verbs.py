@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import info, migration, snapshots, ui
+from qmpemu.commands.hmp import block, info, info_block, migration, snapshots, ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.commands.registry import Context
+    from qmpemu.qmp.later import Later
 
 VERBS = {
     "cont": "cont|c",
@@ -34,8 +35,8 @@ QMP_NAMES = {"nmi": "inject-nmi"}
 """The QMP command of a verb, where it differs from the first of its names."""
 
 
-def run(ctx: Context, line: str) -> str:
-    """Run one line and return what the monitor would print."""
+def run(ctx: Context, line: str) -> str | Later:
+    """Run one line and return what the monitor would print, or will."""
     words = words_of(line)
     if not words:
         return ""
@@ -43,7 +44,7 @@ def run(ctx: Context, line: str) -> str:
     if verb == "info" and not slash:
         return _info(ctx, words[1:])
     if not slash:
-        for others in (ui.run, snapshots.run, migration.run):
+        for others in (ui.run, snapshots.run, block.run, migration.run):
             shown = others(ctx, verb, words[1:])
             if shown is not None:
                 return shown
@@ -82,9 +83,11 @@ def words_of(line: str) -> list[str]:
     return words
 
 
-def _info(ctx: Context, words: list[str]) -> str:
+def _info(ctx: Context, words: list[str]) -> str | Later:
     if not words:
-        return "".join(f"info {name}\r\n" for name in INFO)
+        return "".join(f"info {name}\r\n" for name in (*INFO, "block"))
+    if words[0] == "block":
+        return info_block.block(ctx, words[1:])
     show = INFO.get(words[0])
     if show is None:
         return _unknown(ctx, "info", words[0], f"info {words[0]}")
@@ -132,7 +135,7 @@ def _info_kvm(ctx: Context) -> str:
     return f"kvm support: {'enabled' if ctx.machine.config.accel == 'kvm' else 'disabled'}\r\n"
 
 
-INFO: dict[str, Callable[[Context], str]] = {
+INFO: dict[str, Callable[[Context], str | Later]] = {
     "status": _info_status,
     "version": _info_version,
     "name": _info_name,

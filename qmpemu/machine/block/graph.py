@@ -9,7 +9,7 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.block.nodes import (
     DISK_DRIVERS,
-    NOT_QCOW2,
+    FIRST_MADE,
     Drive,
     Node,
     backing_of,
@@ -28,19 +28,23 @@ if TYPE_CHECKING:
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
-    __slots__ = ("_host", "_made", "drives", "locks", "nodes")
+    __slots__ = ("_host", "_made", "drives", "locks", "loose", "nodes", "renamed")
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self.nodes: dict[str, Node] = {}
         self.drives: list[Drive] = []
-        self._made = 100
+        self.loose: set[str] = set()
+        """Nodes that came by a file's name: they go when neither a drive nor another node is on them."""
+        self.renamed: set[str] = set()
+        """Nodes that the real block layer knows by another name (`names`)."""
+        self._made = FIRST_MADE
         self.locks = Locks(host, self)
 
-    def add_node(self, options: dict[str, object]) -> Node:
+    def add_node(self, options: dict[str, object], *, implicit: bool = False) -> Node:
         """Add what a -blockdev describes, its inline `file`, `image` and `backing` included. Raises Refused."""
         before = dict(self.nodes)
-        node = self._add(options)
+        node = self._add(options, implicit=implicit)
         try:
             self.locks.refresh()
         except Refused:
@@ -48,7 +52,7 @@ class Blocks:
             raise
         return node
 
-    def _add(self, options: dict[str, object]) -> Node:
+    def _add(self, options: dict[str, object], *, implicit: bool) -> Node:
         driver = str(options["driver"])
         below = options.get("image" if driver == "blkdebug" else "file")
         made: list[Node] = []
@@ -60,7 +64,8 @@ class Blocks:
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
             image = self._image(driver, path, options, file)
-            node = self.nodes[str(options["node-name"])] = Node(options, file, image, path)
+            node = Node(options, file, image, path, implicit=implicit)
+            self.nodes[node.name] = node
             made.append(node)
             node.backing = self._child(options.get("backing", backing_of(image, options)), made)
         except Refused:
@@ -69,59 +74,53 @@ class Blocks:
             raise
         return node
 
-    def add_medium(self, path: str, form: str | None, *, read_only: bool) -> Node:
-        """Nodes without a name over the file, for a drive; without a format it is looked for. Raises Refused."""
-        self._made += 1
-        name = f"#block{self._made}"
-        file = {"driver": "file", "filename": path}
-        options = {"driver": form or "qcow2", "node-name": name, "read-only": read_only, "file": file}
-        try:
-            return self.add_node(options)
-        except Refused as refused:
-            if form is not None or str(refused) != NOT_QCOW2:
-                raise
-        return self.add_node({**options, "driver": "raw"})
-
-    def remove_medium(self, node: Node) -> None:
-        """It is in no drive any more; what was made for a drive goes."""
-        if node in self.media() and all(drive.node is not node for drive in self.drives):
-            self.remove(node.name)
-
-    def media(self) -> list[Node]:
-        """Nodes that were made for a drive, which the real block layer is not told of, and the files below them."""
-        tops = [each for each in self.nodes.values() if each.implicit and not self._is_below(each)]
-        return [node for each in tops for node in (each.file, each) if node is not None]
-
-    def _is_below(self, node: Node) -> bool:
-        return any(node in (each.file, each.backing) for each in self.nodes.values())
-
-    def take_node(self, options: dict[str, object]) -> None:
+    def take_node(self, options: dict[str, object]) -> Node:
         """Keep a node that the real block layer has opened, whatever of it can be read here."""
         file = options.get("file")
-        path = str(options.get("filename", ""))
         below = self.nodes.get(file) if isinstance(file, str) else None
-        empty = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
-        if isinstance(file, dict) and file.get("driver") in PROTOCOLS:
-            self._made += 1
-            inner = {"node-name": f"#block{self._made}", **file}
-            below = Node(inner, None, empty, str(file.get("filename", "")))
-            self.nodes[below.name] = below
-        node = Node(options, below, empty, path if below is None else below.path)
+        if isinstance(file, dict) and ("node-name" in file or file.get("driver") in PROTOCOLS):
+            below = self.take_node({"node-name": file.get("node-name") or self.anonymous(), **file})
+            below.implicit = True
+        path = str(options.get("filename", "")) if below is None else below.path
+        try:
+            image = self._image(str(options["driver"]), path, options, below)
+        except Refused:
+            image = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+        node = Node(options, below, image, path)
         node.backing = self.nodes.get(str(options.get("backing")))
         self.nodes[node.name] = node
         self.locks.refresh()
+        return node
 
     def forget(self, name: str) -> None:
         """The real block layer has removed it."""
         node = self.nodes.pop(name, None)
-        if node is not None and node.file is not None and node.file.implicit:
-            del self.nodes[node.file.name]
+        self.loose.discard(name)
+        below = node.file if node is not None else None
+        if below is not None and below.implicit and not self._above(below):
+            del self.nodes[below.name]
         self.locks.refresh()
+
+    def _above(self, node: Node) -> bool:
+        """Whether another node is on it."""
+        return any(node in (each.file, each.backing) for each in self.nodes.values())
+
+    def anonymous(self) -> str:
+        """A name for a node that was given none."""
+        self._made += 1
+        return f"#block{self._made}"
+
+    def unused(self) -> list[str]:
+        """Loose nodes that nothing is on."""
+        used = {drive.node.name for drive in self.drives if drive.node is not None}
+        for node in self.nodes.values():
+            used.update(below.name for below in (node.file, node.backing) if below is not None)
+        return [name for name in self.loose if name not in used]
 
     def _child(self, given: object, made: list[Node]) -> Node | None:
         if isinstance(given, dict):
-            self._made += not given.get("node-name")
-            made.append(self._add({"node-name": f"#block{self._made}", **given}))
+            name = given.get("node-name") or self.anonymous()
+            made.append(self._add({**given, "node-name": name}, implicit=True))
             return made[-1]
         return self.find(given) if isinstance(given, str) else None
 
@@ -133,6 +132,8 @@ class Blocks:
         try:
             return self._host.image("raw" if driver in PROTOCOLS else driver, path)
         except OSError as error:
+            if isinstance(error, IsADirectoryError):
+                raise Refused(f"'{driver}' driver requires '{path}' to be a regular file") from None
             reason = str(error.strerror)
             raise Refused(f"Could not open '{path}': {reason}" if error.errno else reason) from None
 
@@ -156,15 +157,16 @@ class Blocks:
             raise Refused(f"Failed to find node with node-name='{name}'")
         self.check_unused(node)
         del self.nodes[name]
+        self.loose.discard(name)
         for below in (node.file, node.backing):
-            if below is not None and below.implicit:
+            if below is not None and below.implicit and not self._above(below):
                 self._remove(below.name)
 
     def check_unused(self, node: Node) -> None:
         """Whether neither a drive nor another node is on it. Raises Refused."""
         if any(drive.node is node for drive in self.drives):
             raise Refused(f"Node {node.name} is in use")
-        if any(node in (each.file, each.backing) for each in self.nodes.values()):
+        if self._above(node):
             raise Refused(f"Block device {node.name} is in use")
 
     # --- what snapshots and jobs change -------------------------------------------------------------------------
@@ -245,7 +247,7 @@ class Blocks:
                 f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
                 f"node '{given}' as 'root' child)."
             )
-        drive = Drive(qdev, node, removable=removable, id=identity)
+        drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
         drive.read_error = _policy(device.get("rerror"), drive.read_error)
         drive.write_error = _policy(device.get("werror"), drive.write_error)
         drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")

@@ -42,13 +42,21 @@ class Node:
         "write_threshold",
     )
 
-    def __init__(self, options: dict[str, object], file: Node | None, image: Image, path: str) -> None:
+    def __init__(
+        self,
+        options: dict[str, object],
+        file: Node | None,
+        image: Image,
+        path: str,
+        *,
+        implicit: bool = False,
+    ) -> None:
         self.options = options
         self.driver = str(options["driver"])
         self.name = str(options["node-name"])
         self.file = file
         self.backing: Node | None = None
-        self.implicit = self.name.startswith("#")
+        self.implicit = implicit
         """Whether it came with another node and goes with it."""
         self.write_threshold = 0
         self.highest = 0
@@ -65,12 +73,15 @@ class Drive:
     throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
     read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
     driver: the device's. shares: whether others may write as well (share-rw).
+    has_tray: a floppy's drive has none, nor an I/O status. histograms: boundaries of read, write, flush, in ns.
     """
 
     __slots__ = (
         "counts",
         "driver",
         "group",
+        "has_tray",
+        "histograms",
         "id",
         "io_status",
         "node",
@@ -83,8 +94,12 @@ class Drive:
         "write_error",
     )
 
-    def __init__(self, qdev: str, node: Node | None, *, removable: bool, id: str = "") -> None:
+    def __init__(
+        self, qdev: str, node: Node | None, *, removable: bool, id: str = "", has_tray: bool = True
+    ) -> None:
         self.id = id
+        self.has_tray = has_tray
+        self.histograms: dict[str, list[int]] = {}
         self.qdev = qdev
         self.node = node
         self.removable = removable
@@ -98,7 +113,8 @@ class Drive:
         self.counts = Counts()
 
 
-NOT_QCOW2 = "Image is not in qcow2 format"
+FIRST_MADE = 9000
+"""Above the numbers of names that a real block layer makes itself."""
 NULL_BYTES = 1 << 30
 """The size of a null device for which none is given."""
 

@@ -1,13 +1,18 @@
 """How snapshots and jobs move drives and backing files: the graph's share of what the real block layer does.
 
 snapshot(node, overlay)       drives on node ──> overlay         overlay.backing = node
+snapshot by file name         the same; the overlay is a node that the drive alone keeps (`opened`)
 commit of the active layer    drives on top  ──> base            when it was completed, not cancelled
 commit of a middle layer                                         above(top).backing = base
 stream                                                           device.backing = base
 mirror                        drives on source ──> target        when it was completed, not cancelled
+mirror by file name           the same; the target is a node that the drive alone keeps
 """
 
 from __future__ import annotations
+
+from qmpemu.machine.block.opened import overlay
+from qmpemu.qmp.errors import not_emulated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +26,9 @@ KINDS = {
     "blockdev-mirror": "mirror",
     "blockdev-backup": "backup",
     "blockdev-create": "create",
+    "drive-mirror": "mirror",
+    "drive-backup": "backup",
+    "x-blockdev-amend": "amend",
 }
 COMPLETES = ("job-complete", "block-job-complete")
 
@@ -28,12 +36,14 @@ COMPLETES = ("job-complete", "block-job-complete")
 class Pivots:
     """Jobs by id, with the command that started them, until they are over."""
 
-    def __init__(self, blocks: Blocks) -> None:
+    def __init__(self, blocks: Blocks, opens: Callable[[dict[str, object]], object]) -> None:
         self._blocks = blocks
+        self._opens = opens
+        """Let the real block layer open a node that a drive will be on."""
+        self._targets: dict[str, dict[str, object] | None] = {}
+        """What copies by file name go to, by job."""
         self._jobs: dict[str, tuple[str, dict[str, object]]] = {}
         self._completing: set[str] = set()
-        self.gone: list[dict[str, object]] = []
-        """Nodes that the real block layer has made and let go of: it is to have them again."""
         self.on_stream: Callable[[str, str | None], object] | None = None
         """Called with device and base of a stream that has ended well."""
 
@@ -46,10 +56,22 @@ class Pivots:
         """A command has succeeded."""
         if command == "transaction":
             self._transaction(arguments)
-        elif command in SNAPSHOTS:
-            SNAPSHOTS[command](self, arguments)
+        elif command == "blockdev-snapshot-sync":
+            self._snapshot_sync(arguments)
+        elif command == "blockdev-snapshot":
+            self._snapshot(arguments)
         elif command in COMPLETES:
             self._completing.add(str(arguments.get("id", arguments.get("device"))))
+
+    def copies_to(self, job: str, options: dict[str, object] | None) -> None:
+        """A drive-mirror has begun; None for a target that is no file of this host."""
+        self._targets[job] = options
+
+    def check(self, command: str, arguments: dict[str, object]) -> None:
+        """Whether a command can be followed here. Raises QmpError."""
+        job = str(arguments.get("id", arguments.get("device")))
+        if command in COMPLETES and job in self._targets and self._targets[job] is None:
+            raise not_emulated("drive-mirror's completion onto what is no file of this host")
 
     def begins(self, command: str, arguments: dict[str, object]) -> None:
         """A command that starts a job is on its way: what the job tells may come before its reply."""
@@ -61,6 +83,7 @@ class Pivots:
         command, arguments = self._jobs.pop(job, ("", {}))
         asked = job in self._completing
         self._completing.discard(job)
+        target = self._targets.pop(job, None)
         if failed:
             return
         if command == "block-commit":
@@ -69,12 +92,17 @@ class Pivots:
             self._stream(arguments)
         elif command == "blockdev-mirror" and asked:
             self._blocks.move(str(arguments.get("replaces", arguments["device"])), str(arguments["target"]))
+        elif target is not None and asked:
+            self._opens(target)
+            self._blocks.move(str(arguments.get("replaces", arguments["device"])), str(target["node-name"]))
 
     def _transaction(self, arguments: dict[str, object]) -> None:
         actions = arguments.get("actions")
         for action in actions if isinstance(actions, list) else ():
-            if action["type"] in SNAPSHOTS:
-                SNAPSHOTS[action["type"]](self, action["data"])
+            if action["type"] == "blockdev-snapshot":
+                self._snapshot(action["data"])
+            elif action["type"] == "blockdev-snapshot-sync":
+                self._snapshot_sync(action["data"])
             else:
                 self.begins(action["type"], action["data"])
 
@@ -83,18 +111,10 @@ class Pivots:
         self._blocks.move(node, overlay)
         self._blocks.set_backing(overlay, node)
 
-    def _snapshot_with_file(self, arguments: dict[str, object]) -> None:
-        """The overlay came with the command: a file, and a node over it.
-
-        A drive would hold that node; where there is none, as in the real block layer here, it is gone at once.
-        """
-        node, overlay = str(arguments["node-name"]), str(arguments["snapshot-node-name"])
-        file = {"driver": "file", "filename": arguments["snapshot-file"]}
-        form = arguments.get("format", "qcow2")
-        options: dict[str, object] = {"driver": form, "node-name": overlay, "file": file, "backing": node}
-        self._blocks.take_node(options)
-        self.gone.append(options)
-        self._snapshot({"node": node, "overlay": overlay})
+    def _snapshot_sync(self, arguments: dict[str, object]) -> None:
+        options = overlay(self._blocks, arguments)
+        self._opens(options)
+        self._blocks.move(str(arguments["node-name"]), str(options["node-name"]))
 
     def _commit(self, arguments: dict[str, object]) -> None:
         device = str(arguments["device"])
@@ -113,10 +133,3 @@ class Pivots:
         self._blocks.set_backing(device, base)
         if self.on_stream is not None:
             self.on_stream(device, base)
-
-
-SNAPSHOTS: dict[str, Callable[[Pivots, dict[str, object]], None]] = {
-    "blockdev-snapshot": Pivots._snapshot,
-    "blockdev-snapshot-sync": Pivots._snapshot_with_file,
-}
-"""What becomes of the graph, by the command or action of a transaction."""

@@ -1,4 +1,4 @@
-"""Internal snapshots: savevm, loadvm, delvm, info snapshots (qcow2 images, and the state of the guest beside them).
+"""Internal snapshots (qcow2 images, and the state of the guest beside them), of all disks or of nodes that are named.
 
 savevm ── every writable disk ──> snapshot in each image (block back end), guest's state ──> IMAGE.TAG.qmpemu-vm
 loadvm ── images go back (qemu-img: the back end has no command for it) ──> the guest lives from its state again
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NO_PLACE = "no block device can store vmstate for snapshot"
 HEAD = f"{'ID':<10}{'TAG':<17}{'VM SIZE':>8}{'DATE':>20}{'VM CLOCK':>13}{'ICOUNT':>11}\r\n"
+NONE = "None\r\n"
 KIB = 1024
 
 
@@ -35,33 +36,74 @@ class Snapshots:
 
     def save(self, tag: str | None) -> None:
         """Take one of all disks and the guest; one of that name is replaced."""
-        from qmpemu.machine.migration import state
 
-        machine = self._machine
         nodes = self._disks()
-        tag = tag or "vm-" + machine.host.local_time(machine.wall_ns() // NS_PER_S).translate(PLAIN)
-        state.must_travel(machine)
-        machine.board.save_stops()
-        try:
-            self.delete(tag)
-            machine.migration.into_snapshot()
-            data = dumps({**state.capture(machine), "runstate": machine.board.runstate}).encode()
-            machine.host.save_vm_state(nodes[0].path, tag, data)
-            for node in nodes:
-                self._do("blockdev-snapshot-internal-sync", {"device": node.name, "name": tag})
-        finally:
-            machine.board.save_ends()
+        self._save(tag, nodes, nodes[0], replaces=True)
 
     def load(self, tag: str) -> None:
         """Go back to one. A machine that ran and cannot stands still."""
+        ran = self._machine.board.load_stops()
+        nodes = self._disks()
+        self._check_there(tag, nodes)
+        self._load(tag, nodes, nodes[0], ran=ran)
+
+    def save_on(self, tag: str, vmstate: str, devices: list[str]) -> None:
+        """Take one of those nodes, with the guest's state on `vmstate`; none of that name is replaced."""
+        nodes = self._named(devices)
+        if any(tag in self._known(node) for node in nodes):
+            raise Refused(f"Snapshot '{tag}' already exists in one or more devices")
+        self._save(tag, nodes, _place(nodes, vmstate), replaces=False)
+
+    def load_on(self, tag: str, vmstate: str, devices: list[str]) -> None:
+        """Take those nodes back to one, and the guest to what is on `vmstate`."""
+        ran = self._machine.board.load_stops()
+        nodes = self._named(devices)
+        self._check_there(tag, nodes)
+        self._load(tag, nodes, _place(nodes, vmstate), ran=ran)
+
+    def delete_on(self, tag: str, devices: list[str]) -> None:
+        """Forget one of those nodes, where it is."""
+        self._delete(tag, self._named(devices))
+
+    def _save(self, tag: str | None, nodes: list[Node], place: Node, *, replaces: bool) -> None:
         from qmpemu.machine.migration import state
 
         machine = self._machine
-        ran = machine.board.load_stops()
-        nodes = self._disks()
+        if tag is None or (replaces and not tag):
+            tag = "vm-" + machine.host.local_time(machine.wall_ns() // NS_PER_S).translate(PLAIN)
+        state.must_travel(machine)
+        machine.board.save_stops()
+        try:
+            if replaces:
+                self._delete(tag, nodes)
+            machine.migration.into_snapshot()
+            data = dumps({**state.capture(machine), "runstate": machine.board.runstate}).encode()
+            machine.host.save_vm_state(place.path, tag, data)
+            self._take(tag, nodes, place)
+        finally:
+            machine.board.save_ends()
+
+    def _take(self, tag: str, nodes: list[Node], place: Node) -> None:
+        """In every image, or in none."""
+        taken: list[Node] = []
+        try:
+            for node in nodes:
+                self._do("blockdev-snapshot-internal-sync", {"device": node.name, "name": tag})
+                taken.append(node)
+        except QmpError:
+            self._delete(tag, taken)
+            self._machine.host.save_vm_state(place.path, tag, None)
+            raise
+
+    def _check_there(self, tag: str, nodes: list[Node]) -> None:
         if any(tag not in self._known(node) for node in nodes):
             raise Refused(f"Snapshot '{tag}' does not exist in one or more devices")
-        data = machine.host.load_vm_state(nodes[0].path, tag)
+
+    def _load(self, tag: str, nodes: list[Node], place: Node, *, ran: bool) -> None:
+        from qmpemu.machine.migration import state
+
+        machine = self._machine
+        data = machine.host.load_vm_state(place.path, tag)
         if data is None:
             raise Refused("This is a disk-only snapshot. Revert to it  offline using qemu-img")
         if machine.store.busy:
@@ -79,34 +121,53 @@ class Snapshots:
 
     def delete(self, tag: str) -> None:
         """Forget one, where it is; one that is nowhere is no error."""
-        nodes = self._disks()
+        self._delete(tag, self._disks())
+
+    def _delete(self, tag: str, nodes: list[Node]) -> None:
         for node in nodes:
             if tag in self._known(node):
                 self._do("blockdev-snapshot-delete-internal-sync", {"device": node.name, "name": tag})
-        self._machine.host.save_vm_state(nodes[0].path, tag, None)
+            self._machine.host.save_vm_state(node.path, tag, None)
 
     def listing(self) -> str:
         """As `info snapshots` shows them."""
         nodes = self._disks()
-        rows = [
-            row
-            for name, row in self._known(nodes[0]).items()
-            if all(name in self._known(n) for n in nodes[1:])
-        ]
-        if not rows:
+        known = [self._known(node) for node in nodes]
+        everywhere = [row for name, row in known[0].items() if all(name in each for each in known[1:])]
+        if not any(known):
             return "There is no snapshot available.\r\n"
-        return f"List of snapshots present on all disks:\r\n{HEAD}" + "".join(
-            self._row(nodes[0].path, row) for row in rows
-        )
+        shown = HEAD + "".join(self._row(nodes[0].path, row, "--") for row in everywhere)
+        text = f"List of snapshots present on all disks:\r\n{shown if everywhere else NONE}"
+        names = {row["name"] for row in everywhere}
+        for node, each in zip(nodes, known, strict=True):
+            partial = [row for name, row in each.items() if name not in names]
+            if partial:
+                text += f"\r\nList of partial (non-loadable) snapshots on '':\r\n{HEAD}"
+                text += "".join(self._row(node.path, row, str(row["id"])) for row in partial)
+        return text
 
-    def _row(self, path: str, row: dict[str, Any]) -> str:
+    def _row(self, path: str, row: dict[str, Any], shown: str) -> str:
         name = str(row["name"])
         data = self._machine.host.load_vm_state(path, name)
         clock_ms = 0 if data is None else loads(data)["now_ns"] // NS_PER_MS
         seconds, ms = divmod(clock_ms, 1000)
         clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03}"
         date = self._machine.host.local_time(int(row["date-sec"]))
-        return f"{'--':<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{'':>11}\r\n"
+        return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{'':>11}\r\n"
+
+    def _named(self, names: list[str]) -> list[Node]:
+        """The nodes that a job is about, each once."""
+        if not names:
+            raise Refused("At least one device is required for snapshot")
+        nodes = self._machine.blocks.nodes
+        for name in names:
+            if name not in nodes:
+                raise Refused(f"No block device node '{name}'")
+        found = [nodes[name] for name in dict.fromkeys(names)]
+        for node in found:
+            if node.driver != "qcow2" or node.read_only:
+                raise Refused(f"Device '{node.name}' is writable but does not support snapshots")
+        return found
 
     def _disks(self) -> list[Node]:
         """Nodes that are part of a snapshot: writable ones that a device has, or that nothing is over."""
@@ -136,6 +197,14 @@ class Snapshots:
         if isinstance(outcome, QmpError):
             raise outcome
         return outcome
+
+
+def _place(nodes: list[Node], name: str) -> Node:
+    """The node that holds the guest's state."""
+    found = next((node for node in nodes if node.name == name), None)
+    if found is None:
+        raise Refused(f"vmstate block device '{name}' does not exist")
+    return found
 
 
 PLAIN = {ord(each): None for each in "-: "}

@@ -8,6 +8,8 @@ absent ──first command──> replaying ──every node is there──> up
 from __future__ import annotations
 
 from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
+from qmpemu.machine.block.names import inward, made, outward
+from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
 from qmpemu.qmp.errors import QmpError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from qmpemu.core.facts import Bus
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Node
     from qmpemu.machine.host import Host
 
 OBJECTS = ("secret", "secret_keyring", "throttle-group", "tls-creds-x509", "tls-creds-psk", "tls-creds-anon")
@@ -44,11 +47,13 @@ class Store:
         self._jobs: dict[str, str] = {}
         self._kept: set[str] = set()
         """Jobs that stay until they are dismissed."""
+        self._late: list[dict[str, object]] = []
+        """Nodes that are to be opened again as soon as a job has ended."""
         self._serves = False
         """Whether an NBD server runs there."""
         self.lost: dict[str, dict[str, object]] = {}
         """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
-        self.pivots = Pivots(blocks)
+        self.pivots = Pivots(blocks, self._open)
         self._remembered = Remembered()
         self.pivots.on_stream = self._remembered.completed
 
@@ -65,6 +70,7 @@ class Store:
     ) -> Later:
         """Run a command there; the result, through `shape`, is finished later. Raises Refused."""
         later = Later()
+        self.pivots.check(command, arguments)
 
         job = str(arguments.get("job-id", arguments.get("device")))
 
@@ -77,9 +83,6 @@ class Store:
                     self._serves and command != "nbd-server-stop"
                 )
                 self.pivots.done(command, arguments)
-                gone, self.pivots.gone = self.pivots.gone, []
-                for options in gone:
-                    self._send("blockdev-add", options, _whatever)
                 outcome = outcome if shape is None else shape(outcome)
             later.finish(outcome)
 
@@ -95,8 +98,77 @@ class Store:
         if command == "blockdev-create" or arguments.get("auto-dismiss") is False:
             self._kept.add(job)
         self.pivots.begins(command, arguments)
-        self._send(command, arguments, done)
+        if command == "drive-mirror":
+            self._copy(arguments, done)
+        else:
+            self._send(command, arguments, done)
         return later
+
+    def open(self, options: dict[str, object], *, here: bool) -> Node:
+        """Open a node, there where a back end runs or only that can. here: whether its images can be read here.
+
+        Raises QmpError or Refused.
+        """
+        self._blocks.renamed |= made(options)
+        if here and not self.up:
+            return self._blocks.add_node(options)
+        self.open_first(options)
+        return self._blocks.nodes[str(options["node-name"])]
+
+    def _copy(self, arguments: dict[str, object], done: Callable[[object], object]) -> None:
+        """Let drive-mirror begin, and see what it opens."""
+        nodes: list[list[object]] = []
+
+        def begun(outcome: object) -> None:
+            done(outcome)
+            if not isinstance(outcome, QmpError):
+                self._send("query-named-block-nodes", {"flat": True}, seen)
+
+        def seen(outcome: object) -> None:
+            if isinstance(outcome, list):
+                job = str(arguments.get("job-id", arguments["device"]))
+                self.pivots.copies_to(job, target(self._blocks, arguments, nodes[0], outcome))
+
+        self._send("query-named-block-nodes", {"flat": True}, lambda told: _keep(nodes, told))
+        self._send("drive-mirror", arguments, begun)
+
+    def _open(self, options: dict[str, object]) -> None:
+        """Let it open a node that a drive is about to be on, and that goes with the drive."""
+        name = str(options["node-name"])
+        self._blocks.loose.add(name)
+        self._blocks.renamed |= made(options)
+        self._open_again(options)
+        self._blocks.take_node(options)
+
+    def _open_again(self, options: dict[str, object]) -> None:
+        def opened(outcome: object) -> None:
+            if isinstance(outcome, QmpError):  # a job holds the node that the command has opened
+                self._late.append(options)
+
+        self._send("blockdev-add", options, opened)
+
+    def _open_late(self) -> None:
+        """A job has ended: what it held may be opened now."""
+        late, self._late = self._late, []
+        for options in late:
+            if options["node-name"] in self._blocks.loose:
+                self._open_again(options)
+
+    def drop_unused(self) -> None:
+        """Loose nodes that nothing is on any more go."""
+        while unused := self._blocks.unused():
+            for name in unused:
+                self._send("blockdev-del", {"node-name": name}, bool)
+                self._blocks.remove(name)
+
+    def has_job(self, job: str) -> bool:
+        """Whether a job of that id is known."""
+        return job in self._jobs or job in self.lost
+
+    @property
+    def works(self) -> bool:
+        """Whether a job is there."""
+        return bool(self._jobs)
 
     @property
     def busy(self) -> bool:
@@ -131,8 +203,17 @@ class Store:
     def _send(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         if self._waiting is not None:
             self._waiting.append((command, arguments, done))
-        elif self._backend is not None:
+        else:
+            self._call(command, arguments, done)
+
+    def _call(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
+        if self._backend is None:
+            return
+        if not self._blocks.renamed:
             self._backend.call(command, arguments, done)
+            return
+        given = {name: inward(value, self._blocks.renamed) for name, value in arguments.items()}
+        self._backend.call(command, given, lambda outcome: done(outward(outcome)))
 
     # --- its start ------------------------------------------------------------------------------------------------
 
@@ -166,8 +247,7 @@ class Store:
             else:
                 self._replay(rest)
 
-        if self._backend is not None:
-            self._backend.call(command, arguments, replayed)
+        self._call(command, arguments, replayed)
 
     def _fail(self, error: QmpError) -> None:
         """The graph cannot be opened there: whoever waits hears why, and the next command tries again."""
@@ -187,8 +267,11 @@ class Store:
                 self._remembered.end(str(data["id"]))
         if name == "BLOCK_JOB_COMPLETED":
             self.pivots.completed(str(data["device"]), failed="error" in data)
+            self._open_late()
+            self.drop_unused()
         if name in FACTS:
-            self._facts.publish(FACTS[name](told=data))
+            told = {key: outward(value) for key, value in data.items()} if self._blocks.renamed else data
+            self._facts.publish(FACTS[name](told=told))
 
     def _died(self) -> None:
         """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""
@@ -228,5 +311,5 @@ class Store:
         self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))
 
 
-def _whatever(outcome: object) -> None:
-    """It is asked about later, by its name."""
+def _keep(nodes: list[list[object]], told: object) -> None:
+    nodes.append(told if isinstance(told, list) else [])

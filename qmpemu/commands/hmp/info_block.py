@@ -1,0 +1,98 @@
+"""What `info block` and `info block-jobs` of the human monitor show; texts as measured on QEMU 7.2."""
+
+from __future__ import annotations
+
+from qmpemu.commands.hmp.block import when_told
+from qmpemu.commands.hmp.words import Misread, read
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.commands.registry import Context
+    from qmpemu.qmp.later import Later
+
+LIMITS = """
+    bps bps_rd bps_wr bps_max bps_rd_max bps_wr_max iops iops_rd iops_wr iops_max iops_rd_max iops_wr_max iops_size
+""".split()
+
+
+def block(ctx: Context, words: list[str]) -> str | Later:
+    """One paragraph a drive, or with -n a node; a name: only what is called so."""
+    try:
+        given = read("block", "nodes:!n verbose:!v device:B?", words)
+    except Misread as error:
+        return f'{error}\r\nTry "help info block" for more information\r\n'
+    if "verbose" in given:
+        return "qmpemu does not emulate the command 'info block -v'\r\n"
+    if "nodes" not in given and "device" not in given:
+        return when_told(ctx.commands("query-block", {}), _drives)
+    wanted = given.get("device")
+
+    def nodes(rows: Any) -> str:
+        return "".join(
+            ("\r\n" if place else "") + _node(row)
+            for place, row in enumerate(rows)
+            if wanted in (None, row["node-name"])
+        )
+
+    return when_told(ctx.commands("query-named-block-nodes", {}), nodes)
+
+
+def _drives(rows: Any) -> str:
+    return "\r\n".join(_drive(row) for row in rows)
+
+
+def _drive(row: Any) -> str:
+    inserted = row.get("inserted")
+    name = row["qdev"] if inserted is None else inserted["node-name"]
+    lines = [f"{name}: {'[not inserted]' if inserted is None else _medium(inserted)}"]
+    if row["qdev"]:
+        lines.append(f"    Attached to:      {row['qdev']}")
+    if row["removable"]:
+        tray = f", tray {'open' if row['tray_open'] else 'closed'}" if "tray_open" in row else ""
+        lines.append(f"    Removable device: not locked{tray}")
+    if inserted is not None:
+        lines += _medium_lines(inserted)
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _node(row: Any) -> str:
+    lines = [f"{row['node-name']}: {_medium(row)}", *_medium_lines(row)]
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _medium(row: Any) -> str:
+    return f"{row['file']} ({row['drv']}{', read-only' if row['ro'] else ''})"
+
+
+def _medium_lines(row: Any) -> list[str]:
+    cache = row["cache"]
+    mode = "writeback" if cache["writeback"] else "writethrough"
+    mode += (", direct" if cache["direct"] else "") + (", ignore flushes" if cache["no-flush"] else "")
+    lines = [f"    Cache mode:       {mode}"]
+    if "backing_file" in row:
+        lines.append(
+            f"    Backing file:     {row['backing_file']} (chain depth: {row['backing_file_depth']})"
+        )
+    if row["detect_zeroes"] != "off":
+        lines.append(f"    Detect zeroes:    {row['detect_zeroes']}")
+    if any(row.get(name) for name in ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")):
+        limits = " ".join(f"{name}={row.get(name, 0)}" for name in LIMITS)
+        lines.append(f"    I/O throttling:   {limits} group={row.get('group', '')}")
+    return lines
+
+
+def jobs(ctx: Context) -> str | Later:
+    """Every block job, one a line."""
+
+    def shown(rows: Any) -> str:
+        return "".join(_job(row) for row in rows) or "No active jobs\r\n"
+
+    return when_told(ctx.commands("query-block-jobs", {}), shown)
+
+
+def _job(row: Any) -> str:
+    what = "Streaming device" if row["type"] == "stream" else f"Type {row['type']}, device"
+    done = f"Completed {row['offset']} of {row['len']} bytes"
+    return f"{what} {row['device']}: {done}, speed limit {row['speed']} bytes/s\r\n"

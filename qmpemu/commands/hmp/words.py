@@ -1,0 +1,105 @@
+"""How the human monitor reads a verb's words.
+
+Parameters are written as QEMU writes them: F a file name, s a word, B a block device, i and l numbers, o a size (MiB
+where no unit is given), b a switch, `?` optional, `-d` a flag that takes a word (`set_password -d DISPLAY`),
+`!f` a flag alone.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WHAT = {"F": "filename expected", "s": "string expected", "B": "block device name expected"}
+UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
+MIB = 1 << 20
+
+
+class Misread(Exception):
+    """A line that the monitor cannot read; the text ends before the line that points to the help."""
+
+
+def read(verb: str, parameters: str, words: list[str], where: str = "") -> dict[str, str]:
+    """The words by parameter; a flag alone is there or not, sizes in bytes. Raises Misread."""
+    rest, arguments = list(words), dict[str, str]()
+    kinds = [each.partition(":")[::2] for each in parameters.split()]
+    for place, (name, kind) in enumerate(kinds):
+        if kind.startswith("!"):
+            later = "".join(each[1:] for _, each in kinds[place:] if each.startswith("!"))
+            if _flag(verb, kind[1], rest, later):
+                arguments[name] = "on"
+        elif kind.startswith("-"):
+            if rest[:1] == [kind] and len(rest) > 1:
+                arguments[name] = rest[1].strip('"')
+                del rest[:2]
+        elif kind == "b" and rest[:1] not in (["on"], ["off"]):
+            raise Misread("Expected 'on' or 'off'")
+        elif rest:
+            arguments[name] = READERS.get(kind[0], _word)(verb, rest)
+        elif kind in ("i", "l"):
+            raise Misread("unexpected end of expression")
+        elif kind == "o":
+            raise Misread("invalid size")
+        elif not kind.endswith("?"):
+            raise Misread(f"{verb}: {WHAT[kind]}")
+    if rest:
+        raise Misread(f"{verb}: extraneous characters at the end of line")
+    return arguments
+
+
+def _flag(verb: str, letter: str, rest: list[str], known: str) -> bool:
+    """Whether the flag is next; what is joined to it is a word of its own."""
+    if not rest or not rest[0].startswith("-") or len(rest[0]) < 2:
+        return False
+    if rest[0][1] != letter:
+        if rest[0][1] in known:
+            return False
+        raise Misread(f"{verb}: unsupported option -{rest[0][1]}")
+    joined = rest.pop(0)[2:]
+    if joined:
+        rest.insert(0, joined)
+    return True
+
+
+def _word(verb: str, rest: list[str]) -> str:
+    return rest.pop(0).strip('"')
+
+
+def _number(verb: str, rest: list[str]) -> str:
+    """A number at the head of the words. Raises Misread."""
+    text = rest[0]
+    digits = text.removeprefix("-")
+    if not digits[:1].isdigit():
+        raise Misread(f"invalid char '{digits[:1]}' in expression")
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise Misread(f"{verb}: extraneous characters at the end of line") from None
+    del rest[0]
+    return str(value)
+
+
+def _short(verb: str, rest: list[str]) -> str:
+    """A number of 32 bits."""
+    text = _number(verb, rest)
+    if not 0 <= int(text) < 1 << 32:
+        raise Misread(f"'{verb}' has failed: integer is for 32-bit values")
+    return text
+
+
+def _size(verb: str, rest: list[str]) -> str:
+    """A size in bytes. Raises Misread."""
+    text = rest.pop(0)
+    count = next((at for at, char in enumerate(text) if char not in "0123456789."), len(text))
+    try:
+        value = float(text[:count])
+    except ValueError:
+        raise Misread("invalid size") from None
+    unit, more = text[count : count + 1].upper(), text[count + 1 :]
+    if unit not in UNITS or more:
+        raise Misread(f"{verb}: extraneous characters at the end of line")
+    return str(int(value * (UNITS[unit] if unit else MIB)))
+
+
+READERS: dict[str, Callable[[str, list[str]], str]] = {"i": _short, "l": _number, "o": _size}

@@ -1,0 +1,98 @@
+"""Nodes that a command opens by a file's name: an overlay, a copy's target, a medium. The drive alone keeps them.
+
+The real block layer would drop them at once, since no drive is on its nodes: it is told to open them again.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Node
+    from qmpemu.machine.machine import Machine
+
+INHERITED = ("cache", "detect-zeroes")
+"""Options that an overlay and a copy have from what they stand for."""
+GUESSED = """\
+WARNING: Image format was not specified for '{path}' and probing guessed raw.
+         Automatically detecting the format is dangerous for raw images, write operations on block 0 will be restricted.
+         Specify the 'raw' format explicitly to remove the restrictions."""
+FILTERS = ("mirror_top", "commit_top", "copy-before-write")
+"""Drivers of nodes that jobs put in by themselves."""
+
+
+def protocol(path: str) -> dict[str, object]:
+    """Options of the node that holds a file by that name. Raises Refused for what is no file of this host."""
+    from json import loads
+
+    if path.startswith("json:"):
+        options = loads(path.removeprefix("json:"))
+        return dict(options)
+    head, colon, rest = path.partition(":")
+    if colon and head in ("file", "host_device"):
+        return {"driver": head, "filename": rest}
+    if colon and "/" not in head:
+        raise Refused(f"qmpemu does not emulate images named by '{head}:'; blockdev-add opens them")
+    device = path.startswith("/dev/") and not path.startswith("/dev/shm/")
+    return {"driver": "host_device" if device else "file", "filename": path}
+
+
+def medium(machine: Machine, path: str, form: str | None, *, read_only: bool) -> Node:
+    """Open a file that goes into a drive. form: guessed where it is None. Raises Refused or QmpError."""
+    if not path:
+        raise Refused("The 'file' block driver requires a file name")
+    file = protocol(path)
+    driver = form or machine.host.probe(str(file.get("filename")))
+    blocks = machine.blocks
+    options: dict[str, object] = {
+        "driver": driver,
+        "node-name": blocks.anonymous(),
+        "read-only": read_only,
+        "file": {**file, "node-name": blocks.anonymous()},
+    }
+    node = machine.store.open(options, here=driver in ("raw", "qcow2"))
+    if form is None and driver == "raw" and not read_only:
+        machine.host.complain(GUESSED.format(path=node.path))
+    blocks.loose.add(node.name)
+    return node
+
+
+def overlay(blocks: Blocks, arguments: dict[str, Any]) -> dict[str, object]:
+    """Options of the node that blockdev-snapshot-sync has opened."""
+    under = blocks.nodes[arguments["node-name"]]
+    return {
+        "driver": arguments.get("format", "qcow2"),
+        "node-name": arguments["snapshot-node-name"],
+        **{name: under.options[name] for name in INHERITED if name in under.options},
+        "file": {**protocol(arguments["snapshot-file"]), "node-name": blocks.anonymous()},
+        "backing": under.name,
+    }
+
+
+def target(
+    blocks: Blocks, arguments: dict[str, Any], before: list[Any], after: list[Any]
+) -> dict[str, object] | None:
+    """Options of the node that drive-mirror has opened; None where it is no file of this host.
+
+    before, after: the nodes before the command and after it, newest first.
+    """
+    known = {each["node-name"] for each in before}
+    new = [each for each in after if each["node-name"] not in known and each["drv"] not in FILTERS]
+    source = blocks.nodes.get(arguments["device"])
+    if len(new) < 2 or source is None or new[1]["drv"] not in ("file", "host_device"):
+        return None
+    made, file = new[0], new[1]
+    options: dict[str, object] = {
+        "driver": made["drv"],
+        "node-name": made["node-name"],
+        **{name: source.options[name] for name in INHERITED if name in source.options},
+        "file": {"driver": file["drv"], "node-name": file["node-name"], "filename": file["file"]},
+    }
+    if made["drv"] != "raw" and arguments.get("mode") != "existing":
+        under = {"top": source.backing, "none": source}.get(arguments["sync"])
+        options["backing"] = under.name if under is not None else None
+    return options

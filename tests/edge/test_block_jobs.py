@@ -1,0 +1,256 @@
+"""Snapshots, copies and backups by a file's name, as old clients send them: ours and the real one, and qemu-img."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from emulators import Emulator
+
+DISK = "driver=qcow2,node-name=n0,file.driver=file,file.filename=disk.qcow2,file.node-name=f0"
+CREATED = ["created", "running"]
+DONE = ["waiting", "pending", "BLOCK_JOB_COMPLETED", "concluded", "null"]
+
+
+@pytest.fixture(autouse=True)
+def _images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image("create", "-q", "-f", "qcow2", "disk.qcow2", "8M")
+    subprocess.run(["qemu-io", "-c", "write -q -P 7 0 1M", "disk.qcow2"], check=True)
+
+
+def image(*words: str) -> str:
+    """What qemu-img says; it fails where qemu-img does."""
+    return subprocess.run(["qemu-img", *words], check=True, capture_output=True, text=True).stdout
+
+
+def start(emulator: Emulator) -> Any:
+    """A client of a machine with one disk."""
+    emulator.start(
+        "-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-blk-pci,drive=n0"
+    )
+    return emulator.client()
+
+
+def told(client: Any, last: str) -> list[str]:
+    """Job states and other events up to `last`, and the reply somewhere among them."""
+    seen: list[str] = []
+    replied = False
+    while not replied or last not in seen:
+        message = client.read()
+        assert "error" not in message, message
+        replied |= "return" in message
+        if "event" in message:
+            seen.append(message["data"].get("status", message["event"]))
+    return seen
+
+
+def drive(client: Any) -> Any:
+    """What the drive shows."""
+    return client.ask("query-block")["return"][0]["inserted"]
+
+
+def nodes(client: Any) -> list[str]:
+    """Drivers of all nodes, newest first."""
+    return [each["drv"] for each in client.ask("query-named-block-nodes")["return"]]
+
+
+def refusal(client: Any, command: str, **arguments: object) -> str:
+    return str(client.ask(command, **arguments)["error"]["desc"])
+
+
+def test_a_snapshot_moves_the_drive_onto_its_overlay(emulator: Emulator) -> None:
+    """The overlay belongs to the drive: nobody may delete it, and what is below it is busy."""
+    client = start(emulator)
+    given = {"node_name": "n0", "snapshot_file": "over.qcow2"}
+    assert refusal(client, "blockdev-snapshot-sync", **given) == "New overlay node-name missing"
+    assert client.ask("blockdev-snapshot-sync", **given, snapshot_node_name="o1") == {"return": {}}
+    shown = drive(client)
+    assert (shown["node-name"], shown["file"], shown["backing_file"]) == ("o1", "over.qcow2", "disk.qcow2")
+    assert nodes(client) == ["qcow2", "file", "qcow2", "file"]
+    assert refusal(client, "blockdev-del", node_name="o1") == "Node o1 is in use"
+    busy = "Node 'n0' is busy: node is used as backing hd of 'o1'"
+    assert refusal(client, "blockdev-del", node_name="n0") == busy
+    assert refusal(client, "blockdev-snapshot-sync", **given, snapshot_node_name="o2") == busy
+    emulator.kill()
+    assert "backing file: disk.qcow2" in image("info", "over.qcow2")
+    image("check", "-q", "over.qcow2")
+
+
+def test_a_copy_that_the_drive_goes_over_to(emulator: Emulator) -> None:
+    """The target that was given no name keeps the one it got; the source stays, it was added by blockdev-add."""
+    client = start(emulator)
+    client.put("drive-mirror", device="n0", target="copy.qcow2", sync="full", job_id="j")
+    assert told(client, "BLOCK_JOB_READY") == [*CREATED, "ready", "BLOCK_JOB_READY"]
+    assert nodes(client) == ["mirror_top", "qcow2", "file", "qcow2", "file"]
+    assert drive(client)["node-name"] == "n0"
+    rows = client.ask("query-named-block-nodes")["return"]
+    names = [each["node-name"] for each in rows]
+    client.put("block-job-complete", device="j")
+    assert told(client, "null") == DONE
+    assert drive(client)["node-name"] == names[1]
+    assert [each["node-name"] for each in client.ask("query-named-block-nodes")["return"]] == names[1:]
+    assert refusal(client, "blockdev-del", node_name=names[1]) == f"Node {names[1]} is in use"
+    assert client.ask("blockdev-del", node_name="n0") == {"return": {}}
+    assert nodes(client) == ["qcow2", "file"]
+    emulator.kill()
+    assert image("compare", "disk.qcow2", "copy.qcow2") == "Images are identical.\n"
+
+
+def test_a_copy_of_the_top_goes_over_the_same_backing_file(emulator: Emulator) -> None:
+    """The overlay that the drive leaves is gone: the drive alone kept it."""
+    client = start(emulator)
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o1.qcow2", snapshot_node_name="o1")
+    client.put("drive-mirror", device="o1", target="copy.qcow2", sync="top", job_id="j", node_name="t")
+    told(client, "BLOCK_JOB_READY")
+    client.put("job-complete", id="j")
+    told(client, "null")
+    shown = drive(client)
+    assert (shown["node-name"], shown["backing_file"]) == ("t", "disk.qcow2")
+    assert nodes(client) == ["qcow2", "file", "qcow2", "file"]
+    assert refusal(client, "blockdev-del", node_name="o1") == "Failed to find node with node-name='o1'"
+
+
+def test_a_copy_that_is_given_up(emulator: Emulator) -> None:
+    """Its target's node goes with the job, the file stays."""
+    client = start(emulator)
+    client.put("drive-mirror", device="n0", target="copy.qcow2", sync="full", job_id="j", node_name="t")
+    told(client, "BLOCK_JOB_READY")
+    client.put("block-job-cancel", device="j")
+    assert told(client, "null") == DONE
+    assert drive(client)["node-name"] == "n0"
+    assert nodes(client) == ["qcow2", "file"]
+    emulator.kill()
+    assert image("compare", "disk.qcow2", "copy.qcow2") == "Images are identical.\n"
+
+
+def test_a_backup_puts_its_filter_below_the_drive(emulator: Emulator) -> None:
+    """As long as it runs the drive shows the filter."""
+    client = start(emulator)
+    client.put("drive-backup", device="n0", target="b.qcow2", sync="full", job_id="j", speed=65536)
+    while "return" not in client.read():
+        pass
+    assert drive(client)["drv"] == "copy-before-write"
+    assert nodes(client) == ["copy-before-write", "qcow2", "file", "qcow2", "file"]
+    client.put("block-job-set-speed", device="j", speed=0)
+    assert told(client, "null") == DONE
+    assert (drive(client)["node-name"], nodes(client)) == ("n0", ["qcow2", "file"])
+    emulator.kill()
+    assert image("compare", "disk.qcow2", "b.qcow2") == "Images are identical.\n"
+
+
+def test_a_filter_that_has_a_name_is_shown(emulator: Emulator) -> None:
+    """One that has none is not, but for a backup's."""
+    client = start(emulator)
+    for more, shown in (({}, "n0"), ({"filter_node_name": "filter"}, "filter")):
+        client.ask("blockdev-add", driver="null-co", node_name="null", size=8 << 20)
+        client.put("blockdev-mirror", device="n0", target="null", sync="full", job_id="j", **more)
+        told(client, "BLOCK_JOB_READY")
+        assert drive(client)["node-name"] == shown
+        client.put("block-job-cancel", device="j")
+        told(client, "null")
+        client.ask("blockdev-del", node_name="null")
+
+
+def test_a_backup_and_a_snapshot_at_once(emulator: Emulator) -> None:
+    """What the job holds while it runs is the drive's afterwards."""
+    client = start(emulator)
+    backup = {"device": "n0", "target": "b.qcow2", "sync": "full", "job-id": "j"}
+    overlay = {"node-name": "n0", "snapshot-file": "o1.qcow2", "snapshot-node-name": "o1"}
+    actions = [
+        {"type": "drive-backup", "data": backup},
+        {"type": "blockdev-snapshot-sync", "data": overlay},
+    ]
+    client.put("transaction", actions=actions)
+    told(client, "null")
+    assert drive(client)["node-name"] == "o1"
+    assert client.ask("block-dirty-bitmap-add", node="o1", name="b") == {"return": {}}
+    assert nodes(client) == ["qcow2", "file", "qcow2", "file"]
+    emulator.kill()
+    assert image("compare", "disk.qcow2", "b.qcow2") == "Images are identical.\n"
+
+
+def test_actions_are_undone_together(emulator: Emulator) -> None:
+    """A snapshot beside a backup that cannot begin has not been."""
+    client = start(emulator)
+    overlay = {"node-name": "n0", "snapshot-file": "o1.qcow2", "snapshot-node-name": "o1"}
+    backup = {"device": "n0", "target": "/nope/b.qcow2", "sync": "full", "job-id": "j"}
+    actions = [
+        {"type": "blockdev-snapshot-sync", "data": overlay},
+        {"type": "drive-backup", "data": backup},
+    ]
+    why = "Could not create '/nope/b.qcow2': No such file or directory"
+    assert refusal(client, "transaction", actions=actions) == why
+    assert (drive(client)["node-name"], nodes(client)) == ("n0", ["qcow2", "file"])
+
+
+def test_an_overlay_that_is_committed_is_gone(emulator: Emulator) -> None:
+    """The drive is on what it was on before, and that is writable again."""
+    client = start(emulator)
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o1.qcow2", snapshot_node_name="o1")
+    client.put("block-commit", device="o1", job_id="j")
+    told(client, "BLOCK_JOB_READY")
+    client.put("job-complete", id="j")
+    told(client, "null")
+    shown = drive(client)
+    assert (shown["node-name"], shown["ro"], nodes(client)) == ("n0", False, ["qcow2", "file"])
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o2.qcow2", snapshot_node_name="o1")
+    client.ask("blockdev-snapshot-sync", node_name="o1", snapshot_file="o3.qcow2", snapshot_node_name="o2")
+    client.put("block-stream", device="o2", base_node="n0", job_id="j")
+    told(client, "null")
+    assert (drive(client)["backing_file"], nodes(client)) == ("disk.qcow2", ["qcow2", "file"] * 2)
+
+
+def test_what_would_be_lost_is_refused(ours: Emulator) -> None:
+    """A bitmap of an overlay that the real block layer has dropped."""
+    client = start(ours)
+    overlay = {"node-name": "n0", "snapshot-file": "o1.qcow2", "snapshot-node-name": "o1"}
+    actions = [
+        {"type": "blockdev-snapshot-sync", "data": overlay},
+        {"type": "block-dirty-bitmap-add", "data": {"node": "o1", "name": "b"}},
+    ]
+    assert "blockdev-snapshot takes both" in refusal(client, "transaction", actions=actions)
+    assert nodes(client) == ["qcow2", "file"]
+
+
+def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
+    """By themselves, and as actions that are all undone."""
+    client = start(emulator)
+    assert client.ask("blockdev-snapshot-internal-sync", device="n0", name="a") == {"return": {}}
+    one = {"type": "blockdev-snapshot-internal-sync", "data": {"device": "n0", "name": "b"}}
+    again = "Snapshot with name 'a' already exists on device 'n0'"
+    two = {"type": "blockdev-snapshot-internal-sync", "data": {"device": "n0", "name": "a"}}
+    assert refusal(client, "transaction", actions=[one, two]) == again
+    assert [each["name"] for each in drive(client)["image"]["snapshots"]] == ["a"]
+    gone = client.ask("blockdev-snapshot-delete-internal-sync", device="n0", name="a")["return"]
+    assert (gone["name"], gone["id"], gone["vm-state-size"]) == ("a", "1", 0)
+    why = "Snapshot with id 'null' and name 'a' does not exist on device 'n0'"
+    assert refusal(client, "blockdev-snapshot-delete-internal-sync", device="n0", name="a") == why
+
+
+def test_a_copy_outlives_the_back_end(ours: Emulator) -> None:
+    """The real block layer that is started anew opens the drive's nodes under the names they have."""
+    import os
+    import signal
+
+    from test_storage_daemon import daemon
+
+    client = start(ours)
+    client.put("drive-mirror", device="n0", target="copy.qcow2", sync="full", job_id="j")
+    told(client, "BLOCK_JOB_READY")
+    client.put("block-job-complete", device="j")
+    told(client, "null")
+    name = drive(client)["node-name"]
+    os.kill(daemon(ours), signal.SIGKILL)
+    client.put("blockdev-snapshot-sync", node_name=name, snapshot_file="o.qcow2", snapshot_node_name="o")
+    while "return" not in (message := client.read()):
+        assert message["error"]["desc"] == "The block back end has died", message  # it was not seen dead yet
+        client.put("blockdev-snapshot-sync", node_name=name, snapshot_file="o.qcow2", snapshot_node_name="o")
+    assert drive(client)["node-name"] == "o"
+    assert drive(client)["backing_file"] == "copy.qcow2"
