@@ -14,7 +14,7 @@ they are asked for; made by `edge.record`, never by hand.
 
 from __future__ import annotations
 
-from json import dumps, loads
+from qmpemu.core.json_text import loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -256,6 +256,8 @@ def _scalar(value: Any) -> str:
     """A string plainly, unless it would read as another type: then, as those, in JSON."""
     if isinstance(value, str) and value not in ("true", "false", "null") and value[:1] not in JSON_STARTS:
         return _safe(value, ".")
+    from json import dumps
+
     return _safe(dumps(value), ".")
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from json import loads
-
 from qmpemu.commands.registry import Context, command
+from qmpemu.core.json_text import loads
 from qmpemu.machine.devices.pci import Firmware
 from qmpemu.qmp.order import as_inserted
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from json import loads
-
 from qmpemu.commands.registry import Context, command
+from qmpemu.core.json_text import loads
 from qmpemu.machine.block import is_identifier
 from qmpemu.machine.devices.objects import check_range
 from qmpemu.machine.qom import Ambiguous, NotFound, Object

@@ -6,9 +6,9 @@ Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13); the caller puts th
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
+from qmpemu.edge import sockets
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.streams import FdStream, SocketStream, Stream
 
@@ -49,13 +49,13 @@ def _inherited(loop: Loop, number: str, server: bool) -> SocketStream:
     if not number.isdigit():
         raise OptionError(f"Unable to parse FD number {number}")
     try:
-        inherited = socket.socket(fileno=os.dup(int(number)))
+        inherited = sockets.socket(fileno=os.dup(int(number)))
     except OSError:
         raise OptionError(f"File descriptor '{number}' is not a socket") from None
     os.close(int(number))
     os.set_inheritable(inherited.fileno(), False)
     stream = SocketStream(loop, listener=inherited if server else None, peer=None if server else inherited)
-    name = inherited.getsockname() if inherited.family == socket.AF_UNIX else ""
+    name = inherited.getsockname() if inherited.family == sockets.AF_UNIX else ""
     stream.address = f"unix:{name}" if name else f"fd:{number}"
     return stream
 
@@ -68,7 +68,7 @@ def _unix(loop: Loop, path: str, server: bool) -> SocketStream:
         raise OptionError(
             f"UNIX socket path '{path}' is too long\nPath must be less than {UNIX_PATH_MAX + 1} bytes"
         )
-    sock = socket.socket(socket.AF_UNIX)
+    sock = sockets.socket(sockets.AF_UNIX)
     if not server:
         try:
             sock.connect(path)
@@ -92,15 +92,15 @@ def _unix(loop: Loop, path: str, server: bool) -> SocketStream:
 def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
     host, port = options.get("host", ""), options.get("port", "")
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE if server else 0
+        family, kind, _, _, address = sockets.getaddrinfo(
+            host or None, port, type=sockets.SOCK_STREAM, flags=sockets.AI_PASSIVE if server else 0
         )[0]
-    except socket.gaierror as error:
+    except sockets.gaierror as error:
         raise OptionError(f"address resolution failed for {host}:{port}: {error.strerror}") from None
-    sock = socket.socket(family, kind)
+    sock = sockets.socket(family, kind)
     try:
         if server:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
             sock.bind(address)
             sock.listen(BACKLOG)
         else:

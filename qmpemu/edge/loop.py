@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 from heapq import heappop, heappush
+
+from qmpemu.edge.sockets import SIG_BLOCK, pthread_sigmask, sigwaitinfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Signals:
 
     def __init__(self, numbers: tuple[int, ...]) -> None:
         self._numbers = numbers
-        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        pthread_sigmask(SIG_BLOCK, numbers)
 
     def watch(self, loop: Loop, receive: Callable[[int, int], None]) -> None:
         """From now on call `receive(signal number, sender's pid)` in the loop for each signal."""
@@ -164,7 +165,7 @@ class Signals:
 
         def wait() -> None:
             while True:
-                info = signal.sigwaitinfo(self._numbers)
+                info = sigwaitinfo(self._numbers)
                 os.write(writable, b"%d %d\n" % (info.si_signo, info.si_pid))
 
         def ready() -> None:

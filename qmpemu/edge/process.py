@@ -14,11 +14,11 @@ Settings of the simulated guest come from the environment, since the command lin
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 from fcntl import LOCK_EX, LOCK_NB, lockf
-from signal import SIGHUP, SIGINT, SIGTERM
 
 from qmpemu.core.clock import parse_scale
 from qmpemu.core.table import Refused
@@ -26,6 +26,7 @@ from qmpemu.edge import argv, disk_file, shipped
 from qmpemu.edge.emulator import Emulator
 from qmpemu.edge.keyval import OptionError, parse, size
 from qmpemu.edge.loop import PollLoop, Signals
+from qmpemu.edge.sockets import SIGHUP, SIGINT, SIGTERM
 from qmpemu.guests import registry as guests
 from qmpemu.qmp.errors import QmpError
 
@@ -122,6 +123,8 @@ def _serve(
         raise unknown from None
     if daemon is not None:
         daemon.ready()
+    gc.freeze()
+    gc.enable()  # the launcher has switched it off
     if not statuses:
         loop.run_forever()
     if log is not None:

@@ -9,7 +9,8 @@ Both deliver what arrives to a `Front` (a monitor, a serial port) and buffer wha
 from __future__ import annotations
 
 import os
-import socket
+
+from qmpemu.edge import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,13 +151,13 @@ class SocketStream(Stream):
     """A stream over a socket: `listener` accepts one client after another, or `peer` is connected already."""
 
     def __init__(
-        self, loop: Loop, *, listener: socket.socket | None, peer: socket.socket | None = None
+        self, loop: Loop, *, listener: sockets.socket | None, peer: sockets.socket | None = None
     ) -> None:
         super().__init__(loop)
         self._listener = listener
         self._peer = peer
         self._passes_fds = any(
-            each is not None and each.family == socket.AF_UNIX for each in (listener, peer)
+            each is not None and each.family == sockets.AF_UNIX for each in (listener, peer)
         )
         self.unlink: str | None = None
         """The socket file to remove at close."""
@@ -187,13 +188,13 @@ class SocketStream(Stream):
     def yank(self) -> None:
         """Tear the client's connection down, whatever is still to be sent; it is noticed at the next read."""
         if self._peer is not None:
-            self._peer.shutdown(socket.SHUT_RDWR)
+            self._peer.shutdown(sockets.SHUT_RDWR)
 
     def wait_for_client(self) -> None:
         """Block until the first client is there (`wait=on`)."""
         if self._listener is not None and self._peer is None:
             self._listener.setblocking(True)
-            self._peer, _ = self._listener.accept()
+            self._peer = sockets.accept(self._listener)
 
     def close(self) -> None:
         """Release the sockets and remove the socket file."""
@@ -213,16 +214,16 @@ class SocketStream(Stream):
     def _accept(self) -> None:
         assert self._listener is not None
         try:
-            peer, _ = self._listener.accept()
+            peer = sockets.accept(self._listener)
         except OSError:
             return  # the client gave up between connecting and being accepted
         self.loop.remove_reader(self._listener.fileno())
         self._begin(peer)
 
-    def _begin(self, peer: socket.socket) -> None:
+    def _begin(self, peer: sockets.socket) -> None:
         peer.setblocking(False)
-        if peer.family != socket.AF_UNIX:
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if peer.family != sockets.AF_UNIX:
+            peer.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         self._peer, self._closing, self.throttled, self._held = peer, False, False, False
         self.loop.add_reader(peer.fileno(), self._readable)
         if self.front is not None:
@@ -233,7 +234,7 @@ class SocketStream(Stream):
         fds: list[int] = []
         try:
             if self._passes_fds:
-                data, fds, _, _ = socket.recv_fds(self._peer, READ_BYTES, FDS_PER_READ_MAX)
+                data, fds = sockets.receive(self._peer, READ_BYTES, FDS_PER_READ_MAX)
             else:
                 data = self._peer.recv(READ_BYTES)
         except BlockingIOError:

@@ -8,8 +8,6 @@ Flags do not count: two presses before one serve() are one. What a served reques
 
 from __future__ import annotations
 
-from functools import partial
-
 from qmpemu.acpi import RTC
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
@@ -217,7 +215,10 @@ class Board:
         for kind, serve in self._ORDER:
             request = self._requests.pop(kind, None)
             if request is not None and self.exit_status is None:
-                self._facts.run(request.cause, partial(serve, self, request))
+                self._serve_one(request, serve)
+
+    def _serve_one(self, request: Request, serve: Callable[[Board, Request], None]) -> None:
+        self._facts.run(request.cause, lambda: serve(self, request))
 
     def _serve_suspend(self, request: Request) -> None:
         if self.runstate != RUNNING:  # only a test can write SLP_EN then; QEMU 7.2 aborts

@@ -6,8 +6,7 @@ properties are recorded for a CPU model (`profile`: cpu). Sources: facts/libvirt
 
 from __future__ import annotations
 
-from json import loads
-
+from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.machine.ghash import Table, listed
 

@@ -7,8 +7,7 @@ recorded beside it; without that record integers are int64 and alternates are ca
 
 from __future__ import annotations
 
-from json import loads
-
+from qmpemu.core.json_text import loads
 from qmpemu.qmp import errors
 from qmpemu.qmp.leftover import first_unexpected
 

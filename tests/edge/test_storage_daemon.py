@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
+from fcntl import ioctl
 from pathlib import Path
+from termios import TIOCOUTQ
 from typing import Any
 
 import pytest
@@ -23,6 +27,11 @@ def start(emulator: Emulator, **more: Any) -> Any:
     """A client of a machine with two large nodes."""
     emulator.start("-machine", "none", "-blockdev", f"{NULL}from", "-blockdev", f"{NULL}to", **more)
     return emulator.client()
+
+
+def unread(sock: socket.socket) -> int:
+    """Bytes (as the kernel counts them) that the other side has not read yet."""
+    return int.from_bytes(ioctl(sock, TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def daemon(emulator: Emulator) -> int:
@@ -91,6 +100,8 @@ def test_a_command_that_it_dies_on_is_answered(ours: Emulator) -> None:
     mirror(client)
     os.kill(daemon(ours), signal.SIGSTOP)
     client.put("query-block-jobs")
+    while unread(client.sock):
+        select.select([], [], [], 0.001)
     os.kill(daemon(ours), signal.SIGKILL)
     told = client.story("error")
     assert told[-1] == "error" and "return" not in told

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from json import loads
 
+from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from json import loads
 
+from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from json import loads
-
+from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 

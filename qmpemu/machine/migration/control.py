@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from json import loads
-
+from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.machine.migration import address as addresses
 from qmpemu.machine.migration import state
