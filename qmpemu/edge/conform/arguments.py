@@ -46,8 +46,8 @@ NEVER = frozenset(
 )
 """Left out: those that end or begin a session, whose numbers or seconds are the host's, or that have a step of their
 own."""
-ENDLESS = frozenset({"memsave", "pmemsave"})
-"""Only sent to be refused: of a negative size the real one writes until the disk is full."""
+ONLY_REFUSED = frozenset({"blockdev-create", "memsave", "pmemsave"})
+"""Only sent to be refused: jobs end in their own time; of a negative size the real one writes till the disk is full."""
 SPICE = b"{}[]:,\"'\\ \n\t0123456789-+.eEtrufalsn\x00\x01\x1f\x7f\x80\xc0\xe2\xf0\xfe\xff"
 IDS: tuple[Any, ...] = (None, 0, -1, 1.5, "id", "é\n", [], {}, {"b": 1, "a": [{}]}, 2**64, True)
 HARMLESS = ("query-name", "query-status", "query-uuid", "nosuch", "query-version")
@@ -72,7 +72,7 @@ class Arguments:
             arguments["options"] = [{}]
         if arguments.get("qom-type") == "x-remote-object":  # so does this, but on a machine for it
             arguments["qom-type"] = "x"
-        if name in self._not_emulated or name in ENDLESS:
+        if name in self._not_emulated or name in ONLY_REFUSED:
             arguments[REFUSED] = 1
         if arguments or not pick.randrange(4):
             message["arguments"] = arguments
