@@ -20,7 +20,7 @@ from qmpemu.edge.conform.arguments import Arguments
 from qmpemu.edge.conform.case import ACT, END, LINE, ODD_LINE, RAW, SENT, Case, Step, quoted
 from qmpemu.edge.conform.references import References
 from qmpemu.edge.conform.scripts import Script, argv_of, has_hardware
-from qmpemu.edge.conform.target import Process, Silence, Wire, open_file
+from qmpemu.edge.conform.target import Process, Silence, TargetError, Wire, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 NOTHING_MORE = Step("", LINE, "(nothing more)")
 ENDING_S = 0.5
 """How long a process that has hung up may take to end; one that only parts from a client goes on."""
+ABORTED = "-6"
+"""The exit status of a process that SIGABRT has ended."""
 DECLARED = '"desc": "qmpemu does not emulate the command'
 
 
@@ -41,13 +43,13 @@ class Tally:
     """What a run has done so far."""
 
     def __init__(self) -> None:
-        self.sessions = self.steps = self.lines = self.declared = self.tolerated = 0
+        self.sessions = self.steps = self.lines = self.declared = self.tolerated = self.aborted = 0
 
     def __str__(self) -> str:
         return (
             f"{self.sessions} sessions, {self.steps} steps, {self.lines} lines compared, {self.declared} replies "
             f"declared not emulated, {self.tolerated} differences tolerated by the ledger"
-        )
+        ) + (f", {self.aborted} sessions cut short by an assertion of the real one" if self.aborted else "")
 
 
 class Side:
@@ -119,6 +121,12 @@ class Session:
     def close(self) -> None:
         """End both."""
         self._stack.close()
+
+    @property
+    def real_aborted(self) -> bool:
+        """Whether the real one has ended itself: no reply of another can be compared with that."""
+        process = self.sides[0].process
+        return "Assertion" in process.said() and process.exit_status(ENDING_S) == ABORTED
 
     # --- steps --------------------------------------------------------------------------------------------------
 
@@ -272,7 +280,12 @@ def run(
         session = Session(plan, argv, tally)
         try:
             script.play(session)
-        except Different as error:
+        except (Different, TargetError) as error:
+            if session.real_aborted:
+                tally.aborted += 1
+                return
+            if isinstance(error, TargetError):
+                raise
             title = f"A generated session (seed {seed}) that once differed from the real one."
             found[:] = [(session.as_case(title), str(error))]
             raise
@@ -293,7 +306,11 @@ def run(
         test()
     except Different:
         return found[0]
-    except Flaky:  # the first that differed did not do so again: kept as it was, not shrunk
+    except Flaky as flaky:  # the first that differed did not do so again: kept as it was, not shrunk
+        if not found:
+            raise TargetError(
+                f"a session could not be played, and could when it was played again: {flaky}"
+            ) from None
         text, difference = found[0]
         return text, f"(seen once, not when the same session was played again)\n{difference}"
     return None
