@@ -138,12 +138,20 @@ class Emulator:
     def close(self) -> None:
         """Part from all clients and release every descriptor and socket file."""
         self.vm.machine.store.close()
-        for stream in self.streams.values():
-            stream.finish()
-            stream.close()
         servers, self._vnc = self._vnc, []
         for server in servers:
             server.close()
+        for stream in self.streams.values():
+            stream.finish()
+            stream.close()
+
+    def abandon(self) -> None:
+        """The process is about to end before it has served: what would outlive it goes, the rest ends with it."""
+        self.vm.machine.store.close()
+        for server in self._vnc:
+            server.close()
+        for stream in self.streams.values():
+            stream.remove()
 
     def _open_vnc(self) -> None:
         for server in self.vm.machine.display.vnc.values():

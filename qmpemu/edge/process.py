@@ -22,8 +22,7 @@ from fcntl import LOCK_EX, LOCK_NB, lockf
 
 from qmpemu.core.clock import parse_scale
 from qmpemu.core.table import Refused
-from qmpemu.edge import argv, disk_file, shipped
-from qmpemu.edge.emulator import Emulator
+from qmpemu.edge import argv, shipped
 from qmpemu.edge.keyval import OptionError, parse, size
 from qmpemu.edge.loop import PollLoop, Signals
 from qmpemu.edge.sockets import SIGHUP, SIGINT, SIGTERM
@@ -32,9 +31,10 @@ from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from qmpemu.edge.argv import ProcessOptions
+    from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.log import FactLog
     from qmpemu.guests.windows.participants import Participant
     from qmpemu.machine.config import MachineConfig
@@ -42,20 +42,26 @@ if TYPE_CHECKING:
     from qmpemu.profile import Profile
 
 
-def main() -> int:
-    """Run as QEMU would; the exit status is the return value."""
+def main(end: Callable[[int], int] = int) -> int:
+    """Run as QEMU would; the exit status is the return value.
+
+    end: called with it at once where nothing is left to do. The launcher leaves the process there: Python takes longer
+    to take itself apart than libvirt, once the monitor is closed, waits before it looks whether the process is gone.
+    """
     program = os.path.basename(sys.argv[0]).replace("process.py", "qmpemu-system-x86_64")  # python -m
     try:
-        return run(sys.argv[1:], os.environ, program)
+        return run(sys.argv[1:], os.environ, program, end)
     except OptionError as error:
         stamp = f"{_utc_now()} " if error.stamped else ""
         program = error.program or program
         print(f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: "), file=sys.stderr)
         error.release()
-        return 1
+        return end(1)
 
 
-def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
+def run(
+    words: list[str], environment: Mapping[str, str], program: str, end: Callable[[int], int] = int
+) -> int:
     """Parse, start and serve until the machine ends. Raises OptionError before it serves."""
     profile = shipped.profile(environment.get("QMPEMU_PROFILE"))
     config, options = argv.parse_command_line(words, profile)
@@ -63,7 +69,7 @@ def run(words: list[str], environment: Mapping[str, str], program: str) -> int:
         print(_banner(profile.banner, options.show, program))
         return 0
     try:
-        return _serve(profile, config, options, environment, program)
+        return _serve(profile, config, options, environment, program, end)
     except OptionError as error:
         error.stamped = options.timestamps
         raise
@@ -75,7 +81,11 @@ def _serve(
     options: ProcessOptions,
     environment: Mapping[str, str],
     program: str,
+    end: Callable[[int], int],
 ) -> int:
+    from qmpemu.edge import disk_file  # a command line that is refused needs none of the machine
+    from qmpemu.edge.emulator import Emulator
+
     scale = configure(config, environment)
     signals = Signals((SIGTERM, SIGINT, SIGHUP))
     daemon = Daemon(options) if options.daemonize else None
@@ -106,7 +116,7 @@ def _serve(
     try:
         emulator.open(report)
     except OptionError as error:
-        error.release = emulator.close
+        error.release = emulator.abandon
         raise
 
     def signalled(number: int, pid: int) -> None:
@@ -119,7 +129,7 @@ def _serve(
     except (QmpError, Refused) as error:
         text = f"-incoming {config.incoming}: {error}" if config.incoming is not None else str(error)
         unknown = OptionError(text)
-        unknown.release = emulator.close
+        unknown.release = emulator.abandon
         raise unknown from None
     if daemon is not None:
         daemon.ready()
@@ -131,7 +141,7 @@ def _serve(
         log.drain()
     if options.pidfile is not None:
         os.unlink(options.pidfile)
-    return statuses[0]
+    return end(statuses[0])
 
 
 def _participants(names: tuple[str, ...]) -> tuple[Participant, ...]:

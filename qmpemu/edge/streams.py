@@ -122,6 +122,9 @@ class Stream:
     def close(self) -> None:
         """Release everything; nothing is sent any more."""
 
+    def remove(self) -> None:
+        """Remove what would outlive the process."""
+
     def _throttle(self, on: bool) -> None:
         if on != self.throttled:
             self.throttled = on
@@ -204,6 +207,10 @@ class SocketStream(Stream):
                 self.loop.remove_writer(each.fileno())
                 each.close()
         self._peer = self._listener = None
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the socket file."""
         if self.unlink is not None:
             try:
                 os.unlink(self.unlink)
