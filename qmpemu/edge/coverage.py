@@ -33,6 +33,8 @@ NEVER_THERE = (
     "block-export-del",
     "migrate-",
     "x-colo",
+    "sev-inject-",
+    "query-sev-attestation-",
 )
 """Beginnings of commands that need something which nothing in qmpemu can make."""
 
