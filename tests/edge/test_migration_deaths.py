@@ -211,4 +211,7 @@ def test_a_source_killed_at_any_step_took_the_guest_along_or_gave_it_whole(way: 
             assert (code, "load of migration failed: " in stderr) == (1, True), steps[-1]
         else:
             assert way == "postcopy", steps[-1]
-    assert ends >= {"exit", "completed"}
+    assert "exit" in ends
+    assert "completed" in ends or (
+        way == "postcopy" and "postcopy-paused" in ends
+    )  # the last page or the kill
