@@ -154,7 +154,7 @@ def test_quit_is_forced_too() -> None:
 
 def test_the_agents_port_opens_when_its_service_starts() -> None:
     """With a virtio-serial channel the cloud guest's agent opens it: VSERPORT_CHANGE, frontend-open."""
-    line = "-machine q35 -chardev socket,id=c,path=/x,server=on,wait=off "
+    line = "-machine q35 -nodefaults -chardev socket,id=c,path=/x,server=on,wait=off "
     line += (
         "-device virtio-serial-pci -device virtserialport,chardev=c,id=channel0,name=org.qemu.guest_agent.0"
     )

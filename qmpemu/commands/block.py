@@ -15,24 +15,28 @@ LIMITS = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
 
 
 class TrayMoved(Fact):
-    """A tray was opened or closed."""
+    """A tray was opened or closed. drive: the name of a drive of the old kind, else empty."""
 
     id: str
     open: bool
+    drive: str
 
 
 @event(TrayMoved, "DEVICE_TRAY_MOVED")
 def tray_moved(fact: TrayMoved) -> dict[str, object]:
     """Its data."""
-    return {"device": "", "tray-open": fact.open, "id": fact.id}
+    return {"device": fact.drive, "tray-open": fact.open, "id": fact.id}
 
 
 def _drive(ctx: Context, device: str | None, id: str | None) -> Drive:
     """The drive that a command names. Raises QmpError, Refused."""
     if (device is None) == (id is None):
         raise QmpError("Need exactly one of 'device' and 'id'")
-    if device is not None:  # the name of a -drive, which there are none of
-        raise device_not_found(device)
+    if device is not None:
+        named = ctx.machine.blocks.named(device)
+        if named is None:
+            raise device_not_found(device)
+        return named
     if id is not None and ctx.machine.devices.at(id) is None:
         blocks = ctx.machine.blocks
         if all(id != drive.qdev for drive in blocks.drives):
@@ -56,7 +60,7 @@ def _removable(ctx: Context, device: str | None, id: str | None) -> Drive:
 def _move_tray(ctx: Context, drive: Drive, *, opened: bool) -> None:
     if drive.has_tray and drive.tray_open is not opened:
         drive.tray_open = opened
-        ctx.machine.facts.publish(TrayMoved(id=drive.qdev, open=opened))
+        ctx.machine.facts.publish(TrayMoved(id=drive.qdev, open=opened, drive=drive.name))
 
 
 @command("blockdev-open-tray")
@@ -135,7 +139,9 @@ def blockdev_change_medium(
     drive = _drive(ctx, device, id)
     if format is not None and format not in _formats(ctx):
         raise QmpError(f"Unknown driver '{format}'")
-    retained = drive.node is None or drive.node.read_only
+    retained = drive.old is None or drive.old.read_only
+    if drive.node is not None:
+        retained = drive.node.read_only
     node = medium(
         ctx.machine,
         filename,
@@ -193,7 +199,7 @@ def block_set_io_throttle(
     check(of_drive(limits))
     if any(limits[name] for name in LIMITS):
         drive.throttle = {name: value for name, value in limits.items() if value}
-        drive.group = group or drive.group or id
+        drive.group = group or drive.group or device or id
     else:
         drive.throttle, drive.group = {}, None
     return {}

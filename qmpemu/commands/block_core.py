@@ -98,7 +98,7 @@ def node_told(fact: BlockFact) -> dict[str, object]:
 def disk_failed(fact: DiskFailed) -> dict[str, object]:
     """Where, at what, and what becomes of it."""
     return {
-        "device": "",
+        "device": fact.device,
         "node-name": fact.node,
         "operation": fact.operation,
         "action": fact.action,
@@ -260,13 +260,17 @@ def _limit(info: dict[str, object], drive: Drive) -> None:
 
 def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, object]:
     info: dict[str, object] = {
-        **({"io-status": drive.io_status} if drive.has_tray else {}),
-        "device": "",
+        "io-status": drive.io_status,
+        "device": drive.name,
         "locked": False,
         "removable": drive.removable,
         "qdev": drive.qdev,
         "type": "unknown",
     }
+    if not drive.has_tray:
+        del info["io-status"]
+    if not drive.qdev:
+        del info["qdev"]
     if inserted is not None:
         _limit(inserted, drive)
         info["inserted"] = inserted
@@ -337,7 +341,9 @@ SECTOR_BYTES = 512
 
 def _drive_stats(drive: Drive, now_ns: int) -> dict[str, object]:
     stats = {**_stats(accounted=True), **drive.counts.shown(now_ns), **_histograms(drive)}
-    info: dict[str, object] = {"device": "", "stats": stats, "qdev": drive.qdev}
+    info: dict[str, object] = {"device": drive.name, "stats": stats}
+    if drive.qdev:
+        info["qdev"] = drive.qdev
     if drive.node is not None:
         stats["wr_highest_offset"] = drive.node.highest
         info["node-name"] = drive.node.name

@@ -61,7 +61,7 @@ def chardev_add(ctx: Context, *, id: str, backend: dict[str, Any]) -> object:
     except (Refused, QmpError) as error:
         raise QmpError(f"Failed to add chardev '{id}': {error}") from None
     machine.chardevs[id] = made
-    machine.graft(f"/chardevs/{id}", lambda: Object("chardev"))
+    machine.graft(f"/chardevs/{id}", lambda: Object(f"chardev-{backend['type']}"))
     return {"pty": made.describe().removeprefix("pty:")} if made.backend == "pty" else {}
 
 

@@ -6,8 +6,9 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
+from qmpemu.machine.onboard import UNATTACHED
 from qmpemu.machine.plugging import BalloonChanged, OstReported
-from qmpemu.machine.qom import UNATTACHED, processor_name
+from qmpemu.machine.qom import processor_name
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
 

@@ -47,7 +47,9 @@ def netdev_del(ctx: Context, *, id: str) -> object:
 def set_link(ctx: Context, *, name: str, up: bool) -> object:
     """Take the link of a card or back end up or down; the guest sees it."""
     netdevs = ctx.machine.netdevs
-    nic = next((each for each in ctx.machine.plugging.nics() if each.id == name), None)
+    nic = next((each for each, called, _ in ctx.machine.plugging.cards() if called == name), None)
+    if name in netdevs.ports():
+        return {}  # a port of the hub has a link of its own, which nobody sees
     if name in netdevs.all:
         netdevs.all[name].link_up = up
         nic = netdevs.all[name].nic if nic is None else nic
@@ -86,15 +88,20 @@ class CardsAnnounced(Fact):
 @command("query-rx-filter")
 def query_rx_filter(ctx: Context, *, name: str | None = None) -> object:
     """-> what each virtio network card lets in; from then on its next change is told again."""
-    nics = [each for each in ctx.machine.plugging.nics() if name in (None, each.id)]
+    nics = [each for each in ctx.machine.plugging.cards() if name in (None, each[1])]
     if name is not None and not nics:
-        raise QmpError(f"invalid net client name: {name}")
-    shown = [each for each in nics if each.kind.startswith("virtio-net")]
+        netdevs = ctx.machine.netdevs
+        known = name in netdevs.all or name in netdevs.ports()
+        raise QmpError(f"net client({name}) isn't a NIC" if known else f"invalid net client name: {name}")
+    shown = [each for each in nics if each[0].kind.startswith("virtio-net")]
     if name is not None and not shown:
         raise QmpError(f"net client({name}) doesn't support rx-filter querying")
-    for each in shown:
-        ctx.machine.plugging.filters.asked(each)
-    return [receive_filter(each, programmed=ctx.machine.plugging.filters.programmed(each)) for each in shown]
+    filters = ctx.machine.plugging.filters
+    for device, _, _ in shown:
+        filters.asked(device)
+    return [
+        receive_filter(called, mac, programmed=filters.programmed(device)) for device, called, mac in shown
+    ]
 
 
 @event(NicFilterChanged, "NIC_RX_FILTER_CHANGED")

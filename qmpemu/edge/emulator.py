@@ -66,7 +66,9 @@ class Emulator:
             try:
                 stream = open_stream(self.loop, chardev)
             except OptionError as error:
-                raise OptionError(f"{typed}: {error}") from None
+                sequel = self.options.sequels.get(label)
+                more = f"\n{{prefix}}{typed}: {sequel}" if sequel is not None else ""
+                raise OptionError(f"{typed}: {error}{more}") from None
             if stream is not None:
                 self.streams[label] = stream
                 if (

@@ -1,58 +1,10 @@
-"""QEMU's `key=value,key=value` option syntax, and its JSON form.
-
-`,,` is a comma inside a value; the first item may lack its key (the option's implied key); a bare `flag` means
-`flag=on` and `noflag` means `flag=off` (both deprecated by QEMU, both still sent by old scripts).
-"""
+"""QEMU's option syntax in both its forms: `key=value,key=value` (`core.options`) and JSON."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from qmpemu.core.options import OptionError, parse, size, split_items, switch
 
-
-class OptionError(Exception):
-    """A command line that QEMU refuses: the text after `qemu-system-x86_64: `, maybe of several lines."""
-
-    release: Callable[[], object] = int
-    """Closes what was opened before: after the text is out, since whoever sees a socket close looks for it."""
-    program: str | None = None
-    """What stands in front, where it is not the program's name."""
-    stamped = False
-    """Whether the time stands before it (-msg timestamp=on)."""
-
-
-SIZE_SUFFIXES = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
-
-
-def split_items(text: str) -> list[str]:
-    """Split at single commas; doubled ones become one comma."""
-    parts = text.split(",")
-    items, i = [], 0
-    while i < len(parts):
-        item = parts[i]
-        while i + 2 < len(parts) and parts[i + 1] == "":  # "a,,b" splits to a, "", b
-            item += "," + parts[i + 2]
-            i += 2
-        items.append(item)
-        i += 1
-    return items
-
-
-def parse(text: str, implied: str | None = None) -> dict[str, str]:
-    """The options of `text`; a later value of the same key wins. `implied` names the key of a bare first item."""
-    options: dict[str, str] = {}
-    for position, item in enumerate(split_items(text)):
-        key, equals, value = item.partition("=")
-        if equals:
-            options[key] = value
-        elif position == 0 and implied is not None:
-            options[implied] = item
-        elif item.startswith("no") and len(item) > 2:
-            options[item[2:]] = "off"
-        elif item:
-            options[item] = "on"
-    return options
+__all__ = ["OptionError", "parse", "parse_json_or_keyval", "size", "split_items", "switch"]
 
 
 def parse_json_or_keyval(text: str, implied: str | None) -> dict[str, object]:
@@ -68,30 +20,3 @@ def parse_json_or_keyval(text: str, implied: str | None) -> dict[str, object]:
         if isinstance(value, dict):
             return value
     raise OptionError("JSON parse error, premature EOI")
-
-
-def switch(key: str, value: str) -> bool:
-    """A boolean option's value. Raises OptionError."""
-    if value in ("on", "yes", "true", "y"):
-        return True
-    if value in ("off", "no", "false", "n"):
-        return False
-    raise OptionError(f"Parameter '{key}' expects 'on' or 'off'")
-
-
-def size(key: str, value: str, default_suffix: str) -> int:
-    """A size in bytes: a decimal number with an optional suffix. Raises OptionError."""
-    suffix = value[-1:].upper()
-    number = value[:-1] if suffix in SIZE_SUFFIXES else value
-    shift = SIZE_SUFFIXES[suffix if suffix in SIZE_SUFFIXES else default_suffix]
-    try:
-        count = float(number)
-    except ValueError:
-        count = -1.0
-    if count < 0 or count * (1 << shift) >= 1 << 64:
-        raise OptionError(
-            f"Parameter '{key}' expects a non-negative number below 2^64\n"
-            "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
-            "and exabytes, respectively."
-        )
-    return int(count * (1 << shift))

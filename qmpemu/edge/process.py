@@ -87,6 +87,8 @@ def _serve(
     from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.preload import Preload
 
+    for text in config.warnings:
+        print(f"{program}: warning: {text}", file=sys.stderr, flush=True)
     scale = configure(config, environment)
     signals = Signals((SIGTERM, SIGINT, SIGHUP))
     daemon = Daemon(options) if options.daemonize else None

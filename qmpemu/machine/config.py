@@ -10,6 +10,49 @@ if TYPE_CHECKING:
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
+class OldDrive:
+    """A drive of the old kind (-drive, -hda): a name that devices use. interface: as in -drive's `if`.
+
+    node: the options of its block node with its file's path for `file`, without `driver` where that is to be guessed;
+    None for an empty drive. policies: werror and rerror. throttle: as in block_set_io_throttle, in the group `group`.
+    """
+
+    __slots__ = (
+        "bus",
+        "cdrom",
+        "group",
+        "id",
+        "interface",
+        "node",
+        "policies",
+        "read_only",
+        "throttle",
+        "unit",
+    )
+
+    def __init__(self, identity: str, interface: str, bus: int, unit: int) -> None:
+        self.id = identity
+        self.interface = interface
+        self.bus = bus
+        self.unit = unit
+        self.cdrom = False
+        self.read_only = False
+        self.node: dict[str, object] | None = None
+        self.policies: dict[str, object] = {}
+        self.throttle: dict[str, int] = {}
+        self.group = ""
+
+
+class OnBoard:
+    """A device that the board makes itself. group: when (`onboard`); given: as in -device."""
+
+    __slots__ = ("given", "group")
+
+    def __init__(self, group: str, given: dict[str, object]) -> None:
+        self.group = group
+        self.given = given
+
+
 class MachineConfig:
     """One machine's configuration, QEMU's option names and units (memory in bytes)."""
 
@@ -68,6 +111,14 @@ class MachineConfig:
         self.objects: list[dict[str, object]] = []
         self.blockdevs: list[dict[str, object]] = []
         self.netdevs: list[dict[str, object]] = []
+        self.drives: list[OldDrive] = []
+        """-drive and its like, and the default ones, in order."""
+        self.onboard: list[OnBoard] = []
+        """What the board makes beside the bare machine's devices, in order."""
+        self.hub: list[tuple[str, int]] = []
+        """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
+        self.warnings: list[str] = []
+        """What is said on standard error at the start."""
         self.usb = False
         self.usb_controllers: list[dict[str, object]] = []
         """-usb: the machine's own controllers, made before all devices."""
@@ -99,7 +150,9 @@ class MachineConfig:
     def bare(self) -> bool:
         """Whether nothing was added to the machine."""
         added = self.devices or self.objects or self.blockdevs or self.netdevs or self.cpus_max > 1
-        return self.nodefaults and not added and self.memory_asked_bytes is None
+        if added or self.onboard or self.drives:
+            return False
+        return self.nodefaults and self.memory_asked_bytes is None
 
     @property
     def family(self) -> str:

@@ -163,7 +163,7 @@ class Display:
     @property
     def has_console(self) -> bool:
         """Whether anything draws: a video adapter of the machine's own, or one that was added."""
-        return self.built_in or any(self.heads(device) for device in self._machine.devices.all)
+        return any(self.heads(device) for device in self._machine.devices.all)
 
     def heads(self, device: Device) -> int:
         """How many screens a device has, 0 for one that is no video adapter."""
@@ -179,14 +179,6 @@ class Display:
             raise device_not_found(name)
         if not 0 <= head < self.heads(device):
             raise Refused(f"Device {name} (head {head}) is not bound to a QemuConsole")
-
-    @property
-    def built_in(self) -> bool:
-        """Whether the board has a display adapter of its own (-vga, or by default)."""
-        config = self._machine.config
-        if config.family == "none" or config.vga == "none":
-            return False
-        return config.vga is not None or not config.nodefaults
 
 
 def _nothing_listens(addresses: list[dict[str, object]]) -> None:

@@ -44,7 +44,14 @@ def _disks(machine: Machine) -> list[DiskDrive]:
                 f"/machine/peripheral/{name}/virtio-backend",
                 f"/machine/peripheral/{name}/{name}.0/legacy[0]",
             )
-            drive = next((drives[key] for key in (name, *behind) if key in drives), None)
+            drive = next(
+                (
+                    drives[key]
+                    for key in (name, device.path, f"{device.path}/virtio-backend", *behind)
+                    if key in drives
+                ),
+                None,
+            )
             found.append(_disk(machine, device, drive))
     return found
 

@@ -158,7 +158,9 @@ class Machine:
             from qmpemu.machine.qom import Tree
 
             shown = self.plugging.shown()
-            self._qom = Tree(self.config, self._profile, self.chardevs, shown, preconfig=self.preconfig)
+            self._qom = Tree(
+                self.config, self._profile, self.chardevs.values(), shown, preconfig=self.preconfig
+            )
             if self._looked_for_objects:
                 self._qom.contain("objects")
         return self._qom
@@ -319,7 +321,7 @@ class Machine:
         """Whether a string among a command's arguments names something of this machine, alone or within a path."""
         known = {device.id for device in self.devices.all if device.id is not None}
         known.update(self.objects.all, self.netdevs.all, self.chardevs, self.blocks.nodes)
-        known.update(drive.qdev for drive in self.blocks.drives)
+        known.update(name for drive in self.blocks.drives for name in (drive.qdev, drive.name) if name)
         given = [value for value in arguments.values() if isinstance(value, str)]
         return any(part in known for value in given for part in (value, *value.split("/")))
 

@@ -29,6 +29,7 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRefused,
     DeviceUnplugRequested,
 )
+from qmpemu.machine.onboard import Numbers
 from qmpemu.port import Port, Ports
 from qmpemu.qmp.errors import QmpError, device_not_found
 from qmpemu.watchdog import DRIVERS as WATCHDOGS
@@ -37,12 +38,16 @@ from qmpemu.watchdog import Watchdog
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeVar
 
     from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.config import OnBoard
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.qom import Object
     from qmpemu.profile import Profile
+
+    Given = TypeVar("Given")
 
 SERIAL_DRIVERS = ("isa-serial", "pci-serial")
 PORT_DRIVERS = ("virtserialport", "virtconsole")
@@ -107,18 +112,21 @@ class Plugging:
         config = self._machine.config
         self._each(config.objects, "", self.objects.add)  # these name no option, once they were understood
         self._each(config.blockdevs, "blockdev", self._add_node)
+        if config.drives:
+            from qmpemu.machine.block.old_drives import add
+
+            self._each(config.drives, "drive", lambda each: add(self._machine, each))
         self._each(config.netdevs, "netdev", self.netdevs.add)
         main = self.objects.all.get(config.main_memory or "")
         if main is not None:
             main.users.append(self)
             if main.values.get("size") != config.memory_bytes:
                 raise Refused("Machine memory size does not match the size of the memory backend")
-        self._each(config.usb_controllers, "usb", self._add_at_start)
+        if config.onboard or config.hub:
+            self._make_board(config.onboard)
         self._each(config.devices, "device", self._add_at_start)
 
-    def _each(
-        self, given: list[dict[str, object]], option: str, add: Callable[[dict[str, object]], object]
-    ) -> None:
+    def _each(self, given: list[Given], option: str, add: Callable[[Given], object]) -> None:
         typed = self._machine.config.typed.get(option, [])
         for index, members in enumerate(given):
             try:
@@ -127,6 +135,17 @@ class Plugging:
                 text = error.desc if isinstance(error, QmpError) else str(error)
                 hint = error.hint if isinstance(error, Refused) else ""
                 raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text, hint) from None
+
+    def _make_board(self, onboard: list[OnBoard]) -> None:
+        """What the board makes itself. Raises Refused."""
+        paths = Numbers(self._machine.config, self._profile).paths
+        cards: list[Device] = []
+        for each, path in zip(onboard, paths, strict=True):
+            device = self.devices.add(each.given, running=False, path=path)
+            self._plugged(device)
+            if each.group == "nic":
+                cards.append(device)
+        self.netdevs.wire(self._machine.config.hub, cards)
 
     def _add_node(self, options: dict[str, object]) -> None:
         blocks = self._machine.blocks
@@ -220,11 +239,16 @@ class Plugging:
         """Network cards, in order."""
         return [each for each in self.devices.all if each.kind.startswith(NIC_DRIVERS)]
 
-    def cards(self) -> list[str]:
-        """The hardware address of each network card."""
+    def cards(self) -> list[tuple[Device, str, str]]:
+        """Each network card with its name among network clients and its hardware address."""
         from qmpemu.machine.inventory import hardware
 
-        return [each.mac for each in hardware(self._machine).nics]
+        found: list[tuple[Device, str, str]] = []
+        macs = [each.mac for each in hardware(self._machine).nics]
+        for device, mac in zip(self.nics(), macs, strict=True):
+            like = sum(each.id is None and each.kind == device.kind for each, _, _ in found)
+            found.append((device, device.id if device.id is not None else f"{device.kind}.{like}", mac))
+        return found
 
     def shown(self) -> Iterator[tuple[str, Object]]:
         """Everything that stands in the object tree beside the bare machine."""
@@ -317,6 +341,8 @@ class Plugging:
         for identity, path in self.devices.remove(device):
             machine.prune(path)
             machine.facts.publish(DeviceRemoved(id=identity, path=path))
+        if machine.blocks.loose:
+            machine.store.drop_unused()  # what went with a drive
         self._unplugged(device)
 
     # --- what comes with a device -------------------------------------------------------------------------------

@@ -9,18 +9,19 @@ from __future__ import annotations
 from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.machine.ghash import Table, listed
+from qmpemu.machine.onboard import UNATTACHED, Numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
 FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr"})
 """Properties of a device that nobody ever sets."""
-UNATTACHED = "/machine/unattached"
 
 
 class NotFound(Exception):
@@ -115,7 +116,7 @@ class Tree:
         self,
         config: MachineConfig,
         profile: Profile,
-        chardevs: Iterable[str],
+        chardevs: Iterable[Chardev],
         shown: Iterable[tuple[str, Object]],
         *,
         preconfig: bool,
@@ -131,11 +132,11 @@ class Tree:
         if config.main_memory is not None:
             self.root.children.pop("objects", None)  # the default back end is not made then
         machine.values["memory"] = {"size": config.memory_bytes}
-        for label in chardevs:
-            self.graft(f"/chardevs/{label}", Object("chardev"))
-        for path, each in shown:
+        for chardev in chardevs:
+            self.graft(f"/chardevs/{chardev.label}", Object(f"chardev-{chardev.backend}"))
+        for path, made_later in shown:
             if path.startswith("/objects/") or not preconfig:  # devices are made when it ends
-                self.graft(path, each)
+                self.graft(path, made_later)
         if preconfig:
             return
         self._child(machine, "peripheral")
@@ -199,17 +200,17 @@ class Tree:
 
 def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dict[str, Object]:
     """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
-    more = max(0, config.cpus - 1)
+    numbers = Numbers(config, profile)
     tree = profile.tree(config.family, preconfig=preconfig)
-    return {_renumbered(path, more): _recorded_object(about, more) for path, about in tree.items()}
+    return {numbers.moved(path): _recorded_object(about, numbers) for path, about in tree.items()}
 
 
-def _recorded_object(about: dict[str, Any], more: int) -> Object:
+def _recorded_object(about: dict[str, Any], numbers: Numbers) -> Object:
     made = Object(str(about["values"]["type"]))
     made.order = None if made.type_name == "container" else [name for name, _ in about["rows"]]
     made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
     made.values = {
-        name: _renumbered(value, more) if isinstance(value, str) else value
+        name: numbers.moved(value) if isinstance(value, str) else value
         for name, value in about["values"].items()
     }
     made.unreadable = about["errors"]
@@ -239,15 +240,6 @@ def _below(start: Object, parts: list[str]) -> Object | None:
     for part in parts:
         found = found.children.get(part) if found is not None else None
     return found
-
-
-def _renumbered(path: str, more: int) -> str:
-    """A recorded path where `more` processors stand in front of the board's own devices."""
-    if not more or not path.startswith(f"{UNATTACHED}/device["):
-        return path
-    number, bracket, rest = path.removeprefix(f"{UNATTACHED}/device[").partition("]")
-    shifted = int(number) + more if int(number) > 1 else int(number)
-    return f"{UNATTACHED}/device[{shifted}{bracket}{rest}"
 
 
 def processor_name(index: int) -> str:

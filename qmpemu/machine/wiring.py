@@ -81,5 +81,6 @@ def ram_split(config: MachineConfig) -> tuple[int, int]:
 
 def _rtc_path(config: MachineConfig) -> str:
     """Where QEMU 7.2 puts the clock in its object tree: behind the processors, and on pc behind a default device."""
-    first = 8 if config.family == "q35" else 9 if config.nodefaults else 10
+    video = any(each.group == "video" for each in config.onboard)
+    first = 8 if config.family == "q35" else 9 + video
     return f"/machine/unattached/device[{first + config.cpus - 1}]"

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.driven import Driven
 
-DISK = "-machine q35 -blockdev null-co,node-name=n0 -device virtio-blk-pci,drive=n0,id=vda"
+DISK = "-nodefaults -machine q35 -blockdev null-co,node-name=n0 -device virtio-blk-pci,drive=n0,id=vda"
 WRITES = ("wr_bytes", "wr_operations", "wr_total_time_ns", "flush_operations", "wr_highest_offset")
 READS = ("rd_bytes", "rd_operations", "rd_total_time_ns")
 
@@ -98,6 +98,6 @@ def test_failed_accesses_are_counted() -> None:
 
 def test_a_diskless_machine_has_none() -> None:
     """Nothing is counted where there is no drive, and a CD is not the guest's disk."""
-    assert started("-machine q35").say("query-blockstats") == [{"return": []}]
-    cd = started("-machine q35 -device ide-cd,id=cd")
+    assert started("-nodefaults -machine q35").say("query-blockstats") == [{"return": []}]
+    cd = started("-nodefaults -machine q35 -device ide-cd,id=cd")
     assert stats(cd)["rd_bytes"] == 0

@@ -13,7 +13,7 @@ DISK = "-blockdev null-co,node-name=n0 -device virtio-blk-pci,drive=n0,id=vda"
 
 def driven(policies: str = "") -> Driven:
     """A machine with one disk, whose Windows is up."""
-    made = Driven(f"-machine q35 {DISK}{policies}")
+    made = Driven(f"-machine q35 -nodefaults {DISK}{policies}")
     made.run(120)
     return made
 

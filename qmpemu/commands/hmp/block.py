@@ -1,7 +1,6 @@
 """The human monitor's verbs for drives, nodes and block jobs. Texts as measured on QEMU 7.2.
 
-`device` is the name of a -drive in most of them, and there are none: such a verb says that it has not found it. What
-the real block layer does is answered when that has.
+`device` is the name of a -drive in most of them. What the real block layer does is answered when that has.
 """
 
 from __future__ import annotations
@@ -126,8 +125,14 @@ def _commit(ctx: Context, given: Given) -> str:
 
 
 def _drive_del(ctx: Context, given: Given) -> str | Later:
-    """Of a node, as there are no -drives."""
+    """Of a drive, or a node. What names the drive goes; a device that is on it stays."""
+    from qmpemu.machine.block import old_drives
+
     name = given["device"]
+    drive = ctx.machine.blocks.named(name)
+    if drive is not None:
+        old_drives.forget(ctx.machine.blocks, drive)
+        return ""
     if name not in ctx.machine.blocks.nodes:
         return f"Device '{name}' not found\r\n"
     try:

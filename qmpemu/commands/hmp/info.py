@@ -40,12 +40,20 @@ def _network(ctx: Context) -> str:
         each.kind != "user" or each.options.keys() - USER_OPTIONS for each in machine.netdevs.all.values()
     ):
         return _not_emulated("network")
-    alone = [name for name, each in machine.netdevs.all.items() if each.nic is None]
-    lines = [_back_end(name) for name in alone]
+    hub = machine.netdevs.hub
+    alone = [name for name, each in machine.netdevs.all.items() if each.nic is None and name not in hub]
     behind = {each.nic: name for name, each in machine.netdevs.all.items() if each.nic is not None}
-    for nic, about in zip(machine.plugging.nics(), machine.plugging.cards(), strict=True):
-        name = nic.id if nic.id is not None else f"{nic.kind}.0"
-        lines.append(f"{name}: index=0,type=nic,model={nic.kind},macaddr={about}\r\n")
+    cards = {
+        nic: f"{name}: index=0,type=nic,model={nic.kind},macaddr={mac}\r\n"
+        for nic, name, mac in machine.plugging.cards()
+    }
+    lines = ["hub 0\r\n"] if hub else []
+    for port, each in reversed(list(enumerate(hub))):
+        peer = _back_end(each) if isinstance(each, str) else cards[each] if each else None
+        lines.append(f" \\ hub0port{port}: {peer}" if peer is not None else f" \\ hub0port{port}\r\n")
+    lines += [_back_end(name) for name in alone]
+    for nic in [nic for nic in cards if nic not in hub]:
+        lines.append(cards[nic])
         if nic in behind:
             lines.append(f" \\ {_back_end(behind[nic])}")
     return "".join(lines)

@@ -7,6 +7,7 @@ from qmpemu.commands.hmp.words import Misread, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from qmpemu.commands.registry import Context
@@ -28,15 +29,22 @@ def block(ctx: Context, words: list[str]) -> str | Later:
     if "nodes" not in given and "device" not in given:
         return when_told(ctx.commands("query-block", {}), _drives)
     wanted = given.get("device")
-
-    def nodes(rows: Any) -> str:
-        return "".join(
-            ("\r\n" if place else "") + _node(row)
-            for place, row in enumerate(rows)
-            if wanted in (None, row["node-name"])
+    if "nodes" not in given and ctx.machine.blocks.named(wanted) is not None:
+        return when_told(
+            ctx.commands("query-block", {}), lambda rows: _called(rows, "device", wanted, _drive)
         )
 
+    def nodes(rows: Any) -> str:
+        return _called(rows, "node-name", wanted, _node)
+
     return when_told(ctx.commands("query-named-block-nodes", {}), nodes)
+
+
+def _called(rows: Any, key: str, wanted: str | None, shown: Callable[[Any], str]) -> str:
+    """Those that are called so, an empty line before each that is not the first of all."""
+    return "".join(
+        ("\r\n" if place else "") + shown(row) for place, row in enumerate(rows) if wanted in (None, row[key])
+    )
 
 
 def _drives(rows: Any) -> str:
@@ -45,13 +53,17 @@ def _drives(rows: Any) -> str:
 
 def _drive(row: Any) -> str:
     inserted = row.get("inserted")
-    name = row["qdev"] if inserted is None else inserted["node-name"]
+    name = row["device"]
+    if not name:
+        name = row["qdev"] if inserted is None else inserted["node-name"]
+    elif inserted is not None:
+        name += f" ({inserted['node-name']})"
     lines = [f"{name}: {'[not inserted]' if inserted is None else _medium(inserted)}"]
-    if row["qdev"]:
+    if "qdev" in row:
         lines.append(f"    Attached to:      {row['qdev']}")
     if row["removable"]:
-        tray = f", tray {'open' if row['tray_open'] else 'closed'}" if "tray_open" in row else ""
-        lines.append(f"    Removable device: not locked{tray}")
+        tray = "open" if row.get("tray_open") else "closed"  # also where there is none (measured)
+        lines.append(f"    Removable device: not locked, tray {tray}")
     if inserted is not None:
         lines += _medium_lines(inserted)
     return "".join(f"{line}\r\n" for line in lines)

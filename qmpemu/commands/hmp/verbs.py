@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import block, info, info_block, migration, snapshots, ui
+from qmpemu.commands.hmp import added, block, info, info_block, migration, snapshots, ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -44,7 +44,7 @@ def run(ctx: Context, line: str) -> str | Later:
     if verb == "info" and not slash:
         return _info(ctx, words[1:])
     if not slash:
-        for others in (ui.run, snapshots.run, block.run, migration.run):
+        for others in (ui.run, snapshots.run, block.run, added.run, migration.run):
             shown = others(ctx, verb, words[1:])
             if shown is not None:
                 return shown

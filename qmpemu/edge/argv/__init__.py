@@ -4,6 +4,7 @@
     device_options    -device, -object, -netdev, -usb       processor_options  -cpu, -smp
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
     qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
+    short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
     checked_options   those that change nothing here
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
@@ -20,6 +21,7 @@ from qmpemu.edge.argv import (
     process_options,
     processor_options,
     qtest_options,
+    short_options,
 )
 from qmpemu.edge.argv.parser import Monitor, Parser, ProcessOptions, Unprefixed
 from qmpemu.edge.keyval import OptionError
@@ -40,6 +42,7 @@ OPTION_FILES = (
     machine_options,
     process_options,
     qtest_options,
+    short_options,
 )
 """Imported so that they register their options."""
 
@@ -49,6 +52,7 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
     parser = Parser(profile)
     try:
         parser.parse(words)
+        short_options.finish(parser)
         checked_options.check_kernel(parser.boots)
     except Unprefixed as error:
         refused = OptionError(str(error))

@@ -63,13 +63,6 @@ def _mon(parser: Parser, argument: str) -> None:
     parser.pending_monitors.append((argument, parser.typed))  # its chardev may stand further right
 
 
-@option("serial")
-def _serial(parser: Parser, where: str) -> None:
-    if where != "none":
-        count = sum(chardev.label.startswith("serial") for chardev in parser.config.chardevs)
-        parser.add_chardev(compat_chardev(f"serial{count}", where))
-
-
 BACKENDS = (
     "socket",
     "stdio",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
-from qmpemu.edge.keyval_tree import tree, typed
 from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.keyval_tree import tree, typed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,23 +111,6 @@ def _blockdev(parser: Parser, argument: str) -> None:
         raise OptionError(error.desc) from None
     parser.config.blockdevs.append(members)
     parser.remember("blockdev")
-
-
-@option("drive")
-def _drive(parser: Parser, argument: str) -> None:
-    """Drives of the old kind are not emulated, but one whose file is missing is refused."""
-    _not_emulated_drive(parser, keyval.parse(argument).get("file", ""))
-
-
-@option("hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "sd", "mtdblock", "pflash")
-def _drive_of_a_kind(parser: Parser, path: str) -> None:
-    _not_emulated_drive(parser, path)
-
-
-def _not_emulated_drive(parser: Parser, path: str) -> None:
-    if path.startswith("/") and not os.path.exists(path):
-        raise OptionError(f"Could not open '{path}': No such file or directory")
-    parser.config.not_emulated.append(parser.typed)
 
 
 NETWORKS = "user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-user vhost-vdpa".split()

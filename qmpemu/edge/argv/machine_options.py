@@ -184,4 +184,4 @@ def _nothing(parser: Parser, _: str) -> None:
     """Options that ask for what qmpemu does anyway: no graphics, no user configuration files."""
 
 
-option("no-user-config", "nographic")(_nothing)
+option("no-user-config")(_nothing)

@@ -50,6 +50,8 @@ class ProcessOptions:
         """`version` or `help`: print that and exit."""
         self.monitors: list[Monitor] = []
         self.sources: dict[str, str] = {}
+        self.sequels: dict[str, str] = {}
+        """By character device: the second line that tells that it could not be opened."""
         """Chardev label -> the option as typed, for messages."""
 
 
@@ -87,6 +89,13 @@ class Parser:
         """The first option that named an action: messages about the values of all of them begin with it (measured)."""
         self.boots: dict[str, str] = {}
         """-kernel, -append, -initrd."""
+        self.drives: list[tuple[dict[str, str], str]] = []
+        """-drive and its like: options and how they were typed."""
+        self.networks: list[tuple[str, dict[str, str], str]] = []
+        """-nic and -net: which, options, and how they were typed."""
+        self.lines: dict[str, list[tuple[str, str]]] = {"serial": [], "parallel": []}
+        self.usb_devices: list[tuple[str, str]] = []
+        self.nographic = False
         self.plain_devices = 0
         """How many -device in plain form there were."""
         self.typed = ""
@@ -150,10 +159,12 @@ class Parser:
     def _image(self, path: str) -> None:
         if not os.path.exists(path):
             raise OptionError(f"{path}: Could not open '{path}': No such file or directory")
-        self.config.not_emulated.append(path)
+        self.drives.append(({"index": "0", "media": "disk", "file": path}, path))
 
     def add_chardev(self, chardev: Chardev) -> Chardev:
-        """Add a character device that the current option defines."""
+        """Add a character device that the current option defines. Raises OptionError."""
+        if chardev.backend == "stdio" and any(each.backend == "stdio" for each in self.config.chardevs):
+            raise OptionError("cannot use stdio by multiple character devices")
         self.config.chardevs.append(chardev)
         self.process.sources[chardev.label] = self.typed
         return chardev

@@ -56,7 +56,8 @@ class Accounting:
 
     def access(self, kind: str, count_bytes: int) -> None:
         """The guest reads or writes so many bytes of its disk, or flushes it."""
-        drive = next((each for each in self._machine.blocks.drives if not each.removable), None)
+        drives = self._machine.blocks.drives
+        drive = next((each for each in drives if each.driver and not each.removable), None)
         if drive is None or drive.node is None or self._machine.history.replaying:
             return
         counts = drive.counts

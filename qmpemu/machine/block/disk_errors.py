@@ -31,8 +31,12 @@ NONE = "none"
 
 
 class DiskFailed(Fact):
-    """A guest's access to a disk failed. action: what the drive's policy made of it."""
+    """A guest's access to a disk failed. action: what the drive's policy made of it.
 
+    device: the name of a drive of the old kind, else empty.
+    """
+
+    device: str
     node: str
     operation: str
     action: str
@@ -68,10 +72,10 @@ class DiskErrors:
             self._wait(FIRST_NS)
 
     def _drive(self, name: str) -> Drive:
-        drives = self._machine.blocks.drives
-        found = next((each for each in drives if name in (each.id, each.qdev)), None)
+        drives = [each for each in self._machine.blocks.drives if each.attached and each.node is not None]
+        found = next((each for each in drives if name in (each.id, each.name, each.qdev)), None)
         if found is None:
-            known = ", ".join(each.id or each.qdev for each in drives) or "none"
+            known = ", ".join(each.id or each.name or each.qdev for each in drives) or "none"
             raise Refused(f"no disk device '{name}': there is {known}")
         return found
 
@@ -98,7 +102,14 @@ class DiskErrors:
         if action == "stop":
             drive.io_status = "nospace" if no_space else "failed"
         self._machine.facts.publish(
-            DiskFailed(node=node, operation=operation, action=action, no_space=no_space, reason=reason)
+            DiskFailed(
+                device=drive.name,
+                node=node,
+                operation=operation,
+                action=action,
+                no_space=no_space,
+                reason=reason,
+            )
         )
         if action == "stop":
             self._machine.board.disk_failed()

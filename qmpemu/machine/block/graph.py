@@ -15,6 +15,7 @@ from qmpemu.machine.block.nodes import (
     backing_of,
     is_identifier,
     null_path,
+    policy,
     size_of,
 )
 from qmpemu.machine.host import Image
@@ -234,6 +235,12 @@ class Blocks:
         given = device.get("drive")
         if given is None and not removable:
             raise Refused("drive property not set")
+        named = self.named(given)
+        if named is not None:
+            from qmpemu.machine.block.old_drives import attach
+
+            attach(self, named, device, _qdev(driver, identity, path), removable=removable)
+            return
         if given is not None and given not in self.nodes:
             raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
         node = self.nodes[str(given)] if given is not None else None
@@ -248,8 +255,8 @@ class Blocks:
                 f"node '{given}' as 'root' child)."
             )
         drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
-        drive.read_error = _policy(device.get("rerror"), drive.read_error)
-        drive.write_error = _policy(device.get("werror"), drive.write_error)
+        drive.read_error = policy(device.get("rerror"), drive.read_error)
+        drive.write_error = policy(device.get("werror"), drive.write_error)
         drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")
         self.drives.append(drive)
         try:
@@ -275,6 +282,10 @@ class Blocks:
         ]
         self.locks.refresh()
 
+    def named(self, name: object) -> Drive | None:
+        """The drive of the old kind of that name."""
+        return next((each for each in self.drives if name and each.name == name), None)
+
     def drive(self, name: str) -> Drive:
         """The drive of the device with that id or path. Raises QmpError (DeviceNotFound)."""
         path = name.removeprefix("/machine/peripheral/")
@@ -284,10 +295,6 @@ class Blocks:
         if any(name == each.id for each in self.drives):
             raise Refused("Device does not have a block device backend")
         raise device_not_found(name)
-
-
-def _policy(given: object, default: str) -> str:
-    return default if given in (None, "auto") else str(given)
 
 
 def node_shared(device: dict[str, object], other: Drive) -> bool:

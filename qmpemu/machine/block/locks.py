@@ -8,6 +8,7 @@ Measured on QEMU 7.2 by probing the bytes it locks:
     a format, read only          reads; nobody else may write or resize
     a drive                      reads, and writes what is writable; nobody else may write, or also resize
     a drive with share-rw        reads and writes
+    a drive without a device     nothing
     raw below an overlay in use  reads; nobody else may write or resize
     force-share                  reads; locking=off: nothing
 """
@@ -155,6 +156,8 @@ def _shared(node: Node) -> bool:
 
 
 def _of_drive(drive: Drive, node: Node) -> Demand:
+    if not drive.attached:
+        return NOTHING
     writes = not node.read_only and not drive.driver.endswith("-cd")
     kept = KEPT if drive.driver in FIXED else frozenset({WRITE})
     return frozenset({READ, WRITE} if writes else {READ}), kept - {WRITE} if drive.shares else kept

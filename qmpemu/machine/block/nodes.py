@@ -7,6 +7,7 @@ from qmpemu.machine.block.locks import PROTOCOLS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qmpemu.machine.config import OldDrive
     from qmpemu.machine.host import Image
 
 DISK_DRIVERS = {
@@ -74,9 +75,11 @@ class Drive:
     read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
     driver: the device's. shares: whether others may write as well (share-rw).
     has_tray: a floppy's drive has none, nor an I/O status. histograms: boundaries of read, write, flush, in ns.
+    old, name: of a drive of the old kind (-drive), which may be there without a device. attached: whether one is on it.
     """
 
     __slots__ = (
+        "attached",
         "counts",
         "driver",
         "group",
@@ -84,7 +87,9 @@ class Drive:
         "histograms",
         "id",
         "io_status",
+        "name",
         "node",
+        "old",
         "qdev",
         "read_error",
         "removable",
@@ -98,6 +103,9 @@ class Drive:
         self, qdev: str, node: Node | None, *, removable: bool, id: str = "", has_tray: bool = True
     ) -> None:
         self.id = id
+        self.name = ""
+        self.attached = True
+        self.old: OldDrive | None = None
         self.has_tray = has_tray
         self.histograms: dict[str, list[int]] = {}
         self.qdev = qdev
@@ -111,6 +119,11 @@ class Drive:
         self.driver = ""
         self.shares = False
         self.counts = Counts()
+
+
+def policy(given: object, default: str) -> str:
+    """What is done at an error: as a device says, or as it was."""
+    return default if given in (None, "auto") else str(given)
 
 
 FIRST_MADE = 9000

@@ -28,10 +28,12 @@ class Netdev:
 class Netdevs:
     """All back ends by id."""
 
-    __slots__ = ("all", "down")
+    __slots__ = ("all", "down", "hub")
 
     def __init__(self) -> None:
         self.all: dict[str, Netdev] = {}
+        self.hub: list[str | Device | None] = []
+        """-net: back ends, by id, and cards on the hub, in order of their ports; None: a card that no board took."""
         self.down: set[str] = set()
         """Paths of cards whose own link the host has taken down."""
 
@@ -43,12 +45,25 @@ class Netdevs:
         self.all[name] = Netdev(options)
 
     def remove(self, name: str) -> None:
-        """Remove a back end; its card stays, with its link down. Raises QmpError."""
+        """Remove a back end; its card stays, with its link down. Raises Refused or QmpError."""
+        if name in self.hub or name in self.ports():
+            raise Refused(f"Device '{name}' is not a netdev")
         netdev = self.all.pop(name, None)
         if netdev is None:
             raise device_not_found(name)
         if netdev.nic is not None:
             self.down.add(netdev.nic.path)
+
+    def wire(self, hub: list[tuple[str, int]], cards: list[Device]) -> None:
+        """Put back ends, by id, and cards, by number, on the hub; the one hears what the other says."""
+        self.hub = [name or (cards[number] if number < len(cards) else None) for name, number in hub]
+        for port, each in enumerate(self.hub):
+            if each is not None and not isinstance(each, str):
+                each.values["netdev"] = f"hub0port{port}"
+
+    def ports(self) -> list[str]:
+        """The names of the hub's ports."""
+        return [f"hub0port{port}" for port in range(len(self.hub))]
 
     def join(self, name: str, device: Device, owner: str) -> None:
         """Put a card on a back end. Raises Refused."""

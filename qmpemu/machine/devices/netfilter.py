@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
 
 VLANS = 4096
-FIRST_MAC = "52:54:00:12:34:56"
 
 
 class NicFilterChanged(Fact):
@@ -50,12 +49,12 @@ class Filters:
         self._programmed.clear()
 
 
-def receive_filter(device: Device, *, programmed: bool) -> dict[str, object]:
+def receive_filter(name: str, mac: str, *, programmed: bool) -> dict[str, object]:
     """A card's row (the order of members is that of the wire)."""
     return {
         "promiscuous": not programmed,
-        "name": device.id or "",
-        "main-mac": str(device.values.get("mac", FIRST_MAC)),
+        "name": name,
+        "main-mac": mac,
         "unicast": "normal",
         "vlan": "all",
         "vlan-table": list(reversed(range(VLANS))),

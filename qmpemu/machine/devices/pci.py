@@ -17,6 +17,8 @@ MEMORY_TOP, IO_BASE = 0xFEBF_0000, 0xC000
 IRQS = (10, 10, 11, 11)
 """PCI interrupt routing of SeaBIOS, by (slot + pin) modulo 4."""
 WINDOW = 2 << 20
+MSIX_BAR = 1
+"""Of a virtio device: where its interrupt vectors are, if it has any."""
 
 
 class Firmware:
@@ -50,6 +52,8 @@ class Firmware:
         slot, function = divmod(devfn, 8)
         row: dict[str, Any] = {**device.recorded.pci, "bus": number, "slot": slot, "function": function}
         row["qdev_id"] = device.id or ""
+        if device.values.get("vectors") == 0 and device.kind.startswith("virtio"):
+            row["regions"] = [each for each in row["regions"] if each["bar"] != MSIX_BAR]
         if device.bus is not None and device.bus.owner is not None and device.bus.kind == "PCIE":
             row = _express(row)
         if self.done and not device.hotplugged:

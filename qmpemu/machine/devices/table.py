@@ -134,8 +134,11 @@ class Devices:
 
     # --- plugging in --------------------------------------------------------------------------------------------
 
-    def add(self, given: dict[str, object], *, running: bool) -> Device:
-        """Plug in what `given` describes (`driver` and options). Raises Refused or QmpError, nothing changed."""
+    def add(self, given: dict[str, object], *, running: bool, path: str = "") -> Device:
+        """Plug in what `given` describes (`driver` and options). Raises Refused or QmpError, nothing changed.
+
+        path: where it stands, if the board makes it.
+        """
         kind = self.catalog.kind(str(given["driver"]), running=running)
         bus = self._bus(kind, given.get("bus"))
         if running and bus is not None and not bus.hotplug:
@@ -144,7 +147,7 @@ class Devices:
         if identity is not None and self.named(str(identity)) is not None:
             raise Refused(f"Duplicate device ID '{identity}'")
         device = Device(kind.name, identity if identity is None else str(identity), "", hotplugged=running)
-        device.path = self._path(device)
+        device.path = path or self._path(device)
         self._configure(device, given)
         device.bus = bus
         self._realize(device)

@@ -68,7 +68,7 @@ def _all(machine: Machine) -> list[Range]:
     if machine.config.family == "none":
         return []
     low_bytes, high_bytes = ram_split(machine.config)
-    displays = ["VGA"] if machine.display.built_in else []
+    displays: list[str] = []
     displays += [device.kind for device in machine.devices.all if device.kind in VIDEO_BYTES]
     found = [(0, low_bytes)]
     if any(kind.startswith(ADAPTERS) for kind in displays):

@@ -7,7 +7,7 @@ Rules and texts: QEMU's keyval (measured on 7.2). `children.0.driver` is a list'
 
 from __future__ import annotations
 
-from qmpemu.edge.keyval import OptionError, split_items
+from qmpemu.core.options import OptionError, split_items
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,49 @@
+"""Drives of the old kind at the start: -drive, -hda and its like, read once all options are known, as in QEMU.
+
+-drive file=F,if=virtio        a drive `virtio0`, and a device for it among those of -device
+-drive file=F,if=none,id=D     a drive `D` that a -device may name
+-hda F, -cdrom F, if=ide       a drive `ide0-hd0`, `ide1-cd0`; the board makes its device (`default_options`)
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.edge.argv.parser import Parser
+from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.block import old_drives
+
+BOARD_PLACES = {"pc": {"ide": 4, "floppy": 2, "pflash": 2}, "q35": {"ide": 6, "floppy": 2, "pflash": 2}}
+"""How many drives of an interface the board can have."""
+
+
+def finish(parser: Parser) -> None:
+    """Make the drives of all options. Raises OptionError."""
+    config = parser.config
+    for options, typed in parser.drives:
+        try:
+            drive = old_drives.made(options, config.family, config.drives)
+        except (OptionError, Refused) as error:
+            raise OptionError(f"{typed}: {error}") from None
+        path = str(drive.node["file"]) if drive.node is not None else ""
+        if ":" in path.partition("/")[0]:  # an image of another protocol: the drive stays empty
+            config.not_emulated.append(path)
+            drive.node = None
+        if options.get("snapshot") == "on":
+            config.not_emulated.append(typed)
+        config.drives.append(drive)
+        config.typed.setdefault("drive", []).append(typed)
+
+
+def check_places(parser: Parser) -> None:
+    """Whether the board has a place for each. Raises OptionError."""
+    family = parser.config.family
+    board = BOARD_PLACES.get(family, {})
+    for drive, (_, typed) in zip(parser.config.drives, parser.drives, strict=False):
+        kind = drive.interface
+        if kind in ("none", "virtio"):
+            continue
+        most = old_drives.units(family, kind)
+        index = drive.bus * most + drive.unit if most else drive.unit
+        if index >= board.get(kind, 0):
+            where = f"if={kind},bus={drive.bus},unit={drive.unit}"
+            raise OptionError(f"{typed}: machine type does not support {where}")

@@ -1,0 +1,87 @@
+"""Network cards of the short forms: -nic (card and back end in one) and -net (both on one hub)."""
+
+from __future__ import annotations
+
+from qmpemu.edge.argv.parser import Parser, Unprefixed
+from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.config import OnBoard
+
+KINDS = frozenset("none nic user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-user".split())
+CARDS = ("model", "mac", "macaddr", "addr", "vectors")
+USER = frozenset(
+    """
+    id restrict net host ipv4 ipv6 ipv6-net ipv6-prefix ipv6-host hostname tftp bootfile dhcpstart dns dnssearch smb
+    smbserver hostfwd guestfwd ip ipv6-prefixlen ipv6-dns domainname tftp-server-name name
+    """.split()
+)
+MODELS = {
+    "virtio": "virtio-net-pci",
+    **{
+        name: name
+        for name in """
+            virtio-net-pci e1000 e1000e rtl8139 pcnet ne2k_pci vmxnet3 i82550 i82551 i82557a i82557b i82557c i82558a
+            i82558b i82559a i82559b i82559c i82559er i82562 i82801 tulip e1000-82540em e1000-82544gc e1000-82545em
+            virtio-net-pci-non-transitional virtio-net-pci-transitional
+        """.split()
+    },
+}
+HUB = "hub0"
+
+
+def finish(parser: Parser) -> list[OnBoard]:
+    """The board's cards, in their order; back ends go to the configuration. Raises Unprefixed."""
+    config = parser.config
+    given = parser.networks
+    if not given and not config.netdevs and not config.nodefaults:
+        given = [("net", {"type": "nic"}, ""), ("net", {"type": "user"}, "")]
+    cards: list[OnBoard] = []
+    for kind, options, typed in given:
+        _check(options, typed)
+        if options["type"] == "none":
+            continue
+        is_card = options["type"] == "nic"
+        netdev = options.get("netdev") if is_card else _back_end(parser, kind, options)
+        if is_card or kind == "nic":
+            cards.append(_card(parser, kind, options, netdev))
+            if kind == "net" and netdev is None:
+                config.hub.append(("", len(cards) - 1))
+    return cards
+
+
+def _back_end(parser: Parser, kind: str, options: dict[str, str]) -> str:
+    config = parser.config
+    name = options.get("id") or f"#net{100 + len(config.netdevs)}"
+    own: dict[str, object] = {key: value for key, value in options.items() if key not in CARDS}
+    if kind == "net":
+        config.hub.append((name, -1))
+    config.netdevs.append({**own, "id": name})
+    return name
+
+
+def _card(parser: Parser, kind: str, options: dict[str, str], netdev: str | None) -> OnBoard:
+    default = "e1000e" if parser.config.family == "q35" else "e1000"
+    asked = options.get("model", default)
+    model = MODELS.get(asked)
+    if model is None:
+        raise Unprefixed(f"Unsupported NIC model: {asked}")
+    made: dict[str, object] = {"driver": model}
+    mac = options.get("mac", options.get("macaddr"))
+    if mac is not None:
+        made["mac"] = mac
+    if model.startswith("virtio") and (kind == "nic" or "vectors" in options):
+        made["vectors"] = options.get("vectors", 0)  # -nic: no MSI-X unless asked for (measured)
+    if "addr" in options:
+        made["addr"] = options["addr"]
+    if netdev is not None:
+        made["netdev"] = netdev
+    return OnBoard("nic", made)
+
+
+def _check(options: dict[str, str], typed: str) -> None:
+    kind = options.get("type", "")
+    if kind not in KINDS:
+        raise OptionError(f"{typed}: Parameter 'type' does not accept value '{kind}'")
+    if kind == "user":
+        wrong = next((key for key in options if key not in USER and key not in (*CARDS, "type")), None)
+        if wrong is not None:
+            raise OptionError(f"{typed}: Invalid parameter '{wrong}'")

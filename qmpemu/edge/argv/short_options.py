@@ -1,0 +1,88 @@
+"""Short forms of devices: -drive, -hda, -nic, -net, -serial, -parallel, -usbdevice, -nographic.
+
+They are noted here, and read once all options are known (`default_options`), which needs more than a start without
+them has to import.
+"""
+
+from __future__ import annotations
+
+from qmpemu.edge import keyval
+from qmpemu.edge.argv.device_options import add_usb
+from qmpemu.edge.argv.parser import Parser, option
+from qmpemu.edge.keyval import OptionError
+
+IMAGES = {
+    "hda": "index=0,media=disk",
+    "hdb": "index=1,media=disk",
+    "hdc": "index=2,media=disk",
+    "hdd": "index=3,media=disk",
+    "cdrom": "index=2,media=cdrom",
+    "fda": "if=floppy,index=0",
+    "fdb": "if=floppy,index=1",
+    "sd": "if=sd",
+    "mtdblock": "if=mtd",
+    "pflash": "if=pflash",
+}
+
+
+@option("drive")
+def _drive(parser: Parser, argument: str) -> None:
+    options = keyval.parse(argument, "file")
+    _check_unique("drive", options, [given for given, _ in parser.drives])
+    parser.drives.append((options, parser.typed))
+
+
+@option(*IMAGES)
+def _image(parser: Parser, path: str) -> None:
+    name = parser.typed.split()[0].lstrip("-")
+    parser.drives.append(({**keyval.parse(IMAGES[name]), "file": path}, parser.typed))
+
+
+@option("nic")
+def _nic(parser: Parser, argument: str) -> None:
+    options = keyval.parse(argument, "type")
+    _check_unique("nic", options, [given for kind, given, _ in parser.networks if kind == "nic"])
+    parser.networks.append(("nic", options, parser.typed))
+
+
+@option("net")
+def _net(parser: Parser, argument: str) -> None:
+    parser.networks.append(("net", keyval.parse(argument, "type"), parser.typed))
+
+
+@option("serial")
+def _serial(parser: Parser, where: str) -> None:
+    parser.lines["serial"].append((where, parser.typed))
+
+
+@option("parallel")
+def _parallel(parser: Parser, where: str) -> None:
+    parser.lines["parallel"].append((where, parser.typed))
+
+
+@option("usbdevice")
+def _usbdevice(parser: Parser, name: str) -> None:
+    add_usb(parser.config)
+    parser.usb_devices.append((name, parser.typed))
+
+
+@option("nographic")
+def _nographic(parser: Parser, _: str) -> None:
+    parser.nographic = True
+
+
+def finish(parser: Parser) -> None:
+    """Complete the configuration. Raises OptionError, Unprefixed."""
+    config = parser.config
+    short = parser.drives or parser.networks or any(parser.lines.values()) or config.usb_controllers
+    if config.nodefaults and not short and config.vga in (None, "none"):
+        return
+    from qmpemu.edge.argv import default_options
+
+    default_options.finish(parser)
+
+
+def _check_unique(kind: str, options: dict[str, str], others: list[dict[str, str]]) -> None:
+    name = options.get("id")
+    if name is not None and any(each.get("id") == name for each in others):
+        raise OptionError(f"Duplicate ID '{name}' for {kind}")

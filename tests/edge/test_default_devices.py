@@ -1,0 +1,147 @@
+"""What a machine has that nobody asked for by -device: the same on ours and on the real QEMU, beside each other."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from qmpemu.edge import shipped
+from qmpemu.edge.argv import parse_command_line
+from tests.edge.emulators import REAL, Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUERIES: tuple[tuple[str, dict[str, str]], ...] = (
+    ("query-block", {}),
+    ("query-named-block-nodes", {}),
+    ("query-blockstats", {}),
+    ("query-chardev", {}),
+    ("query-pci", {}),
+    ("query-mice", {}),
+    ("query-rx-filter", {}),
+    ("qom-list", {"path": "/machine/unattached"}),
+    ("qom-list", {"path": "/machine/peripheral-anon"}),
+    ("qom-list", {"path": "/chardevs"}),
+    ("human-monitor-command", {"command-line": "info network"}),
+    ("human-monitor-command", {"command-line": "info block"}),
+)
+LINES = """
+    -name defaults
+    -machine q35
+    -smp 2 -m 256 -hda {folder}/d.qcow2
+    -machine q35 -drive file={folder}/d.qcow2,format=qcow2 -cdrom {folder}/d.iso
+    -drive file={folder}/d.qcow2,if=virtio,cache=none,discard=unmap
+    -drive file={folder}/d.qcow2,if=none,id=hd0,format=qcow2 -device virtio-blk-pci,drive=hd0
+    -machine q35 -device virtio-scsi-pci,id=s -drive file={folder}/d.qcow2,id=d,if=none -device scsi-hd,drive=d
+    -drive file={folder}/d.iso,media=cdrom,index=3
+    -fda {folder}/floppy.img
+    -nodefaults -drive file={folder}/d.iso,format=raw,readonly=on,if=virtio
+    -nic user,model=virtio-net-pci,id=n0,mac=52:54:00:00:00:01
+    -nic user,model=e1000 -nic user,model=virtio
+    -nic none
+    -net nic -net user
+    -netdev user,id=n0 -device e1000,netdev=n0
+    -serial null -parallel none
+    -serial chardev:c0 -chardev null,id=c0
+    -nographic -serial none
+    -vga none
+    -vga virtio
+    -device isa-serial
+    -device ide-cd
+    -machine q35 -usbdevice tablet
+""".strip().splitlines()
+REFUSED = """
+    -nodefaults -drive if=foo
+    -nodefaults -drive file={folder}/d.iso,if=scsi,format=raw
+    -cdrom {folder}/d.iso -drive file={folder}/d.iso,media=cdrom,index=2
+    -drive media=foo
+    -drive file={folder}/d.iso,format=foo
+    -drive file={folder}/d.iso,format=raw,cache=foo
+    -drive file={folder}/d.iso,format=raw,foo=1
+    -drive if=none,id=a -drive if=none,id=a
+    -hda /none
+    -hda /nbd:x
+    -drive file=/none,if=virtio
+    -nic foo
+    -nic user,model=foo
+    -nic user,foo=1
+    -nic user,id=a -nic user,id=a
+    -usbdevice foo
+    -serial chardev:none
+    -nographic
+    -parallel x
+    -drive if=none,id=a,file={folder}/d.qcow2 -device ide-hd,drive=a -device ide-hd,drive=a
+    -nodefaults -drive file={folder}/d.iso,format=raw,if=ide,readonly=on
+""".strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images: d.qcow2, d.iso, floppy.img."""
+    made = tmp_path_factory.mktemp("images")
+    line = ["qemu-img", "create", "-q", "-f", "qcow2", "d.qcow2", "1G"]
+    subprocess.run(line, cwd=made, check=True)
+    for name, size in (("d.iso", 4 << 20), ("floppy.img", 1474560)):
+        with (made / name).open("wb") as file:
+            file.truncate(size)
+    return made
+
+
+def ended(binary: str, line: str, folder: Path, asked: str) -> subprocess.CompletedProcess[str]:
+    """An emulator that is asked these lines over its standard input, and ends."""
+    words = ["-S", "-display", "none", "-qmp", "stdio", *line.format(folder=folder).split()]
+    where = {"QMPEMU_GUEST": "none", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [binary, *words],
+        input=asked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=where,
+        cwd=folder,
+    )
+
+
+def told(binary: str, line: str, folder: Path) -> list[Any]:
+    """The answers to QUERIES, without what is random; lists of the object tree by name."""
+    asked = [{"execute": "qmp_capabilities"}]
+    asked += [{"execute": name, **({"arguments": given} if given else {})} for name, given in QUERIES]
+    asked.append({"execute": "quit"})
+    done = ended(binary, line, folder, "\n".join(map(json.dumps, asked)) + "\n")
+    plain = re.sub(r"#(block|net)\d+", r"#\1", done.stdout)
+    rows = [each for each in map(json.loads, plain.splitlines()) if "return" in each or "error" in each]
+    for row in rows:
+        if isinstance(row.get("return"), list) and row["return"] and "type" in row["return"][0]:
+            row["return"].sort(key=lambda each: str(each.get("name", "")))
+    return [*rows, done.stderr]
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in LINES])
+def test_devices_without_device(ours: Emulator, folder: Path, line: str) -> None:
+    """Drives, lines, cards and PCI functions with their names and places, and the words on standard error."""
+    real = told(REAL, line, folder)
+    assert len(real) == len(QUERIES) + 3
+    assert told(ours.program, line, folder) == real
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in REFUSED])
+def test_refused(ours: Emulator, folder: Path, line: str) -> None:
+    """With the real one's text, and nothing else."""
+    real = ended(REAL, line, folder, "")
+    found = ended(ours.program, line, folder, "")
+    assert real.returncode == 1
+    assert (found.returncode, found.stderr) == (1, real.stderr)
+
+
+def test_an_image_elsewhere_is_not_emulated() -> None:
+    """It is listed as that, and the drive is empty."""
+    config, _ = parse_command_line(
+        ["-nodefaults", "-drive", "file=nbd:localhost:1,if=none,id=d"], shipped.profile(None)
+    )
+    assert config.drives[0].node is None and config.not_emulated == ["nbd:localhost:1"]
