@@ -252,8 +252,11 @@ def block_set_write_threshold(ctx: Context, *, node_name: str, write_threshold: 
 
 
 def _limit(info: dict[str, object], drive: Drive) -> None:
-    """Show a drive's limits with what is in it; query-named-block-nodes does not (measured)."""
+    """Show a drive's limits and cache with what is in it; query-named-block-nodes does not (measured)."""
     info.update(drive.throttle)
+    cache = info["cache"]
+    if drive.write_through and isinstance(cache, dict):
+        info["cache"] = {**cache, "writeback": False}
     if drive.group is not None:
         info["group"] = drive.group
 

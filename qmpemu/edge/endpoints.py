@@ -110,7 +110,8 @@ def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
         raise OptionError(f"{doing}: {error.strerror}") from None
     stream = SocketStream(loop, listener=sock if server else None, peer=None if server else sock)
     bound = sock.getsockname()
-    stream.address = f"tcp:{bound[0]}:{bound[1]}"
+    scheme = "telnet" if options.get("telnet") == "on" else "tcp"
+    stream.address = f"{scheme}:{bound[0]}:{bound[1]}"
     return stream
 
 

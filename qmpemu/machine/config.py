@@ -14,7 +14,8 @@ class OldDrive:
     """A drive of the old kind (-drive, -hda): a name that devices use. interface: as in -drive's `if`.
 
     node: the options of its block node with its file's path for `file`, without `driver` where that is to be guessed;
-    None for an empty drive. policies: werror and rerror. throttle: as in block_set_io_throttle, in the group `group`.
+    None for an empty drive. write_through: each write is flushed. policies: werror and rerror. throttle: as in
+    block_set_io_throttle, in the group `group`.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class OldDrive:
         "read_only",
         "throttle",
         "unit",
+        "write_through",
     )
 
     def __init__(self, identity: str, interface: str, bus: int, unit: int) -> None:
@@ -41,6 +43,7 @@ class OldDrive:
         self.policies: dict[str, object] = {}
         self.throttle: dict[str, int] = {}
         self.group = ""
+        self.write_through = False
 
 
 class OnBoard:
@@ -115,6 +118,8 @@ class MachineConfig:
         """-drive and its like, and the default ones, in order."""
         self.onboard: list[OnBoard] = []
         """What the board makes beside the bare machine's devices, in order."""
+        self.no_place: str | None = None
+        """The text with which the board refuses one of the drives, once they are open."""
         self.hub: list[tuple[str, int]] = []
         """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
         self.warnings: list[str] = []

@@ -116,6 +116,8 @@ class Plugging:
             from qmpemu.machine.block.old_drives import add
 
             self._each(config.drives, "drive", lambda each: add(self._machine, each))
+        if config.no_place is not None:
+            raise Refused(config.no_place)
         self._each(config.netdevs, "netdev", self.netdevs.add)
         main = self.objects.all.get(config.main_memory or "")
         if main is not None:

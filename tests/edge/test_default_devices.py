@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qmpemu.edge import shipped
-from qmpemu.edge.argv import parse_command_line
 from tests.edge.emulators import REAL, Emulator
 
 if TYPE_CHECKING:
@@ -54,6 +52,20 @@ LINES = """
     -device isa-serial
     -device ide-cd
     -machine q35 -usbdevice tablet
+    -machine none
+    -machine none -hda {folder}/d.qcow2 -cdrom {folder}/d.iso
+    -machine none -nodefaults -serial null -parallel null
+    -nodefaults -machine none -vga std
+    {folder}/d.qcow2
+    -drive file={folder}/d.iso,format=raw,cache=directsync,werror=stop,rerror=report,bps=1000,iops_wr=5
+    -drive file={folder}/d.iso,format=raw,throttling.iops-total=10,throttling.group=g,cache=writethrough
+    -drive file={folder}/d.iso,format=raw,if=none,id=a -cdrom {folder}/d.iso
+    -nodefaults -drive file={folder}/d.iso,format=raw,if=none,id=a -usb -device usb-storage,drive=a
+    -nodefaults -device virtio-blk-pci,drive=n,write-cache=off -blockdev null-co,node-name=n
+    -nodefaults -serial /dev/null -serial udp:127.0.0.1:5555 -serial none -serial vc:80Cx24C
+    -net nic,model=virtio
+    -nodefaults -net nic -net nic -net user
+    -nodefaults -net user
 """.strip().splitlines()
 REFUSED = """
     -nodefaults -drive if=foo
@@ -73,6 +85,48 @@ REFUSED = """
     -nic user,id=a -nic user,id=a
     -usbdevice foo
     -serial chardev:none
+    -serial foo
+    -serial pty:x
+    -serial vc:foo
+    -serial tcp:1
+    -serial unix:
+    -serial unix:/none/x
+    -serial file:/none/x
+    -serial /dev/none
+    -nodefaults -serial mon:stdio
+    -parallel null -parallel null -parallel null -parallel null
+    -drive file={folder}/d.iso,format=raw,index=4
+    -machine q35 -drive file={folder}/d.iso,format=raw,bus=1,unit=1
+    -drive file={folder}/d.iso,format=raw,index=1,bus=1
+    -drive file={folder}/d.iso,format=raw,unit=x
+    -drive if=floppy,index=2,file={folder}/floppy.img,format=raw
+    -sd {folder}/d.iso
+    -drive if=virtio
+    -drive if=ide
+    -drive file={folder}/d.iso,format=qcow2
+    -drive file={folder}/d.iso,format=raw,werror=foo
+    -drive file={folder}/d.iso,format=raw,rerror=enospc
+    -drive file={folder}/floppy.img,format=raw,if=floppy,werror=stop
+    -drive if=none,id=1a
+    -drive file={folder}/d.iso,format=raw,readonly=maybe
+    -drive file={folder}/d.iso,format=raw,aio=foo
+    -drive file={folder}/d.iso,format=raw,aio=native
+    -drive file={folder}/d.iso,format=raw,discard=foo
+    -drive file={folder}/d.iso,format=raw,detect-zeroes=foo
+    -drive file={folder}/d.iso,format=raw,if=none,id=a,node-name=a
+    -drive file={folder}/d.iso,format=raw,bps=1,bps_rd=1
+    -drive file={folder}/d.iso,format=raw,id=c -device virtio-blk-pci,drive=c
+    -hda {folder}/d.qcow2 -hdb {folder}/d.qcow2
+    -machine none -drive file={folder}/d.qcow2,if=virtio
+    -nic nic
+    -nic user,mac=foo
+    -nic user,mac=01:00:00:00:00:00
+    -nic user,vectors=3
+    -nic user,hostfwd=foo
+    -nic user,id=1
+    -netdev user,id=a -nic user,id=a
+    -net nic,foo=1
+    -net nic,netdev=none
     -nographic
     -parallel x
     -drive if=none,id=a,file={folder}/d.qcow2 -device ide-hd,drive=a -device ide-hd,drive=a
@@ -139,9 +193,11 @@ def test_refused(ours: Emulator, folder: Path, line: str) -> None:
     assert (found.returncode, found.stderr) == (1, real.stderr)
 
 
-def test_an_image_elsewhere_is_not_emulated() -> None:
-    """It is listed as that, and the drive is empty."""
-    config, _ = parse_command_line(
-        ["-nodefaults", "-drive", "file=nbd:localhost:1,if=none,id=d"], shipped.profile(None)
+def test_an_image_elsewhere_is_not_emulated(ours: Emulator, folder: Path) -> None:
+    """It is said, and nothing starts without it."""
+    done = ended(ours.program, "-drive file=nbd:localhost:1,if=none,id=d", folder, "")
+    assert done.returncode == 1
+    assert (
+        "-drive file=nbd:localhost:1,if=none,id=d: qmpemu does not emulate images named by 'nbd:'"
+        in done.stderr
     )
-    assert config.drives[0].node is None and config.not_emulated == ["nbd:localhost:1"]

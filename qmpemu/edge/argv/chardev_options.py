@@ -100,21 +100,44 @@ def compat_chardev(label: str, where: str) -> Chardev:
     """A character device from `-qmp`'s short form: unix:PATH, tcp:HOST:PORT, stdio, null, pty, file:PATH."""
     kind, _, rest = where.partition(":")
     address, _, tail = rest.partition(",")
-    if kind in ("stdio", "null", "pty", "vc"):
-        return Chardev(label, kind, {})
+    if where in ("stdio", "null", "pty", "vc", "msmouse", "wctablet"):
+        return Chardev(label, where, {})
+    if kind == "vc":
+        if not rest[:1].isdigit():
+            raise OptionError(f"parse error: {where}")
+        return Chardev(label, "vc", {})
     if kind == "file":
         return Chardev(label, "file", {"path": rest})
+    if kind in ("pipe", "udp") and rest:
+        return _unread(label, kind, rest)
+    if where.startswith("/dev/"):
+        return _unread(label, "serial", where)
     options = keyval.parse(tail) if tail else {}
+    if kind == "unix" and not address:
+        raise OptionError("Unable to parse FD number ")
     if kind == "unix":
         options["path"] = address
     elif kind in ("tcp", "telnet") and ":" in address:
         options["host"], _, options["port"] = address.rpartition(":")
+        if kind == "telnet":
+            options["telnet"] = "on"
     elif kind in ("tcp", "telnet"):
         raise OptionError(f"parse error: {where}")
     else:
         raise OptionError(f"'{where}' is not a valid char driver\n{{prefix}}parse error: {where}")
     _check_socket_options(options, where)
     return Chardev(label, "socket", options)
+
+
+def _unread(label: str, kind: str, path: str) -> Chardev:
+    """One that nothing is read from or written to here. Raises OptionError where the real one finds no such file."""
+    from os.path import exists
+
+    if (kind == "serial" and not exists(path)) or (
+        kind == "pipe" and not (exists(path) or exists(f"{path}.in"))
+    ):
+        raise OptionError(f"Could not open '{path}': No such file or directory")
+    return Chardev(label, kind, {})
 
 
 def _check_socket_options(options: Mapping[str, str], where: str) -> None:

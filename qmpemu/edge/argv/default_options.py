@@ -79,6 +79,7 @@ def finish(parser: Parser) -> None:
 def _without_board(parser: Parser) -> None:
     """Back ends are made all the same; nothing is on them."""
     network_options.finish(parser)
+    _virtio(parser)
     for kind in parser.lines:
         _lines(parser, kind, {kind})
     if parser.config.vga is not None:
@@ -135,6 +136,8 @@ def _line(parser: Parser, label: str, kind: str, where: str, typed: str) -> str:
     known = {chardev.label for chardev in parser.config.chardevs}
     if backend == "chardev" and name in known:
         return name
+    if typed and not where:
+        typed += " "
     prefix = f"{typed}: " if typed else ""
     failed = f"could not connect {kind} device to character backend '{where}'"
     try:

@@ -24,10 +24,6 @@ def finish(parser: Parser) -> None:
             drive = old_drives.made(options, config.family, config.drives)
         except (OptionError, Refused) as error:
             raise OptionError(f"{typed}: {error}") from None
-        path = str(drive.node["file"]) if drive.node is not None else ""
-        if ":" in path.partition("/")[0]:  # an image of another protocol: the drive stays empty
-            config.not_emulated.append(path)
-            drive.node = None
         if options.get("snapshot") == "on":
             config.not_emulated.append(typed)
         config.drives.append(drive)
@@ -35,7 +31,7 @@ def finish(parser: Parser) -> None:
 
 
 def check_places(parser: Parser) -> None:
-    """Whether the board has a place for each. Raises OptionError."""
+    """Whether the board has a place for each; it is asked once they are open."""
     family = parser.config.family
     board = BOARD_PLACES.get(family, {})
     for drive, (_, typed) in zip(parser.config.drives, parser.drives, strict=False):
@@ -46,4 +42,5 @@ def check_places(parser: Parser) -> None:
         index = drive.bus * most + drive.unit if most else drive.unit
         if index >= board.get(kind, 0):
             where = f"if={kind},bus={drive.bus},unit={drive.unit}"
-            raise OptionError(f"{typed}: machine type does not support {where}")
+            parser.config.no_place = f"{typed}: machine type does not support {where}"
+            return

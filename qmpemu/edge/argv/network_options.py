@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from qmpemu.core.table import Refused
 from qmpemu.edge.argv.parser import Parser, Unprefixed
-from qmpemu.edge.keyval import OptionError
+from qmpemu.edge.keyval import OptionError, switch
 from qmpemu.machine.config import OnBoard
+from qmpemu.machine.devices.user_network import check
+from qmpemu.qmp.errors import QmpError
 
 KINDS = frozenset("none nic user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-user".split())
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.config import MachineConfig
+
+CARD = frozenset(("type", "id", "netdev", "macaddr", "model", "addr", "vectors"))
+"""-net nic"""
+NIC = frozenset(("type", "model", "mac", "addr"))
 CARDS = ("model", "mac", "macaddr", "addr", "vectors")
 USER = frozenset(
     """
@@ -25,7 +35,7 @@ MODELS = {
         """.split()
     },
 }
-HUB = "hub0"
+HEX = frozenset("0123456789abcdefABCDEF")
 
 
 def finish(parser: Parser) -> list[OnBoard]:
@@ -37,15 +47,31 @@ def finish(parser: Parser) -> list[OnBoard]:
     cards: list[OnBoard] = []
     for kind, options, typed in given:
         _check(options, typed)
+        name = options.get("id")
+        if name is not None and any(each["id"] == name for each in config.netdevs):
+            raise OptionError(f"{typed}: Duplicate ID '{name}'")
         if options["type"] == "none":
             continue
         is_card = options["type"] == "nic"
+        peer = options.get("netdev")
+        if is_card and peer is not None and all(each["id"] != peer for each in config.netdevs):
+            raise OptionError(f"{typed}: netdev '{peer}' not found")
         netdev = options.get("netdev") if is_card else _back_end(parser, kind, options)
         if is_card or kind == "nic":
             cards.append(_card(parser, kind, options, netdev))
             if kind == "net" and netdev is None:
                 config.hub.append(("", len(cards) - 1))
+    _warn(config)
     return cards
+
+
+def _warn(config: MachineConfig) -> None:
+    """Of a hub on which one side is missing."""
+    if config.hub and config.family != "none":
+        if not any(name for name, _ in config.hub):
+            config.warnings.append("hub 0 is not connected to host network")
+        elif all(name for name, _ in config.hub):
+            config.warnings.append("hub 0 with no nics")
 
 
 def _back_end(parser: Parser, kind: str, options: dict[str, str]) -> str:
@@ -81,7 +107,34 @@ def _check(options: dict[str, str], typed: str) -> None:
     kind = options.get("type", "")
     if kind not in KINDS:
         raise OptionError(f"{typed}: Parameter 'type' does not accept value '{kind}'")
+    if kind == "nic" and typed.startswith("-nic"):
+        raise OptionError(f"{typed}: network backend 'nic' is not compiled into this binary")
+    wrong = next((key for key in options if key not in CARD), None)
+    if kind == "nic" and wrong is not None:
+        raise OptionError(f"{typed}: Invalid parameter '{wrong}'")
+    mac = options.get("mac", options.get("macaddr"))
+    if mac is not None and not _is_mac(mac):
+        raise OptionError(f"{typed}: invalid syntax for ethernet address")
+    if mac is not None and int(mac.replace("-", ":").partition(":")[0], 16) & 1:
+        raise OptionError(f"{typed}: NIC cannot have multicast MAC address")
     if kind == "user":
-        wrong = next((key for key in options if key not in USER and key not in (*CARDS, "type")), None)
+        known = USER | (NIC if typed.startswith("-nic") else {"type"})
+        wrong = next((key for key in options if key not in known), None)
         if wrong is not None:
             raise OptionError(f"{typed}: Invalid parameter '{wrong}'")
+        try:
+            check({key: _typed(key, value) for key, value in options.items() if key not in NIC})
+        except (Refused, QmpError) as error:
+            raise OptionError(f"{typed}: {error}") from None
+
+
+def _is_mac(text: str) -> bool:
+    parts = text.replace("-", ":").split(":")
+    return len(parts) == 6 and all(1 <= len(each) <= 2 and set(each) <= HEX for each in parts)
+
+
+def _typed(key: str, value: str) -> object:
+    """An option as QMP would give it."""
+    if key in ("hostfwd", "guestfwd"):
+        return [{"str": value}]
+    return switch(key, value) if key in ("ipv4", "ipv6", "restrict") else value

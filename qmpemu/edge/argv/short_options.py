@@ -10,6 +10,7 @@ from qmpemu.edge import keyval
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.block.nodes import is_identifier
 
 IMAGES = {
     "hda": "index=0,media=disk",
@@ -84,5 +85,10 @@ def finish(parser: Parser) -> None:
 
 def _check_unique(kind: str, options: dict[str, str], others: list[dict[str, str]]) -> None:
     name = options.get("id")
+    if name is not None and not is_identifier(name):
+        raise OptionError(
+            "Parameter 'id' expects an identifier\n"
+            "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter."
+        )
     if name is not None and any(each.get("id") == name for each in others):
         raise OptionError(f"Duplicate ID '{name}' for {kind}")

@@ -17,6 +17,7 @@ from qmpemu.machine.block.nodes import (
     null_path,
     policy,
     size_of,
+    through,
 )
 from qmpemu.machine.host import Image
 from qmpemu.qmp.errors import device_not_found
@@ -257,6 +258,7 @@ class Blocks:
         drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
         drive.read_error = policy(device.get("rerror"), drive.read_error)
         drive.write_error = policy(device.get("werror"), drive.write_error)
+        drive.write_through = through(device.get("write-cache"), default=False)
         drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")
         self.drives.append(drive)
         try:
@@ -311,5 +313,5 @@ def _qdev(driver: str, identity: str, path: str) -> str:
     if driver.startswith("virtio-blk"):
         return f"{path}/virtio-backend"
     if driver == "usb-storage":
-        return f"{path}/{identity}.0/legacy[0]"
+        return f"{path}/{identity or 'scsi'}.0/legacy[0]"
     return identity or path

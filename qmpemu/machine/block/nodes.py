@@ -73,7 +73,7 @@ class Drive:
 
     throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
     read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
-    driver: the device's. shares: whether others may write as well (share-rw).
+    driver: the device's. shares: whether others may write as well (share-rw). write_through: each write is flushed.
     has_tray: a floppy's drive has none, nor an I/O status. histograms: boundaries of read, write, flush, in ns.
     old, name: of a drive of the old kind (-drive), which may be there without a device. attached: whether one is on it.
     """
@@ -97,6 +97,7 @@ class Drive:
         "throttle",
         "tray_open",
         "write_error",
+        "write_through",
     )
 
     def __init__(
@@ -118,12 +119,18 @@ class Drive:
         self.read_error, self.write_error = "report", "enospc"
         self.driver = ""
         self.shares = False
+        self.write_through = False
         self.counts = Counts()
 
 
 def policy(given: object, default: str) -> str:
     """What is done at an error: as a device says, or as it was."""
     return default if given in (None, "auto") else str(given)
+
+
+def through(given: object, *, default: bool) -> bool:
+    """Whether each write is flushed: as a device's write-cache says, or as it was."""
+    return default if given in (None, "auto") else given in (False, "off")
 
 
 FIRST_MADE = 9000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qmpemu.core.options import OptionError, switch
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.nodes import Drive, is_identifier, policy
+from qmpemu.machine.block.nodes import Drive, policy, through
 from qmpemu.machine.config import OldDrive
 
 TYPE_CHECKING = False
@@ -28,16 +28,24 @@ OWN = frozenset(
     stats-account-failed force-share node-name driver
     """.split()
 )
-SWITCHES = ("snapshot", "read-only", "copy-on-read", "cache.direct", "cache.no-flush", "cache.writeback")
+CACHE_PARTS = ("cache.direct", "cache.no-flush", "cache.writeback")
+SWITCHES = ("snapshot", "read-only", "copy-on-read", *CACHE_PARTS)
 CACHES = {
-    "off": (True, False),
-    "none": (True, False),
-    "directsync": (True, False),
-    "writeback": (False, False),
-    "unsafe": (False, True),
-    "writethrough": (False, False),
+    "off": (True, False, True),
+    "none": (True, False, True),
+    "directsync": (True, False, False),
+    "writeback": (False, False, True),
+    "unsafe": (False, True, True),
+    "writethrough": (False, False, False),
 }
-"""cache= -> whether the host's cache is passed by, and whether flushes are ignored."""
+"""cache= -> whether the host's cache is passed by, whether flushes are ignored, and whether writes wait for one."""
+CHOICES = {
+    "aio": ("threads", "native", "io_uring"),
+    "discard": ("ignore", "off", "unmap", "on"),
+    "detect-zeroes": ("off", "on", "unmap"),
+}
+WRONG = {"aio": "invalid aio option", "discard": "Invalid discard option"}
+NEEDS_DIRECT = "aio=native was specified, but it requires cache.direct=on, which was not specified."
 WRITE_POLICIES = ("ignore", "stop", "report", "enospc")
 READ_POLICIES = ("ignore", "stop", "report")
 WITH_POLICIES = {"none", "ide", "virtio", "scsi"}
@@ -54,11 +62,8 @@ SHORT_WAYS = {"total": "", "read": "_rd", "write": "_wr"}
 def made(options: Mapping[str, str], family: str, drives: Sequence[OldDrive]) -> OldDrive:
     """What the options ask for, beside the drives that are there. Raises Refused, OptionError."""
     name = options.get("id", "")
-    if name and not is_identifier(name):
-        raise OptionError(
-            "Parameter 'id' expects an identifier\n"
-            "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter."
-        )
+    if "readonly" in options:
+        options = {**options, "read-only": options["readonly"]}
     for each in SWITCHES:
         switch(each, options.get(each, "on"))
     media = options.get("media", "disk")
@@ -69,13 +74,13 @@ def made(options: Mapping[str, str], family: str, drives: Sequence[OldDrive]) ->
         raise Refused(f"unsupported bus type '{kind}'")
     drive = OldDrive(name, kind, *_place(family, kind, options, drives))
     drive.cdrom = media == "cdrom"
-    drive.read_only = drive.cdrom or any(
-        switch(each, options.get(each, "off")) for each in ("readonly", "read-only")
-    )
+    drive.read_only = drive.cdrom or switch("read-only", options.get("read-only", "off"))
     drive.id = name or named(family, drive)
     drive.policies = _policies(kind, options)
     drive.throttle, drive.group = _limits(options), options.get("throttling.group", "")
-    drive.node = _node(options, read_only=drive.read_only)
+    direct, no_flush, write_back = _cache(options)
+    drive.write_through = not write_back
+    drive.node = _node(options, direct=direct, no_flush=no_flush, read_only=drive.read_only)
     return drive
 
 
@@ -150,20 +155,30 @@ def _limits(options: Mapping[str, str]) -> dict[str, int]:
     return found
 
 
-def _node(options: Mapping[str, str], *, read_only: bool) -> dict[str, object] | None:
-    """The block node as -blockdev would have it, without its driver where that is to be guessed; None: empty."""
-    path = options.get("file", options.get("file.filename", ""))
-    form = options.get("format", options.get("driver", ""))
+def _cache(options: Mapping[str, str]) -> list[bool]:
+    """Direct, no-flush, writeback. Raises Refused."""
     cache = options.get("cache", "writeback")
     if cache not in CACHES:
         raise Refused("invalid cache option")
+    given = zip(CACHE_PARTS, CACHES[cache], strict=True)
+    return [switch(name, options.get(name, "on" if default else "off")) for name, default in given]
+
+
+def _node(
+    options: Mapping[str, str], *, direct: bool, no_flush: bool, read_only: bool
+) -> dict[str, object] | None:
+    """The block node as -blockdev would have it, without its driver where that is to be guessed; None: empty."""
+    path = options.get("file", options.get("file.filename", ""))
+    form = options.get("format", options.get("driver", ""))
     if form and form not in FORMATS:
         raise Refused(f"Unknown driver '{form}'")
     if not path:
         return None
-    direct, no_flush = CACHES[cache]
-    direct = switch("cache.direct", options.get("cache.direct", "on" if direct else "off"))
-    no_flush = switch("cache.no-flush", options.get("cache.no-flush", "on" if no_flush else "off"))
+    for name, known in CHOICES.items():
+        if options.get(name, known[0]) not in known:
+            raise Refused(WRONG.get(name, f"invalid parameter value: {options[name]}"))
+    if options.get("aio") == "native" and not direct:
+        raise Refused(NEEDS_DIRECT)
     found: dict[str, object] = {"driver": form} if form else {}
     found["file"] = path
     if direct or no_flush:
@@ -202,11 +217,12 @@ def present(blocks: Blocks) -> list[OldDrive]:
 
 def add(machine: Machine, given: OldDrive) -> Drive:
     """Open a drive's file and keep the drive, which a device may name. Raises Refused, QmpError."""
-    node = None if given.node is None else _opened(machine, given.node)
+    node = None if given.node is None else _opened(machine, given.id, given.node)
     drive = Drive("", node, removable=given.interface != "pflash", has_tray=False)
     drive.old, drive.name, drive.attached = given, given.id, False
     drive.read_error = policy(given.policies.get("rerror"), drive.read_error)
     drive.write_error = policy(given.policies.get("werror"), drive.write_error)
+    drive.write_through = given.write_through
     drive.throttle = dict(given.throttle)
     if drive.throttle:
         drive.group = given.group or given.id
@@ -217,7 +233,7 @@ def add(machine: Machine, given: OldDrive) -> Drive:
     return drive
 
 
-def _opened(machine: Machine, given: dict[str, object]) -> Node:
+def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
     from qmpemu.machine.block.opened import GUESSED, protocol
 
     blocks, host = machine.blocks, machine.host
@@ -225,6 +241,8 @@ def _opened(machine: Machine, given: dict[str, object]) -> Node:
     wrong, name = options.pop("wrong", None), options.pop("node-name", None)
     if name is not None:
         blocks.check_name(name)
+        if name == drive:
+            raise Refused(f"Device name '{name}' conflicts with an existing node name")
     file = protocol(str(options["file"]))
     driver = options.get("driver") or host.probe(str(file.get("filename")))
     if "cache" in options:
@@ -247,7 +265,7 @@ def _opened(machine: Machine, given: dict[str, object]) -> Node:
 def attach(blocks: Blocks, drive: Drive, device: dict[str, object], qdev: str, *, removable: bool) -> None:
     """Put a device on a drive. Raises Refused."""
     if drive.attached:
-        raise Refused(f"Drive '{drive.name}' is already in use by another device")
+        raise Refused(f"Drive '{drive.name}' is already in use {_by(drive.old)}")
     if drive.node is None and not removable:
         raise Refused("Device needs media, but drive is empty")
     if device["driver"] == "ide-hd" and drive.node is not None and drive.node.read_only:
@@ -255,9 +273,17 @@ def attach(blocks: Blocks, drive: Drive, device: dict[str, object], qdev: str, *
     drive.qdev, drive.id, drive.attached = qdev, str(device.get("id", "")), True
     drive.removable, drive.driver = removable, str(device["driver"])
     drive.has_tray, drive.shares = drive.driver != "floppy", device.get("share-rw") in (True, "on")
+    drive.write_through = through(device.get("write-cache"), default=drive.write_through)
     drive.read_error = policy(device.get("rerror"), drive.read_error)
     drive.write_error = policy(device.get("werror"), drive.write_error)
     blocks.locks.refresh()
+
+
+def _by(old: OldDrive | None) -> str:
+    if old is None or old.interface == "none":
+        return "by another device"
+    hint = "did you need 'if=none' in the drive options?"
+    return f"because it has been automatically connected to another device ({hint})"
 
 
 def forget(blocks: Blocks, drive: Drive) -> None:
