@@ -9,7 +9,8 @@
 `argv:` are QEMU's own words behind `-nodefaults -display none -accel tcg` and the monitors. A case without it makes
 no difference to the machine, so it runs on any server with any machine. Other heads: `monitors: 2`, `pretty: yes`,
 `negotiate: no` (clients then see the greeting as their first line), `qtest: yes` (the client `q` is its socket),
-`halted: yes` (the firmware is a file of HLT instructions, so that nothing runs which nobody asked for).
+`halted: yes` (the firmware is a file of HLT instructions, so that nothing runs which nobody asked for),
+`defaults: yes` (without `-nodefaults`).
 
 A step may begin with the name of a client (`b <- ...`); without one it is `a`, who is connected from the start.
 
@@ -37,7 +38,7 @@ SENT, RAW, LINE, ODD_LINE, END, ACT = "->", "=>", "<-", "<=", "<x", "!"
 EXPECTED = frozenset({LINE, ODD_LINE, END})
 STEP = re.compile(r"(?:([a-z][a-z0-9]*) )?(->|=>|<-|<=|<x|!)(?: (.*))?")
 HEAD = re.compile(r"([a-z]+): (.*)")
-HEADS = ("argv", "halted", "monitors", "negotiate", "pretty", "qtest")
+HEADS = ("argv", "defaults", "halted", "monitors", "negotiate", "pretty", "qtest")
 PART = re.compile(r'\s*(?:(\d+)\s*\*\s*)?("(?:[^"\\]|\\.)*")')
 ACTS = {
     "connect": "connect CLIENT [MONITOR]",
@@ -83,6 +84,8 @@ class Case(NamedTuple):
     qtest: bool
     halted: bool
     steps: tuple[Step, ...]
+    defaults: bool = False
+    """Whether it starts without -nodefaults."""
 
     @property
     def area(self) -> str:
@@ -148,6 +151,7 @@ def parse(name: str, text: str) -> Case:
         heads.get("qtest") == "yes",
         heads.get("halted") == "yes",
         tuple(steps),
+        defaults=heads.get("defaults") == "yes",
     )
 
 

@@ -129,7 +129,7 @@ class Process:
             raise TargetError(f"{binary} cannot be run: {error.strerror}") from None
 
     def _argv(self, binary: str, case: Case) -> list[str]:
-        argv = [binary, "-nodefaults", "-display", "none", "-accel", "tcg"]
+        argv = [binary, *([] if case.defaults else ["-nodefaults"]), "-display", "none", "-accel", "tcg"]
         argv += words(case.argv or ANY_MACHINE, self.folder)
         if case.halted:
             Path(self.folder, "halt").write_bytes(HALT * FIRMWARE_BYTES)
