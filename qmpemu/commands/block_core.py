@@ -63,6 +63,7 @@ def _real_command(name: str, shared: bool) -> None:
     @command(name)
     def run(ctx: Context, **arguments: object) -> object:
         given = {key.replace("_", "-"): value for key, value in arguments.items()}
+        given = of_nodes(ctx, name, given)
         _checked_first(name, given)
         if given.get("job-id") in ctx.machine.own_jobs.rows:
             raise QmpError(f"Job ID '{given['job-id']}' already in use")
@@ -71,6 +72,15 @@ def _real_command(name: str, shared: bool) -> None:
         if shared and not ctx.machine.store.up:
             refuse_unknown(ctx, name, given)
         return real(ctx, name, given)
+
+
+def of_nodes(ctx: Context, name: str, given: dict[str, object]) -> dict[str, object]:
+    """The arguments of a command with nodes for drives of the old kind. Raises Refused."""
+    if not ctx.machine.blocks.has_names:
+        return given
+    from qmpemu.machine.block.by_node import by_node
+
+    return by_node(ctx.machine.blocks, name, given)
 
 
 real_commands("blockdev-create", shared=False)

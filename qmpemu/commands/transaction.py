@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmpemu.commands.block_core import real
+from qmpemu.commands.block_core import of_nodes, real
 from qmpemu.commands.registry import Context, command
 from qmpemu.qmp.errors import QmpError
 
@@ -18,7 +18,7 @@ def transaction(ctx: Context, *, actions: list[Any], properties: dict[str, objec
     arguments: dict[str, object] = {"actions": actions}
     if properties is not None:
         arguments["properties"] = properties
-    return real(ctx, "transaction", arguments)
+    return real(ctx, "transaction", of_nodes(ctx, "transaction", arguments))
 
 
 def _check(actions: list[Any]) -> None:

@@ -29,7 +29,6 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRefused,
     DeviceUnplugRequested,
 )
-from qmpemu.machine.onboard import Numbers
 from qmpemu.port import Port, Ports
 from qmpemu.qmp.errors import QmpError, device_not_found
 from qmpemu.watchdog import DRIVERS as WATCHDOGS
@@ -140,6 +139,8 @@ class Plugging:
 
     def _make_board(self, onboard: list[OnBoard]) -> None:
         """What the board makes itself. Raises Refused."""
+        from qmpemu.machine.onboard import Numbers
+
         paths = Numbers(self._machine.config, self._profile).paths
         cards: list[Device] = []
         for each, path in zip(onboard, paths, strict=True):

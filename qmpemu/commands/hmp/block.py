@@ -121,6 +121,11 @@ def _snapshot(ctx: Context, given: Given) -> str | Later:
 
 def _commit(ctx: Context, given: Given) -> str:
     """`all` is all -drives with a backing file."""
+    drives = [each for each in ctx.machine.blocks.drives if each.name and each.name == given["device"]]
+    if given["device"] == "all":
+        drives = [each for each in ctx.machine.blocks.drives if each.node is not None and each.node.backing]
+    if drives:
+        return "qmpemu does not emulate the command 'commit'\r\n"
     return "" if given["device"] == "all" else f"Device '{given['device']}' not found\r\n"
 
 
@@ -144,7 +149,8 @@ def _drive_del(ctx: Context, given: Given) -> str | Later:
 
 def _throttle(ctx: Context, given: Given) -> str | Later:
     limits = {name: int(value) for name, value in given.items() if name != "device"}
-    return when_told(ctx.commands("block_set_io_throttle", {"id": given["device"], **limits}), _nothing)
+    by = "device" if ctx.machine.blocks.named(given["device"]) is not None else "id"
+    return when_told(ctx.commands("block_set_io_throttle", {by: given["device"], **limits}), _nothing)
 
 
 def change(ctx: Context, given: Given) -> str | Later:

@@ -284,6 +284,11 @@ class Blocks:
         ]
         self.locks.refresh()
 
+    @property
+    def has_names(self) -> bool:
+        """Whether there is a drive of the old kind."""
+        return any(each.old is not None for each in self.drives)
+
     def named(self, name: object) -> Drive | None:
         """The drive of the old kind of that name."""
         return next((each for each in self.drives if name and each.name == name), None)

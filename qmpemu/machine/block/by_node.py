@@ -1,0 +1,44 @@
+"""Commands that name a drive of the old kind (-drive) reach the node that is in it.
+
+{"device": "ide0-hd0"}  ->  {"device": "#block9001", "job-id": "ide0-hd0"}
+
+The real block layer behind knows nodes alone. A job has the drive's name unless it is given another.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.machine.block.graph import Blocks
+
+JOBS = frozenset(
+    "block-commit block-stream blockdev-backup blockdev-mirror drive-backup drive-mirror".split()
+)
+NODE_NAMED = ("block_resize", "blockdev-snapshot-sync")
+"""Commands that take a node by `node-name`."""
+
+
+def by_node(blocks: Blocks, command: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a command with nodes for drives, those of a transaction's actions too. Raises Refused."""
+    if command == "transaction":
+        actions = [{**each, "data": by_node(blocks, each["type"], each["data"])} for each in given["actions"]]
+        return {**given, "actions": actions}
+    key = "node" if "node" in given else "device"
+    drive = blocks.named(given.get(key))
+    if drive is None:
+        return given
+    if drive.node is None:
+        raise Refused(f"Device '{drive.name}' has no medium")
+    found = {**given, key: drive.node.name}
+    if command in JOBS:
+        found.setdefault("job-id", drive.name)
+    if command in NODE_NAMED:
+        found["node-name"] = found.pop("device")
+    if command == "blockdev-snapshot-sync" and "snapshot-node-name" not in found:
+        found["snapshot-node-name"] = blocks.anonymous()
+        blocks.renamed.add(found["snapshot-node-name"])
+    return found

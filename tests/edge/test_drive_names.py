@@ -1,0 +1,150 @@
+"""Drives that have a name (-drive, drive_add): what names them, on ours as on the real one."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.edge.emulators import Client, Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MADE_UP = re.compile(r"#block\d+")
+SIZES = re.compile(r'"actual-size": \d+')
+
+
+@pytest.fixture(autouse=True)
+def _images(tmp_path: Path) -> None:
+    for name in ("disk.qcow2", "other.qcow2"):
+        subprocess.run(f"qemu-img create -q -f qcow2 {name} 64M".split(), check=True, cwd=tmp_path)
+    (tmp_path / "raw.iso").write_bytes(bytes(1 << 20))
+
+
+def plain(message: dict[str, Any]) -> str:
+    """A message without what differs from run to run."""
+    message.pop("timestamp", None)
+    return SIZES.sub("", MADE_UP.sub("#block", json.dumps(message)))
+
+
+def heard(client: Client, command: str, **arguments: Any) -> list[str]:
+    """Events and the reply of a command."""
+    client.put(command, **arguments)
+    found = []
+    while True:
+        message = client.read()
+        found.append(plain(message))
+        if "event" not in message:
+            return found
+
+
+def over(client: Client, job: str) -> list[str]:
+    """What comes until a job that was begun is gone, its own steps in their order, and the reply."""
+    found, waits = [], {"gone", "reply"}
+    while waits:
+        message = client.read()
+        if "event" not in message:
+            waits.discard("reply")
+            assert message == {"return": {}}
+            continue
+        assert message["data"].get("id", message["data"].get("device")) == job
+        if message["data"].get("status") == "null":
+            waits.discard("gone")
+        found.append(plain(message))
+    return found
+
+
+def line(verb: str) -> dict[str, str]:
+    """A line of the human monitor."""
+    return {"command": "human-monitor-command", "command_line": verb}
+
+
+def both(folder: Path, words: list[str], asked: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
+    """What each command brings, of ours and of the real one."""
+    return played("ours", folder, words, asked), played("real", folder, words, asked)
+
+
+def played(kind: str, folder: Path, words: list[str], asked: list[dict[str, Any]]) -> list[Any]:
+    """What each command brings."""
+    emulator = Emulator(kind, folder).start("-S", *words, env={"QMPEMU_DISK": "none"}, cwd=folder)
+    try:
+        client = emulator.client()
+        return [heard(client, **each) for each in asked]
+    finally:
+        emulator.kill()
+
+
+def test_media_of_named_drives(tmp_path: Path) -> None:
+    """Trays move with the drive's name, one without a device has none; a limit is in a group of that name."""
+    words = "-cdrom raw.iso -hda disk.qcow2 -drive if=none,id=free,file=other.qcow2 -drive if=floppy".split()
+    change = {"command": "blockdev-change-medium", "filename": "raw.iso", "format": "raw"}
+    asked: list[dict[str, Any]] = [
+        *(
+            {"command": "eject", "device": name}
+            for name in ("ide1-cd0", "ide0-hd0", "nope", "floppy0", "free")
+        ),
+        {"command": "query-named-block-nodes", "flat": True},
+        *({**change, "device": name} for name in ("ide1-cd0", "ide0-hd0", "free", "nope")),
+        {"command": "blockdev-open-tray", "device": "ide1-cd0"},
+        {"command": "blockdev-close-tray", "device": "ide1-cd0"},
+        line("block_set_io_throttle ide0-hd0 1000000 0 0 0 0 0"),
+        line("info block ide0-hd0"),
+        line("eject ide1-cd0"),
+        line("change ide1-cd0 raw.iso raw"),
+        line("info block"),
+        {"command": "query-block"},
+        {"command": "query-blockstats"},
+    ]
+    ours, real = both(tmp_path, words, asked)
+    assert ours == real
+
+
+def test_drives_come_and_go(tmp_path: Path) -> None:
+    """drive_add makes one for a device; drive_del leaves the device without any; unplugged, a drive and its file go."""
+    words = "-machine q35 -drive file=disk.qcow2,if=virtio,id=v0".split()
+    asked = [
+        line("drive_add 0 if=none,id=new,file=other.qcow2"),
+        line("drive_add 0 if=none,id=new,file=other.qcow2"),
+        line("drive_add 0 if=none,id=again,file=other.qcow2"),
+        line("device_add scsi-hd,drive=new"),
+        line("device_add virtio-scsi-pci,id=s"),
+        line("device_add scsi-hd,drive=new,id=d"),
+        line("device_add scsi-hd,drive=new"),
+        {"command": "query-block"},
+        line("drive_del v0"),
+        line("drive_del v0"),
+        line("info block"),
+    ]
+    ours, real = both(tmp_path, words, asked)
+    assert ours == real
+
+
+def test_jobs_of_named_drives(emulator: Emulator, tmp_path: Path) -> None:
+    """A job has the drive's name; the drive goes over to the overlay that a snapshot has made."""
+    words = "-S -machine q35 -drive file=disk.qcow2,if=virtio,id=v0".split()
+    client = emulator.start(*words, env={"QMPEMU_DISK": "none"}, cwd=tmp_path).client()
+
+    def medium() -> tuple[str, int]:
+        drive = client.ask("query-block")["return"][0]
+        assert drive["device"] == "v0"
+        return drive["inserted"]["file"], drive["inserted"]["backing_file_depth"]
+
+    assert client.ask("block_resize", device="v0", size=128 << 20) == {"return": {}}
+    assert client.ask("blockdev-snapshot-sync", device="v0", snapshot_file="one.qcow2") == {"return": {}}
+    assert medium() == ("one.qcow2", 1)
+    client.put("block-stream", device="v0")
+    assert any('"BLOCK_JOB_COMPLETED"' in each and '"type": "stream"' in each for each in over(client, "v0"))
+    assert medium() == ("one.qcow2", 0)
+    action = {"type": "blockdev-snapshot-sync", "data": {"device": "v0", "snapshot-file": "two.qcow2"}}
+    assert client.ask("transaction", actions=[action]) == {"return": {}}
+    assert medium() == ("two.qcow2", 1)
+    client.put("drive-backup", device="v0", target="copy.qcow2", sync="top")
+    assert any('"type": "backup"' in each for each in over(client, "v0"))
+    bitmap = {"node": "v0", "name": "b"}
+    assert client.ask("block-dirty-bitmap-add", **bitmap) == {"return": {}}
+    refused = client.ask("block-dirty-bitmap-add", **bitmap)
+    assert refused["error"]["desc"] == "Bitmap already exists: b"
