@@ -39,6 +39,13 @@ SLOW_IMPORTS |= {
     "signal",
     "socket",
 }
+SLOW_IMPORTS |= {
+    "qmpemu.edge.argv.default_options",
+    "qmpemu.edge.argv.drive_options",
+    "qmpemu.edge.argv.network_options",
+    "qmpemu.machine.block.by_node",
+    "qmpemu.machine.block.old_drives",
+}
 """What the emulator does without until its first command is answered: each costs milliseconds of the start."""
 
 
