@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
+from qmpemu.machine.devices.objects import memory_defaults
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.onboard import UNATTACHED
@@ -241,7 +242,9 @@ def query_memdev(ctx: Context) -> object:
     asked = [each.given for each in objects if each.kind.startswith("memory-backend-")]
     rows = {str(each["id"]): _memdev(each) for each in asked}
     if config.main_memory is None and not config.numa_memory and config.memory_bytes:
-        rows[MAIN_MEMORY] = _memdev({"id": MAIN_MEMORY, "size": config.memory_bytes})
+        rows[MAIN_MEMORY] = _memdev(
+            {"id": MAIN_MEMORY, "size": config.memory_bytes, **memory_defaults(config.switches)}
+        )
     return [rows[name] for name in listed(rows)]
 
 

@@ -86,6 +86,8 @@ class MachineConfig:
         """-m slots=, maxmem=: what can be plugged in."""
         self.main_memory: str | None = None
         """-machine memory-backend=: the object that is the machine's RAM."""
+        self.switches: dict[str, bool] = {}
+        """-machine dump-guest-core=on, nvdimm=on ...: those that are given, by their names as properties."""
         self.firmware: str | None = None
         """-bios: a firmware file other than the machine's own."""
         self.start_paused = False

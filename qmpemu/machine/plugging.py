@@ -85,7 +85,7 @@ class Plugging:
         self._machine = machine
         self._profile = profile
         self.hotplug = Hotplug()
-        self.objects = Objects(profile, machine.host)
+        self.objects = Objects(profile, machine.host, machine.config.switches)
         self.netdevs = Netdevs()
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave

@@ -131,6 +131,7 @@ class Tree:
         machine.values["type"] = machine.type_name = f"{config.machine}-machine"
         if config.main_memory is not None:
             self.root.children.pop("objects", None)  # the default back end is not made then
+        machine.values.update(config.switches)
         machine.values["memory"] = {"size": config.memory_bytes}
         for chardev in chardevs:
             self.graft(f"/chardevs/{chardev.label}", Object(f"chardev-{chardev.backend}"))

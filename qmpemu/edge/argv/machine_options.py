@@ -85,8 +85,10 @@ def _machine(parser: Parser, argument: str) -> None:
     parser.config.main_memory = options.get("memory-backend", parser.config.main_memory)
     if "accel" in options:
         _choose_accel(parser, options["accel"].split(":"))
-    if options.get("usb") in ("on", "true", "yes"):
+    switches = {name: _is_on(name, options[name]) for name in MACHINE_SWITCHES if name in options}
+    if switches.get("usb"):
         add_usb(parser.config)
+    parser.config.switches.update(switches)
     for name in options.keys() - KNOWN_MACHINE_OPTIONS:
         _check_machine_option(parser, name)
 
@@ -95,6 +97,15 @@ KNOWN_MACHINE_OPTIONS = frozenset(
     "type accel usb vmport dump-guest-core memory-backend graphics smm hpet nvdimm kernel_irqchip".split()
 )
 """What libvirt says of every machine: it needs no look into the recorded one."""
+
+
+MACHINE_SWITCHES = ("usb", "dump-guest-core", "graphics", "hpet", "nvdimm", "mem-merge")
+
+
+def _is_on(name: str, text: str) -> bool:
+    if text not in ("on", "yes", "true", "y", "off", "no", "false", "n"):
+        raise Unprefixed(f"Parameter '{name}' expects 'on' or 'off'")
+    return text in ("on", "yes", "true", "y")
 
 
 def _check_machine_option(parser: Parser, name: str) -> None:

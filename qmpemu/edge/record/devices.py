@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from qemu.qmp import ExecuteError
 
+from qmpemu.edge.record.questions import DEVICES
 from qmpemu.edge.record.tree import tree
+from qmpemu.machine.devices.catalog import CPU_SUFFIX
 
 if TYPE_CHECKING:
     from qemu.qmp import QMPClient
@@ -31,15 +33,11 @@ BUSES = {
     "floppy-bus": ("-device", "isa-fdc,id=ctl"),
     "HDA": ("-device", "ich9-intel-hda,id=ctl"),
     "sd-bus": ("-device", "sdhci-pci,id=ctl"),
+    "ccid-bus": ("-device", "qemu-xhci,id=usb", "-device", "usb-ccid,id=ctl"),
+    "nvme-bus": ("-device", "nvme,serial=none,id=ctl"),
+    "IndustryPack": ("-device", "tpci200,id=ctl"),
 }
 """What makes a bus that a bare machine lacks."""
-
-HOSTS_OWN = """
-    ICH9-LPC PIIX4_PM kvm-pit mch nvdimm nvme-ns pxb scsi-block scsi-generic tpm-crb tpm-tis u2f-passthru usb-mtp
-    vfio-pci vhost-scsi-pci vhost-user-blk-pci vhost-user-fs-device vhost-user-fs-pci vhost-vsock-pci
-    virtio-balloon-device virtio-gpu-device virtio-input-host-pci
-""".split()
-"""Of the recorded device types those that take more than a command line to make one."""
 
 MEMORY = ("-m", "128,slots=2,maxmem=1G", "-object", "memory-backend-ram,id=back,size=128M")
 RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -52,9 +50,16 @@ RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (",fsdev=back,mount_tag=none", ("-fsdev", "local,id=back,path=/,security_model=none")),
     (",cryptodev=back", ("-object", "cryptodev-backend-builtin,id=back")),
     (",bus=port0", ("-device", "pcie-root-port,id=port0")),
+    (",bmc=back", ("-device", "ipmi-bmc-sim,id=back")),
+    (",memdev=back", ("-machine", "nvdimm=on", *MEMORY)),
+    ("", ("-machine", "pc")),
     (",bus=up0", ("-device", "pcie-root-port,id=port0", "-device", "x3130-upstream,id=up0,bus=port0")),
 )
 """What a device may need: its own options, and others before it."""
+OPTION = re.compile(r",(?!bus=)([^=]+)=")
+"""Of a recipe's own options the names, but for the place."""
+UNKNOWN = "no-such-device"
+"""A second -device behind one that may be refused: whether it is the one that is refused tells of the first."""
 
 
 OBJECTS: dict[str, dict[str, Any]] = {
@@ -73,6 +78,12 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "tls-creds-anon": {"endpoint": "server"},
 }
 """Object types of which one is recorded, and what each needs."""
+DEADLY = ("virtio-gpu-gl-pci", "virtio-vga-gl")
+"""Asked for the properties of these, QEMU 7.2 dies where its OpenGL module is missing."""
+STUBBORN = ("ivshmem-doorbell",)
+"""With any character device these wait for what its other end says, without end."""
+UNENDED = {"isa-applesmc": "osk"}
+"""Type -> the property whose text has no end: what lies behind it in the memory of QEMU 7.2 comes with it."""
 NOT_PLUGGABLE = "Parameter 'driver' expects a pluggable device type"
 
 
@@ -87,9 +98,22 @@ def types(listing: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def further(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Every type that is listed and is not among those that libvirt asks about, processors left out."""
+    listed = {about["type"] for about in found.values()}
+    return sorted(name for name in listed - set(DEVICES) - set(DEADLY) if not name.endswith(CPU_SUFFIX))
+
+
 async def mark_unpluggable(client: QMPClient, found: dict[str, dict[str, Any]]) -> None:
-    """Ask a machine that is there already: it refuses such a type before it looks for the bus."""
+    """Ask a machine that is there already: it refuses such a type before it looks for the bus.
+
+    Processor models are all of one kind, and each question takes the real one 60 ms: one of them is asked.
+    """
+    processors = [name for name in found if name.endswith(CPU_SUFFIX)]
     for name, about in found.items():
+        if name in processors[1:]:
+            about["pluggable"] = found[processors[0]]["pluggable"]
+            continue
         try:
             await client.execute("device_add", {"driver": name, "bus": "no-such-bus"})
         except ExecuteError as error:
@@ -110,17 +134,24 @@ async def objects(client: QMPClient) -> dict[str, Any]:
     return found
 
 
-def attempts(name: str, bus: str | None) -> list[tuple[str, ...]]:
-    """Command lines that may make a device of this type, the simplest first."""
+def attempts(name: str, bus: str | None, properties: set[str]) -> list[tuple[str, ...]]:
+    """Command lines that may make a device of this type, the simplest first: those with options that it has."""
     before = BUSES.get(bus or "", ())
-    return [(*before, *words, "-device", f"{name},id={ID}{own}") for own, words in RECIPES]
+    return [
+        (*before, *words, "-device", f"{name},id={ID}{own}")
+        for own, words in RECIPES
+        if properties.issuperset(OPTION.findall(own)) and name not in STUBBORN
+    ]
 
 
 async def device(client: QMPClient) -> dict[str, Any]:
     """The recorded device of a running emulator."""
     rows: Any = await client.execute("query-pci")
     found = [row for bus in rows for row in _functions(bus["devices"]) if row["qdev_id"] == ID]
-    return {"objects": await tree(client, f"/machine/peripheral/{ID}"), "pci": found[0] if found else None}
+    objects = await tree(client, f"/machine/peripheral/{ID}")
+    for about in objects.values():
+        about["values"].pop(UNENDED.get(about["values"].get("type"), ""), None)
+    return {"objects": objects, "pci": found[0] if found else None}
 
 
 def _functions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -51,10 +51,7 @@ DEVICES = """
     virtio-serial-pci-non-transitional virtio-serial-pci-transitional virtio-tablet-pci virtio-vga virtserialport
     vmcoreinfo vmgenid vmware-svga vmxnet3 x3130-upstream xio3130-downstream
 """.split()
-"""Device types whose properties are recorded: those libvirt asks about and those its drivers make.
-
-Not among them: virtio-gpu-gl-pci and virtio-vga-gl. Asked for these, QEMU 7.2 dies where its OpenGL module is missing.
-"""
+"""Device types that libvirt asks about and its drivers make: their properties are recorded under each accelerator."""
 
 IDLE = """
     query-pr-managers query-block-exports query-dump query-tpm query-spice query-vnc query-vnc-servers

@@ -45,6 +45,8 @@ PATIENCE_S = 30.0
 DIALOGUE_S = 120.0
 """For all that one emulator is asked; a second or two is usual."""
 
+BARE = "-S -no-user-config -nodefaults -nographic".split()
+
 SCALARS = re.compile(r"bool|str|strList|string|u?int\d*|OnOffAuto")
 OPTION_LINE = re.compile(r"^--?([A-Za-z0-9][\w-]*)(?:/-([\w-]+))?(?:.* or -([\w-]+))?")
 
@@ -257,17 +259,24 @@ class Recorder:
             await devices.mark_unpluggable(client, types)
             for name, about in (await devices.objects(client)).items():
                 self._write(added_file("object", name), about)
+            for name in devices.further(types):
+                await self._reply(client, "common", (), "device-list-properties", {"typename": name})
         self._write("devices.json", types)
-        for name in sorted(set(DEVICES) & types.keys() - set(devices.HOSTS_OWN)):
-            await self._device(name, types[name]["bus"])
+        for name in sorted({*DEVICES, *devices.further(types)} & types.keys()):
+            await self._device(name, **types[name])
 
-    async def _device(self, name: str, bus: str | None) -> None:
+    async def _device(self, name: str, *, type: str, bus: str | None, pluggable: bool) -> None:
         """Record one device by the first recipe that makes it, if any does; its file says which."""
-        for words in devices.attempts(name, bus):
+        asked = reply_file("common", "device-list-properties", {"typename": type})
+        properties = {row["name"] for row in json.loads(self._place(asked).read_bytes())["return"]}
+        for words in devices.attempts(name, bus, properties):
+            told = await self._output(*BARE, "-machine", "q35,accel=tcg", *words, "-device", devices.UNKNOWN)
+            if devices.UNKNOWN not in told:
+                continue
             try:
                 async with self._emulator("q35", "tcg", *words) as (client, _):
                     about = await devices.device(client)
-            except RecordError:  # it may die of what it lacks, not only refuse
+            except RecordError:  # one is made, and refused when the machine is done
                 continue
             self._write(added_file("device", name), {**about, "recording": self._argv.pop()})
             return
@@ -346,10 +355,7 @@ class Recorder:
     @asynccontextmanager
     async def _emulator(self, machine: str, accel: str, *more: str) -> AsyncIterator[tuple[QMPClient, bytes]]:
         """A stopped emulator, with a negotiated client and the greeting's bytes. Raises RecordError."""
-        words = [
-            *f"-S -no-user-config -nodefaults -nographic -machine {machine},accel={accel}".split(),
-            *more,
-        ]
+        words = [*BARE, "-machine", f"{machine},accel={accel}", *more]
         self._progress(" ".join(words))
         with tempfile.TemporaryDirectory(prefix="qmpemu-") as folder:
             socket, said = f"{folder}/qmp", Path(folder, "stderr")

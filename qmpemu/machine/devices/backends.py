@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.devices import requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.devices.catalog import Recorded
+    from qmpemu.machine.devices.catalog import Listed, Recorded
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
@@ -24,18 +25,15 @@ class Backends:
         self._machine = machine
         self._held: dict[Device, list[UserObject]] = {}
 
-    def join(self, device: Device, recorded: Recorded) -> None:
-        """Take what the options name, all or nothing. Raises Refused or QmpError."""
+    def join(self, device: Device, about: Recorded | Listed | None) -> None:
+        """Take what the options name, all or nothing. about: what is known of the type. Raises Refused or QmpError."""
         machine = self._machine
-        kinds = recorded.kinds()
+        requirements.check(device.kind, device.values, machine.host.why_unreadable)
+        if device.kind == "nvdimm" and not machine.config.switches.get("nvdimm"):
+            raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
         try:
-            for name, value in list(device.values.items()):
-                if kinds.get(name, "").startswith(LINK):
-                    self._link(device, name, str(value))
-                elif name == "netdev":
-                    machine.netdevs.join(str(value), device, recorded.owner("netdev"))
-                elif name == "chardev":
-                    self._chardev(str(value), recorded.owner("chardev"))
+            if about is not None:
+                self._join_named(device, about)
             machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
         except Exception:
             self.part(device)
@@ -48,6 +46,16 @@ class Backends:
         machine.blocks.unplug(device.id or "", device.path)
         for held in self._held.pop(device, ()):
             held.users.remove(device)
+
+    def _join_named(self, device: Device, about: Recorded | Listed) -> None:
+        kinds = about.kinds()
+        for name, value in list(device.values.items()):
+            if kinds.get(name, "").startswith(LINK):
+                self._link(device, name, str(value))
+            elif name == "netdev":
+                self._machine.netdevs.join(str(value), device, about.owner("netdev"))
+            elif name == "chardev":
+                self._chardev(str(value), about.owner("chardev"))
 
     def _link(self, device: Device, name: str, target: str) -> None:
         found = self._machine.objects.find(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.qmp.order import as_inserted
 
@@ -30,6 +31,16 @@ class Recorded:
         }
         self.pci: Any = as_inserted(about["pci"])
 
+    @property
+    def type_name(self) -> str:
+        """The type itself."""
+        return str(self.objects[""]["values"]["type"])
+
+    @property
+    def is_pci(self) -> bool:
+        """Whether `addr` is a place on a PCI bus."""
+        return self.pci is not None
+
     def kinds(self) -> dict[str, str]:
         """Property -> QOM type of the device itself."""
         return {name: kind for name, kind in self.objects[""]["rows"] if not kind.startswith("child<")}
@@ -39,7 +50,7 @@ class Recorded:
         behind = self.objects.get(VIRTIO_BACKEND)
         if behind is not None and any(row[0] == name for row in behind["rows"]):
             return str(behind["values"]["type"])
-        return str(self.objects[""]["values"]["type"])
+        return self.type_name
 
     def nested(self) -> list[str]:
         """Paths below the device of the devices that it is made of, the innermost first."""
@@ -49,6 +60,28 @@ class Recorded:
             if path and any(row[0] == "hotpluggable" for row in about["rows"])
         ]
         return sorted(found, key=lambda path: -path.count("/"))
+
+
+class Listed:
+    """A device of which none could be recorded, since it needs something of the host's: only its properties are known.
+
+    rows: device-list-properties.
+    """
+
+    __slots__ = ("is_pci", "rows", "type_name")
+
+    def __init__(self, kind: Kind, rows: list[dict[str, Any]]) -> None:
+        self.type_name = kind.name
+        self.is_pci = kind.bus == "PCI"
+        self.rows = rows
+
+    def kinds(self) -> dict[str, str]:
+        """Property -> QOM type."""
+        return {row["name"]: row["type"] for row in self.rows}
+
+    def owner(self, _: str) -> str:
+        """The type that a message about a property names."""
+        return self.type_name
 
 
 class Kind:
@@ -92,6 +125,11 @@ class Catalog:
             about = self._profile.added("device", name)
             self._recorded[name] = None if about is None else Recorded(about)
         return self._recorded[name]
+
+    def listed(self, kind: Kind) -> Listed | None:
+        """The properties of a type that `recorded` does not know; None for a type that dies when it is asked."""
+        reply = self._profile.reply("q35", "tcg", "device-list-properties", {"typename": kind.name})
+        return Listed(kind, loads(reply)) if isinstance(reply, bytes) else None
 
     def _why_not(self, driver: str) -> str:
         if self._types is None:

@@ -47,12 +47,19 @@ class UserObject:
                 self.values[name] = value
 
 
+def memory_defaults(switches: dict[str, bool]) -> dict[str, object]:
+    """What the machine's options say of memory whose object does not: `merge` with equal pages, `dump` into a core."""
+    asked = {"merge": switches.get("mem-merge"), "dump": switches.get("dump-guest-core")}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 class Objects:
-    """All of them by id, in order of creation."""
+    """All of them by id, in order of creation. switches: as in `MachineConfig`."""
 
-    __slots__ = ("_host", "_profile", "all")
+    __slots__ = ("_host", "_profile", "_switches", "all")
 
-    def __init__(self, profile: Profile, host: Host) -> None:
+    def __init__(self, profile: Profile, host: Host, switches: dict[str, bool]) -> None:
+        self._switches = switches
         self._profile = profile
         self._host = host
         self.all: dict[str, UserObject] = {}
@@ -63,6 +70,8 @@ class Objects:
         if name in self.all or name == "type":  # a property of the container itself
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
         self._check(kind, given)
+        if kind.startswith("memory-backend-"):
+            given = {**memory_defaults(self._switches), **given}
         recorded = self._profile.added("object", kind)
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)

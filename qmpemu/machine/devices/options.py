@@ -6,7 +6,9 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.devices.catalog import Recorded
+    from qmpemu.machine.devices.catalog import Listed, Recorded
+
+    About = Recorded | Listed
 
 NOT_PROPERTIES = ("driver", "id", "bus")
 ON, OFF = ("on", "yes", "true", "y"), ("off", "no", "false", "n")
@@ -28,25 +30,24 @@ ENUMERATIONS = {
 MULTIPLES = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 
 
-def values(recorded: Recorded, options: dict[str, object]) -> dict[str, object]:
+def values(about: About, options: dict[str, object]) -> dict[str, object]:
     """Each option as its property's value. Raises Refused."""
-    kinds = recorded.kinds()
+    kinds = about.kinds()
     found: dict[str, object] = {}
     for name, given in options.items():
         if name in NOT_PROPERTIES:
             continue
         if name not in kinds:
-            own = recorded.objects[""]["values"]["type"]
-            raise Refused(f"Property '{own}.{name}' not found")
-        found[name] = _value(recorded, name, kinds[name], given)
+            raise Refused(f"Property '{about.type_name}.{name}' not found")
+        found[name] = _value(about, name, kinds[name], given)
     return found
 
 
-def _value(recorded: Recorded, name: str, kind: str, given: object) -> object:
+def _value(about: About, name: str, kind: str, given: object) -> object:
     if name == "addr":
-        return _pci_address(recorded, given)
+        return _pci_address(about, given)
     if name in ("mac", "macaddr"):
-        return _mac(recorded, name, given)
+        return _mac(about, name, given)
     if kind == "bool":
         return _switch(name, given)
     if kind in INTEGERS:
@@ -86,9 +87,9 @@ def _number(text: str, *, sized: bool) -> int:
     return int(text, 0)
 
 
-def _pci_address(recorded: Recorded, given: object) -> object:
+def _pci_address(about: About, given: object) -> object:
     """devfn from a number, or from SLOT[.FUNCTION] in hexadecimal."""
-    if isinstance(given, int) or recorded.pci is None:
+    if isinstance(given, int) or not about.is_pci:
         return given
     slot, _, function = str(given).partition(".")
     try:
@@ -96,14 +97,14 @@ def _pci_address(recorded: Recorded, given: object) -> object:
     except ValueError:
         numbers = 32, 0
     if not 0 <= numbers[0] < 32 or not 0 <= numbers[1] < 8:
-        raise Refused(f"Property '{recorded.owner('addr')}.addr' doesn't take value '{given}'")
+        raise Refused(f"Property '{about.owner('addr')}.addr' doesn't take value '{given}'")
     return numbers[0] * 8 + numbers[1]
 
 
-def _mac(recorded: Recorded, name: str, given: object) -> str:
+def _mac(about: About, name: str, given: object) -> str:
     parts = str(given).replace("-", ":").split(":")
     if len(parts) != 6 or any(len(part) != 2 or not _is_hex(part) for part in parts):
-        raise Refused(f"Property '{recorded.owner(name)}.{name}' doesn't take value '{given}'")
+        raise Refused(f"Property '{about.owner(name)}.{name}' doesn't take value '{given}'")
     return ":".join(parts).lower()
 
 

@@ -15,7 +15,7 @@ from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.devices import memory, options, processors
 from qmpemu.machine.devices.bus import Bus
-from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Recorded
+from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Listed, Recorded
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     class Backends(Protocol):
         """What a device is joined with on the host's side; every call may refuse."""
 
-        def join(self, device: Device, recorded: Recorded) -> None:
+        def join(self, device: Device, about: Recorded | Listed | None) -> None:
             """Look up and take what the options name: drive, netdev, chardev, objects."""
 
         def part(self, device: Device) -> None:
@@ -148,34 +148,32 @@ class Devices:
             raise Refused(f"Duplicate device ID '{identity}'")
         device = Device(kind.name, identity if identity is None else str(identity), "", hotplugged=running)
         device.path = path or self._path(device)
-        self._configure(device, given)
+        about = self._configure(device, kind, given)
         device.bus = bus
-        self._realize(device)
+        self._realize(device, about)
         device.buses = self._own_buses(device)
         self.all.append(device)
         return device
 
-    def _configure(self, device: Device, given: dict[str, object]) -> None:
-        if device.kind.endswith(CPU_SUFFIX):
+    def _configure(self, device: Device, kind: Kind, given: dict[str, object]) -> Recorded | Listed | None:
+        about: Recorded | Listed | None = None
+        if not device.kind.endswith(CPU_SUFFIX):
+            device.recorded = self.catalog.recorded(device.kind)
+            about = device.recorded or self.catalog.listed(kind)
+        if about is None:
             device.values = {
                 name: value for name, value in given.items() if name not in options.NOT_PROPERTIES
             }
-            return
-        recorded = device.recorded = self.catalog.recorded(device.kind)
-        if recorded is None:  # nothing is known of such a device but its bus
-            device.values = {
-                name: value for name, value in given.items() if name not in options.NOT_PROPERTIES
-            }
-            return
-        device.values = options.values(recorded, given)
+        else:
+            device.values = options.values(about, given)
+        return about
 
-    def _realize(self, device: Device) -> None:
+    def _realize(self, device: Device, about: Recorded | Listed | None) -> None:
         """Take a place and what the options name, or nothing at all."""
         if device.kind.endswith(CPU_SUFFIX):
             device.place = self.processors.plug(device)
             return
-        if device.recorded is not None:
-            self._backends.join(device, device.recorded)
+        self._backends.join(device, about)
         try:
             if device.kind in memory.DRIVERS:
                 device.place = self.memory.plug(device)

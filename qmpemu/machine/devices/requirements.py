@@ -1,0 +1,86 @@
+"""What a device cannot be made without: options that have to be given, and devices of the host (texts measured).
+
+The host's own devices are not emulated: where one is missing QEMU says so, where it is there qmpemu does.
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+NEEDED = {
+    "ivshmem-doorbell": ("chardev", "You must specify a 'chardev'"),
+    "ivshmem-plain": ("memdev", "You must specify a 'memdev'"),
+    "acpi-erst": ("memdev", "'memdev' property is not set"),
+    "isa-ipmi-bt": ("bmc", "IPMI device requires a bmc attribute to be set"),
+    "isa-ipmi-kcs": ("bmc", "IPMI device requires a bmc attribute to be set"),
+    "isa-parallel": ("chardev", "Can't create parallel device, empty char device"),
+    "nvdimm": ("memdev", "'memdev' property must be set"),
+    "pci-ipmi-bt": ("bmc", "IPMI device requires a bmc attribute to be set"),
+    "pci-ipmi-kcs": ("bmc", "IPMI device requires a bmc attribute to be set"),
+    "tpm-crb": ("tpmdev", "'tpmdev' property is required"),
+    "tpm-tis": ("tpmdev", "'tpmdev' property is required"),
+    "vhost-user-blk-pci": ("chardev", "chardev is mandatory"),
+    "vhost-user-fs-pci": ("chardev", "missing chardev"),
+    "vhost-vsock-pci": ("guest-cid", "guest-cid property must be greater than 2"),
+    "virtio-input-host-pci": ("evdev", "evdev property is required"),
+    "virtio-mem-pci": ("memdev", "'memdev' property must be set"),
+    "virtio-pmem-pci": ("memdev", "'memdev' property must be set"),
+    "vmmouse": ("i8042", "'i8042' link is not set"),
+}
+"""Type -> the option without which it is refused, and how."""
+
+LACKING = dict.fromkeys(
+    ("virtio-gpu-gl-pci", "virtio-vga-gl"), "missing object type 'virtio-gpu-gl-device'"
+) | {"vhost-user-gpu-pci": "vhost initialization failed: requires kvm"}
+"""Types that a QEMU without the package qemu-system-modules-opengl, or without KVM, lists and cannot make."""
+
+VHOST = {
+    "vhost-vsock-pci": ("/dev/vhost-vsock", "vhost-vsock: failed to open vhost device"),
+    "vhost-scsi-pci": ("/dev/vhost-scsi", "vhost-scsi: open vhost char device failed"),
+}
+VIRTIO_SUFFIXES = ("-non-transitional", "-transitional")
+
+
+def check(kind: str, values: Mapping[str, object], why_unreadable: Callable[[str], str | None]) -> None:
+    """Whether a device of type `kind` can be made. why_unreadable: path -> why not, None if it is. Raises Refused."""
+    kind = _plain(kind)
+    if kind in LACKING:
+        raise Refused(LACKING[kind])
+    option, text = NEEDED.get(kind, ("", ""))
+    if option and values.get(option) is None:
+        raise Refused(text)
+    if kind == "vfio-pci":
+        _vfio(values, why_unreadable)
+    elif kind == "virtio-input-host-pci":
+        path = str(values["evdev"])
+        _host(path, f"Could not open '{path}'", why_unreadable)
+    elif kind in VHOST and values.get("vhostfd") is None:
+        path, text = VHOST[kind]
+        _host(path, text, why_unreadable)
+
+
+def _vfio(values: Mapping[str, object], why_unreadable: Callable[[str], str | None]) -> None:
+    path = values.get("sysfsdev")
+    if path is None and values.get("host") is None:
+        raise Refused(
+            "No provided host device\n"
+            "Use -device vfio-pci,host=DDDD:BB:DD.F or -device vfio-pci,sysfsdev=PATH_TO_DEVICE"
+        )
+    path = path or f"/sys/bus/pci/devices/{values['host']}"
+    _host(str(path), f"vfio {path}: no such host device", why_unreadable)
+
+
+def _host(path: str, text: str, why_unreadable: Callable[[str], str | None]) -> None:
+    reason = why_unreadable(path)
+    raise Refused(f"qmpemu does not emulate the host's {path}" if reason is None else f"{text}: {reason}")
+
+
+def _plain(kind: str) -> str:
+    """The type without the suffix that only says which virtio it speaks."""
+    for suffix in VIRTIO_SUFFIXES:
+        kind = kind.removesuffix(suffix)
+    return kind
