@@ -6,9 +6,10 @@ what the real block layer says they are, overlaid with what only devices know.
 
 from __future__ import annotations
 
+from qmpemu.commands.block_shown import drive_info, drive_stats, node_info, node_stats
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
-from qmpemu.machine.block import PROTOCOLS, Drive, Node
+from qmpemu.machine.block import PROTOCOLS
 from qmpemu.machine.block.disk_errors import DiskFailed
 from qmpemu.machine.block.filters import shown
 from qmpemu.machine.block.happened import (
@@ -191,7 +192,7 @@ def query_block(ctx: Context) -> object:
     store, blocks = ctx.machine.store, ctx.machine.blocks
     if not store.up:
         return [
-            _drive_info(drive, None if drive.node is None else _node_info(drive.node))
+            drive_info(drive, None if drive.node is None else node_info(drive.node))
             for drive in blocks.drives
         ]
 
@@ -204,7 +205,7 @@ def query_block(ctx: Context) -> object:
             name = drive.node.name if drive.node is not None else ""
             if name and isinstance(graph, dict) and isinstance(nodes, list):
                 name = shown(blocks, name, graph, nodes)
-            rows.append(_drive_info(drive, known.get(name)))
+            rows.append(drive_info(drive, known.get(name)))
         later.finish(nodes if isinstance(nodes, QmpError) else rows)
 
     def ask_nodes(graph: object) -> None:
@@ -223,7 +224,7 @@ def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
     store, blocks = ctx.machine.store, ctx.machine.blocks
     if store.up:
         return store.ask("query-named-block-nodes", {"flat": flat})
-    return [_node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
+    return [node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
 
 
 @command("query-blockstats")
@@ -233,8 +234,8 @@ def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
     if query_nodes and store.up:
         return store.ask("query-blockstats", {"query-nodes": True}, lambda rows: _written(blocks, rows))
     if query_nodes:
-        return [_node_stats(node) for node in blocks.nodes.values()]
-    return [_drive_stats(drive, ctx.machine.host_ns()) for drive in blocks.drives]
+        return [node_stats(node) for node in blocks.nodes.values()]
+    return [drive_stats(drive, ctx.machine.host_ns()) for drive in blocks.drives]
 
 
 def _written(blocks: Blocks, rows: Any) -> object:
@@ -259,152 +260,3 @@ def block_set_write_threshold(ctx: Context, *, node_name: str, write_threshold: 
     if not ctx.machine.store.up:
         refuse_unknown(ctx, "block-set-write-threshold", given)
     return real(ctx, "block-set-write-threshold", given)
-
-
-def _limit(info: dict[str, object], drive: Drive) -> None:
-    """Show a drive's limits and cache with what is in it; query-named-block-nodes does not (measured)."""
-    info.update(drive.throttle)
-    cache = info["cache"]
-    if drive.write_through and isinstance(cache, dict):
-        info["cache"] = {**cache, "writeback": False}
-    if drive.group is not None:
-        info["group"] = drive.group
-
-
-def _drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, object]:
-    info: dict[str, object] = {
-        "io-status": drive.io_status,
-        "device": drive.name,
-        "locked": False,
-        "removable": drive.removable,
-        "qdev": drive.qdev,
-        "type": "unknown",
-    }
-    if not drive.has_tray:
-        del info["io-status"]
-    if not drive.qdev:
-        del info["qdev"]
-    if inserted is not None:
-        _limit(inserted, drive)
-        info["inserted"] = inserted
-    if drive.removable and drive.has_tray:
-        info["tray_open"] = drive.tray_open
-    return info
-
-
-def _node_info(node: Node, *, flat: bool = False) -> dict[str, object]:
-    throttle = dict.fromkeys(("iops", "iops_rd", "iops_wr", "bps", "bps_rd", "bps_wr"), 0)
-    cache = node.options.get("cache")
-    asked = cache if isinstance(cache, dict) else {}
-    return {
-        **throttle,
-        "detect_zeroes": node.options.get("detect-zeroes", "off"),
-        "image": _image_info(node, flat=flat),
-        "ro": node.read_only,
-        "node-name": node.name,
-        **({"backing_file": node.backing.path} if node.backing is not None else {}),
-        "backing_file_depth": _depth(node),
-        "drv": node.driver,
-        "write_threshold": node.write_threshold,
-        "encrypted": False,
-        "cache": {
-            "writeback": True,
-            "direct": asked.get("direct", False),
-            "no-flush": asked.get("no-flush", False),
-        },
-        "file": node.path,
-    }
-
-
-def _depth(node: Node) -> int:
-    if node.backing is not None:
-        return 1 + _depth(node.backing)
-    return 1 if node.driver == "blkdebug" else 0
-
-
-COUNTERS = """
-    rd_bytes wr_bytes unmap_bytes rd_operations wr_operations flush_operations unmap_operations rd_total_time_ns
-    wr_total_time_ns flush_total_time_ns unmap_total_time_ns wr_highest_offset rd_merged wr_merged unmap_merged
-    failed_rd_operations failed_wr_operations failed_flush_operations failed_unmap_operations
-    invalid_rd_operations invalid_wr_operations invalid_flush_operations invalid_unmap_operations
-""".split()
-
-
-def _stats(*, accounted: bool) -> dict[str, object]:
-    flags = {"account_invalid": accounted, "account_failed": accounted}
-    return {**dict.fromkeys(COUNTERS, 0), **flags, "timed_stats": []}
-
-
-def _node_stats(node: Node) -> dict[str, object]:
-    stats = _stats(accounted=False) | {"wr_highest_offset": node.highest}
-    info: dict[str, object] = {"node-name": node.name, "stats": stats}
-    if node.file is not None:
-        info["parent"] = _node_stats(node.file)
-    if node.backing is not None:
-        info["backing"] = _node_stats(node.backing)
-    if node.driver == "file":
-        counts = dict.fromkeys(("discard-nb-ok", "discard-nb-failed", "discard-bytes-ok"), 0)
-        info["driver-specific"] = {"driver": "file", **counts}
-    return info
-
-
-SECTOR_BYTES = 512
-"""A node is as long as its last sector, be the file shorter."""
-
-
-def _drive_stats(drive: Drive, now_ns: int) -> dict[str, object]:
-    stats = {**_stats(accounted=True), **drive.counts.shown(now_ns), **_histograms(drive)}
-    info: dict[str, object] = {"device": drive.name, "stats": stats}
-    if drive.qdev:
-        info["qdev"] = drive.qdev
-    if drive.node is not None:
-        stats["wr_highest_offset"] = drive.node.highest
-        info["node-name"] = drive.node.name
-        if drive.node.file is not None:
-            info["parent"] = _node_stats(drive.node.file)
-        if drive.node.backing is not None:
-            info["backing"] = _node_stats(drive.node.backing)
-    return info
-
-
-HISTOGRAMS = {
-    "read": "rd_latency_histogram",
-    "write": "wr_latency_histogram",
-    "flush": "flush_latency_histogram",
-}
-
-
-def _histograms(drive: Drive) -> dict[str, object]:
-    """The simulated guest's accesses are not timed: nothing is in them."""
-    return {
-        HISTOGRAMS[kind]: {"boundaries": boundaries, "bins": [0] * (len(boundaries) + 1)}
-        for kind, boundaries in drive.histograms.items()
-    }
-
-
-def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
-    image = node.image
-    protocol = node.driver in PROTOCOLS
-    info: dict[str, object] = {
-        "virtual-size": -(-image.file_bytes // SECTOR_BYTES) * SECTOR_BYTES
-        if protocol
-        else image.virtual_bytes,
-        "filename": node.path,
-        "format": node.driver,
-    }
-    if node.driver == "blkdebug" and node.file is not None:
-        return {**info, "backing-image": _image_info(node.file)}
-    if node.backing is not None:
-        info |= {"backing-filename": node.backing.path, "backing-filename-format": node.backing.driver}
-        info["full-backing-filename"] = node.backing.path
-        if not flat:
-            info["backing-image"] = _image_info(node.backing)
-    info["actual-size"] = image.actual_bytes
-    if node.driver == "null-co" or (node.file is not None and node.file.driver == "null-co"):
-        return info
-    info["dirty-flag"] = False
-    if image.cluster_bytes is not None and not protocol:
-        info["cluster-size"] = image.cluster_bytes
-    if image.details is not None and not protocol:
-        info["format-specific"] = {"type": node.driver, "data": image.details}
-    return info

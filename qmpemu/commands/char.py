@@ -7,8 +7,8 @@ from binascii import a2b_base64, b2a_base64
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.chardev import Chardev
+from qmpemu.machine.devices.ports import PortOpened
 from qmpemu.machine.ghash import listed
-from qmpemu.machine.plugging import PortOpened
 from qmpemu.machine.qom import Object
 from qmpemu.machine.ringbuf import KINDS, RingBuffer
 from qmpemu.qmp.errors import QmpError, not_emulated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
-from qmpemu.machine import board
+from qmpemu.machine import happened
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.encode import Raw, encode
 
@@ -48,26 +48,26 @@ def watchdog_set_action(ctx: Context, *, action: str) -> object:
     return {}
 
 
-@event(board.PowerdownRequested, "POWERDOWN")
+@event(happened.PowerdownRequested, "POWERDOWN")
 def powerdown(fact: Fact) -> dict[str, object] | None:
     """The button was pressed; whether the guest cares is another matter."""
     return None
 
 
-@event(board.MachineShutDown, "SHUTDOWN")
-def shutdown(fact: board.MachineShutDown) -> dict[str, object]:
+@event(happened.MachineShutDown, "SHUTDOWN")
+def shutdown(fact: happened.MachineShutDown) -> dict[str, object]:
     """guest: the guest did it itself; reason: ShutdownCause."""
     return {"guest": fact.guest, "reason": fact.reason}
 
 
-@event(board.MachineReset, "RESET")
-def reset(fact: board.MachineReset) -> dict[str, object]:
+@event(happened.MachineReset, "RESET")
+def reset(fact: happened.MachineReset) -> dict[str, object]:
     """guest and reason as in SHUTDOWN."""
     return {"guest": fact.guest, "reason": fact.reason}
 
 
-@event(board.GuestPanicked, "GUEST_PANICKED")
-def guest_panicked(fact: board.GuestPanicked) -> dict[str, object]:
+@event(happened.GuestPanicked, "GUEST_PANICKED")
+def guest_panicked(fact: happened.GuestPanicked) -> dict[str, object]:
     """action: poweroff, pause or run; info: what the guest says of it (GuestPanicInformationHyperV)."""
     if fact.codes is None:
         return {"action": fact.action}
@@ -75,23 +75,23 @@ def guest_panicked(fact: board.GuestPanicked) -> dict[str, object]:
     return {"action": fact.action, "info": {"type": "hyper-v", **codes}}
 
 
-@event(board.WatchdogExpired, "WATCHDOG")
-def watchdog(fact: board.WatchdogExpired) -> dict[str, object]:
+@event(happened.WatchdogExpired, "WATCHDOG")
+def watchdog(fact: happened.WatchdogExpired) -> dict[str, object]:
     """action: WatchdogAction."""
     return {"action": fact.action}
 
 
-@event(board.GuestCrashLoaded, "GUEST_CRASHLOADED")
+@event(happened.GuestCrashLoaded, "GUEST_CRASHLOADED")
 def guest_crash_loaded(fact: Fact) -> dict[str, object]:
     """QEMU runs on, whatever -action says."""
     return {"action": "run"}
 
 
-@event(board.MachineStopped, "STOP")
-@event(board.MachineResumed, "RESUME")
-@event(board.MachineSuspended, "SUSPEND")
-@event(board.MachineSuspendedToDisk, "SUSPEND_DISK")
-@event(board.MachineWoken, "WAKEUP")
+@event(happened.MachineStopped, "STOP")
+@event(happened.MachineResumed, "RESUME")
+@event(happened.MachineSuspended, "SUSPEND")
+@event(happened.MachineSuspendedToDisk, "SUSPEND_DISK")
+@event(happened.MachineWoken, "WAKEUP")
 def without_data(fact: Fact) -> dict[str, object] | None:
     """Events that only say that something happened."""
     return None

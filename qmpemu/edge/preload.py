@@ -6,7 +6,7 @@ real block layer itself is started at first need (`machine.block.store`).
 
 from __future__ import annotations
 
-from qmpemu.machine.board import MachineResumed
+from qmpemu.machine.happened import MachineResumed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

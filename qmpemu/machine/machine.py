@@ -307,7 +307,7 @@ class Machine:
         """The machine goes on from elsewhere: its disk is kept here now, and open ports are seen to be open."""
         if self.disk is not None and disk is not None:
             self.disk.save(disk)
-        self.board.once_it_runs = self.plugging.show_ports
+        self.board.once_it_runs = self.plugging.ports.show
 
     def host_ns(self) -> int:
         """The host's clock, which never stands still."""

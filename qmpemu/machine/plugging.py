@@ -21,6 +21,7 @@ from qmpemu.machine.devices.memory import DRIVERS as DIMMS
 from qmpemu.machine.devices.netdevs import Netdevs
 from qmpemu.machine.devices.netfilter import Filters
 from qmpemu.machine.devices.objects import Objects
+from qmpemu.machine.devices.ports import PortDevices
 from qmpemu.machine.devices.table import (
     Device,
     DeviceAdded,
@@ -29,7 +30,6 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRefused,
     DeviceUnplugRequested,
 )
-from qmpemu.port import Port, Ports
 from qmpemu.qmp.errors import QmpError, device_not_found
 from qmpemu.watchdog import DRIVERS as WATCHDOGS
 from qmpemu.watchdog import Watchdog
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import TypeVar
 
-    from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import OnBoard
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
@@ -52,13 +51,6 @@ SERIAL_DRIVERS = ("isa-serial", "pci-serial")
 PORT_DRIVERS = ("virtserialport", "virtconsole")
 OST_SLOT_TYPES = {"CPU": "CPU", "DIMM": "DIMM"}
 NIC_DRIVERS = ("virtio-net", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3", "usb-net", "igb")
-
-
-class PortOpened(Fact):
-    """A program in the guest opened or closed a virtio-serial port (QMP event VSERPORT_CHANGE)."""
-
-    id: str
-    open: bool
 
 
 class OstReported(Fact):
@@ -91,8 +83,7 @@ class Plugging:
         self.balloon.on_give = self._balloon_gave
         self.balloon_stats = BalloonStats(machine, self.balloon)
         self.watchdog = Watchdog()
-        self.ports = Ports()
-        self._port_ids: dict[str, str] = {}
+        self.ports = PortDevices(machine)
         self.filters = Filters(machine.facts)
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
@@ -362,7 +353,7 @@ class Plugging:
             self._count_memory()
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
-            self.add_port(str(device.values.get("name", "")), device.id or "", chardev)
+            self.ports.add(str(device.values.get("name", "")), device.id or "", chardev)
         elif chardev is not None:
             chardev.frontend_open = True
             if device.kind in SERIAL_DRIVERS and self._machine.console.serial is None:
@@ -386,11 +377,7 @@ class Plugging:
             self.watchdog.present = False
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
-            name = str(device.values.get("name", ""))
-            if name in self.ports:
-                self.ports[name].on_guest_open = _unseen  # the device is gone: nobody reports what it does
-                self._machine.history.note("port went", name)
-                del self.ports[name]
+            self.ports.remove(str(device.values.get("name", "")))
         if chardev is not None:
             chardev.release()
 
@@ -401,34 +388,8 @@ class Plugging:
             self.watchdog.present = True
             self.watchdog.on_set = Countdown(self._machine).set
 
-    def add_port(self, name: str, identity: str, chardev: Chardev | None) -> Port:
-        """A virtio-serial port: open when the guest says so, joined with a character device."""
-        self._machine.history.note("port came", name)
-        port = self.ports[name] = Port(name)
-
-        def guest_open(opened: bool) -> None:
-            if chardev is not None:
-                chardev.frontend_open = opened
-            self._machine.facts.publish(PortOpened(id=identity, open=opened))
-
-        port.on_guest_open = guest_open
-        if chardev is not None:
-            inputs.join_port(self._machine, port, chardev)
-        self._port_ids[name] = identity
-        return port
-
-    def show_ports(self) -> None:
-        """Say which ports the guest has open, to clients of a machine that it has come to."""
-        for name, port in self.ports.items():
-            if self._port_ids.get(name):
-                self._machine.facts.publish(PortOpened(id=self._port_ids[name], open=port.guest_open))
-
     def _balloon_gave(self) -> None:
         self._machine.facts.publish(BalloonChanged(actual_bytes=self.balloon.actual_bytes))
-
-
-def _unseen(opened: bool) -> None:
-    """Nobody is told."""
 
 
 def _is_asked(device: Device) -> bool:

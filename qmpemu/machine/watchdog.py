@@ -11,7 +11,7 @@ the value's low four bits.
 from __future__ import annotations
 
 from qmpemu.core.clock import NS_PER_S
-from qmpemu.machine.board import WatchdogExpired
+from qmpemu.machine.happened import WatchdogExpired
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ class Stage:
         config.machine, config.nodefaults = "pc-q35-7.2", True
         config.guest, config.settings, config.seed = scenario.guest, dict(scenario.settings), scenario.seed
         self.vm = VM(config, profile, Host(), self._clock)
-        self.vm.machine.plugging.add_port(AGENT_PORT, "agent", None)
+        self.vm.machine.plugging.ports.add(AGENT_PORT, "agent", None)
         self.vm.store = store
         self.vm.participants = scenario.participants
         self.vm.facts.subscribe(lambda fact: self._entries.append(Entry.of(fact)))

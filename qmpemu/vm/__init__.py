@@ -10,7 +10,7 @@ from __future__ import annotations
 from qmpemu.commands import registry
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.machine.block.happened import BlockFact
-from qmpemu.machine.board import MachineReset, MachineShutDown
+from qmpemu.machine.happened import MachineReset, MachineShutDown
 from qmpemu.machine.machine import Machine
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.encode import encode

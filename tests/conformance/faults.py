@@ -281,7 +281,7 @@ def unknown_arguments_first() -> None:
 @fault("run-state/prelaunch")
 def stop_always_tells() -> None:
     """stop sends STOP where the machine stands still already."""
-    from qmpemu.machine.board import MachineStopped
+    from qmpemu.machine.happened import MachineStopped
 
     wrap(Board, "stop", lambda old, self: (old(self), self._facts.chain(MachineStopped()))[0])
 

@@ -63,7 +63,7 @@ class Moved(Stage):
         old.machine.clock.stop()
         old.config.autostart = False
         new = VM(old.config, PROFILE, Host(), self._clock)
-        new.machine.plugging.add_port(AGENT_PORT, "agent", None)
+        new.machine.plugging.ports.add(AGENT_PORT, "agent", None)
         new.store = self.store = MemoryStore()
         new.participants = self._scenario.participants
         self.vm = new
