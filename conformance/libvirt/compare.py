@@ -32,9 +32,9 @@ REFRESH = (
     '"execute":"query-block",',
 )
 """What libvirt asks after every RESET, whoever caused it."""
-LATER_PASS = re.compile(r'"event": "MIGRATION_PASS", "data": {"pass": (?:[3-9]|\d\d)')
-"""How often memory is gone over again follows from what SeaBIOS writes meanwhile."""
-POLL = '"execute":"query-block-jobs"'
+LATER_PASS = re.compile(r'"event": "MIGRATION_PASS", "data": {"pass": (?:[2-9]|\d\d)')
+"""How often memory is gone over again, before or after STOP, follows from what SeaBIOS writes meanwhile."""
+POLLS = ('"execute":"query-block-jobs"', '"execute":"query-dump"')
 """How often virsh looks how far a job is follows from how long it takes."""
 RACING = '"execute":"block-commit"'
 """Whether this job is ready before its command is answered is a race in the real one too."""
@@ -92,10 +92,10 @@ def told(said: list[Said]) -> list[Said]:
         if each.text.startswith("-> "):
             _drop_unanswered(kept, question)
             question = each
-            if POLL not in each.text:
+            if not _is_poll(each):
                 kept.append(each)
         elif each.text.startswith("<- "):
-            if POLL in question.text:
+            if _is_poll(question):
                 continue
             if any(text in question.text for text in REFRESH) and known.get(question.text) == each.text:
                 del kept[len(kept) - 1 - kept[::-1].index(question)]
@@ -109,6 +109,10 @@ def told(said: list[Said]) -> list[Said]:
             kept.append(each)
     _drop_unanswered(kept, question)
     return kept
+
+
+def _is_poll(question: Said) -> bool:
+    return any(text in question.text for text in POLLS)
 
 
 def _drop_unanswered(kept: list[Said], question: Said) -> None:

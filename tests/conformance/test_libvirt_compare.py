@@ -112,3 +112,14 @@ def test_the_ledger_is_used() -> None:
     ledger = Ledger([Entry(1, given)], TODAY)
     assert differences(said("<- 1"), said("<- 2"), ledger) == []
     assert ledger.complaints(whole=True) == []
+
+
+def test_how_often_virsh_looks_is_left_out() -> None:
+    """Polls of a dump and later passes of a migration follow from how long they take; what they lead to counts."""
+    ask, active = (
+        '-> {"execute":"query-dump","id": "$id"}',
+        '<- {"return": {"status": "active"}, "id": "$id"}',
+    )
+    passes = '<= {"timestamp": $time, "event": "MIGRATION_PASS", "data": {"pass": 2}}'
+    done = '<= {"timestamp": $time, "event": "DUMP_COMPLETED"}'
+    assert told(said(ask, active, ask, active, passes, done)) == said(done)
