@@ -46,11 +46,12 @@ class RecordedError:
 class Profile:
     """A profile. read(name): the bytes of a file of the profile's folder, or None."""
 
-    __slots__ = ("_about", "_read", "_schema", "greeting", "name")
+    __slots__ = ("_about", "_groups", "_read", "_schema", "greeting", "name")
 
     def __init__(self, name: str, read: Callable[[str], bytes | None]) -> None:
         self.name = name
         self._read = read
+        self._groups: dict[str, dict[str, str]] | None = None
         self._about: dict[str, Any] = loads(self._file("profile.json"))
         self.greeting = self._file("greeting.json").rstrip()
         """The greeting as one JSON object, without line end."""
@@ -84,6 +85,17 @@ class Profile:
     def options(self) -> dict[str, bool]:
         """Every option of the command line, without dashes: whether it takes an argument."""
         return dict(loads(self._file("options.json")))
+
+    def parameters(self, group: str) -> dict[str, str]:
+        """The parameters of an option group and their types, from query-command-line-options."""
+        if self._groups is None:
+            reply = self.reply("none", "tcg", "query-command-line-options", None)
+            assert isinstance(reply, bytes)
+            self._groups = {
+                row["option"]: {each["name"]: each["type"] for each in row["parameters"]}
+                for row in loads(reply)
+            }
+        return self._groups.get(group, {})
 
     def commands(self) -> frozenset[str]:
         """The names of all commands, from query-commands: the schema would cost too much at a start."""

@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 @command("query-chardev")
 def query_chardev(ctx: Context) -> object:
     """-> label, filename and whether a front end holds it, for each character device."""
+    chardevs = ctx.machine.chardevs
+    shared = {
+        each.options["chardev"] for each in chardevs.values() if each.backend == "mux" and each.frontend_open
+    }
     return [
-        {"label": chardev.label, "filename": chardev.describe(), "frontend-open": chardev.frontend_open}
-        for chardev in map(ctx.machine.chardevs.__getitem__, listed(ctx.machine.chardevs))
+        {
+            "label": chardev.label,
+            "filename": chardev.describe(),
+            "frontend-open": chardev.frontend_open or chardev.label in shared,
+        }
+        for chardev in map(chardevs.__getitem__, listed(chardevs))
     ]
 
 

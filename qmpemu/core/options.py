@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 
 class OptionError(Exception):
@@ -18,6 +18,10 @@ class OptionError(Exception):
     """Closes what was opened before: after the text is out, since whoever sees a socket close looks for it."""
     program: str | None = None
     """What stands in front, where it is not the program's name."""
+    warnings: Sequence[str] = ()
+    """What is said before it."""
+    located = False
+    """Whether the text names already where in the command line, or in a file of options, it went wrong."""
     stamped = False
     """Whether the time stands before it (-msg timestamp=on)."""
 

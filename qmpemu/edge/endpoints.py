@@ -23,6 +23,7 @@ BACKLOG = 1
 
 def open_stream(loop: Loop, chardev: Chardev) -> Stream | None:
     """Open the back end; None for those that lead nowhere (null, vc). Raises OptionError."""
+    log = _open_log(chardev)
     opener = _OPENERS.get(chardev.backend)
     stream = opener(loop, chardev) if opener is not None else None
     if stream is not None:
@@ -30,11 +31,38 @@ def open_stream(loop: Loop, chardev: Chardev) -> Stream | None:
         if isinstance(stream, SocketStream):
             chardev.yank = stream.yank
         chardev.write = stream.send
+    if log is not None:
+        _log_too(chardev, log)
     return stream
+
+
+def _open_log(chardev: Chardev) -> int | None:
+    """`logfile`: what the machine says is written there, too. Raises OptionError."""
+    path = chardev.options.get("logfile")
+    if path is None or path.startswith("/dev/fdset/"):
+        return None
+    flags = os.O_APPEND if chardev.on("logappend", default=False) else os.O_TRUNC
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o666)
+    except OSError as error:
+        raise OptionError(f"Could not create '{path}': {error.strerror}") from None
+
+
+def _log_too(chardev: Chardev, log: int) -> None:
+    send = chardev.write
+
+    def write(data: bytes) -> None:
+        os.write(log, data)
+        send(data)
+
+    chardev.write = write
 
 
 def _open_socket(loop: Loop, chardev: Chardev) -> Stream:
     server = chardev.on("server", default=False)
+    wait_s = int(chardev.options.get("reconnect", "0"))
+    if wait_s and not server and "fd" not in chardev.options:
+        return _reconnecting(loop, chardev, wait_s)
     if "fd" in chardev.options:
         stream = _inherited(loop, chardev.options["fd"], server)
     elif "path" in chardev.options:
@@ -42,6 +70,35 @@ def _open_socket(loop: Loop, chardev: Chardev) -> Stream:
     else:
         stream = _tcp(loop, chardev.options, server)
     return stream
+
+
+def _reconnecting(loop: Loop, chardev: Chardev, wait_s: int) -> SocketStream:
+    """A client that tries again every `wait_s` seconds, at the start and whenever the other side has left."""
+    options = chardev.options
+    stream = SocketStream(loop, listener=None)
+    stream.address = (
+        f"unix:{options['path']}" if "path" in options else f"tcp:{options['host']}:{options['port']}"
+    )
+    told: list[str] = []
+
+    def dial() -> sockets.socket | None:
+        try:
+            made = _unix(loop, options["path"], False) if "path" in options else _tcp(loop, options, False)
+        except OptionError as error:
+            if not told:
+                complain(f"Unable to connect character device {chardev.label}: {error}")
+            told.append("")
+            return None
+        told.clear()
+        return made.leave()
+
+    stream.dial, stream.wait_s = dial, wait_s
+    return stream
+
+
+def complain(text: str) -> None:
+    """Say something on standard error as the program."""
+    print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)
 
 
 def _inherited(loop: Loop, number: str, server: bool) -> SocketStream:

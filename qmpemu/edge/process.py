@@ -31,7 +31,7 @@ from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from qmpemu.edge.argv import ProcessOptions
     from qmpemu.edge.emulator import Emulator
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.migration.memory import MemoryModel
     from qmpemu.profile import Profile
+
+
+AT_FILE = ": \x01"
+"""What stands before a place in a file of options (`argv.config_file`)."""
 
 
 def main(end: Callable[[int], int] = int) -> int:
@@ -53,8 +57,10 @@ def main(end: Callable[[int], int] = int) -> int:
         return run(sys.argv[1:], os.environ, program, end)
     except OptionError as error:
         stamp = f"{_utc_now()} " if error.stamped else ""
+        _warn(error.warnings, program)
         program = error.program or program
-        print(f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: "), file=sys.stderr)
+        text = f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: ")
+        print(text.replace(AT_FILE, ":"), file=sys.stderr)
         error.release()
         return end(1)
 
@@ -65,6 +71,7 @@ def run(
     """Parse, start and serve until the machine ends. Raises OptionError before it serves."""
     profile = shipped.profile(environment.get("QMPEMU_PROFILE"))
     config, options = argv.parse_command_line(words, profile)
+    _warn(config.warnings, program)
     if options.show is not None:
         print(_banner(profile.banner, options.show, program))
         return 0
@@ -87,8 +94,6 @@ def _serve(
     from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.preload import Preload
 
-    for text in config.warnings:
-        print(f"{program}: warning: {text}", file=sys.stderr, flush=True)
     scale = configure(config, environment)
     signals = Signals((SIGTERM, SIGINT, SIGHUP))
     daemon = Daemon(options) if options.daemonize else None
@@ -110,6 +115,8 @@ def _serve(
         stamp = f"{_utc_now()} " if options.timestamps else ""
         print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
 
+    for each in emulator.vm.machine.plugging.unpaired():
+        report(f"warning: {each}")
     emulator.vm.participants = _participants(config.participants)
     if config.family != "none" and config.guest != guests.NONE:
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
@@ -146,6 +153,11 @@ def _serve(
     if options.pidfile is not None:
         os.unlink(options.pidfile)
     return end(statuses[0])
+
+
+def _warn(texts: Sequence[str], program: str) -> None:
+    for text in texts:
+        print(f"{program}: {text}".replace(AT_FILE, ":"), file=sys.stderr, flush=True)
 
 
 def _participants(names: tuple[str, ...]) -> tuple[Participant, ...]:
@@ -209,8 +221,6 @@ class Daemon:
     """`-daemonize`: the parent leaves with 0 once the child serves, with 1 if it dies before."""
 
     def __init__(self, options: ProcessOptions) -> None:
-        if any(chardev.backend == "stdio" for chardev in (m.chardev for m in options.monitors)):
-            raise OptionError("-qmp stdio: cannot use stdio with -daemonize")
         readable, self._writable = os.pipe()
         if os.fork():
             os.close(self._writable)

@@ -14,9 +14,10 @@ from qmpemu.edge import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
-    from qmpemu.edge.loop import Loop
+    from qmpemu.edge.loop import Handle, Loop
 
     class Front(Protocol):
         """What stands behind a stream."""
@@ -164,6 +165,10 @@ class SocketStream(Stream):
         )
         self.unlink: str | None = None
         """The socket file to remove at close."""
+        self.dial: Callable[[], sockets.socket | None] | None = None
+        """Connects out again where nobody is at the other end; None if that did not work."""
+        self.wait_s = 0
+        self._redial: Handle | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -187,6 +192,17 @@ class SocketStream(Stream):
         elif self._listener is not None:
             self._listener.setblocking(False)
             self.loop.add_reader(self._listener.fileno(), self._accept)
+        elif self.dial is not None:
+            peer = self.dial()
+            if peer is None:
+                self._redial = self.loop.call_later(self.wait_s, self.start)
+            else:
+                self._begin(peer)
+
+    def leave(self) -> sockets.socket | None:
+        """Hand the peer over."""
+        peer, self._peer = self._peer, None
+        return peer
 
     def yank(self) -> None:
         """Tear the client's connection down, whatever is still to be sent; it is noticed at the next read."""
@@ -206,7 +222,9 @@ class SocketStream(Stream):
                 self.loop.remove_reader(each.fileno())
                 self.loop.remove_writer(each.fileno())
                 each.close()
-        self._peer = self._listener = None
+        self._peer = self._listener = self.dial = None
+        if self._redial is not None:
+            self._redial.cancel()
         self.remove()
 
     def remove(self) -> None:
@@ -229,7 +247,8 @@ class SocketStream(Stream):
 
     def _begin(self, peer: sockets.socket) -> None:
         peer.setblocking(False)
-        if peer.family != sockets.AF_UNIX:
+        self._passes_fds = peer.family == sockets.AF_UNIX
+        if not self._passes_fds:
             peer.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         self._peer, self._closing, self.throttled, self._held = peer, False, False, False
         self.loop.add_reader(peer.fileno(), self._readable)
@@ -266,6 +285,8 @@ class SocketStream(Stream):
             self.front.disconnected()
         if self._listener is not None:
             self.loop.add_reader(self._listener.fileno(), self._accept)
+        elif self.dial is not None:
+            self._redial = self.loop.call_later(self.wait_s, self.start)
 
     def _out_fd(self) -> int:
         assert self._peer is not None

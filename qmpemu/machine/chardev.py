@@ -56,6 +56,13 @@ class Chardev:
             self.ring = ringbuf.RingBuffer(int(options.get("size", 0)))
             self.write = self.ring.put
 
+    def share(self, base: Chardev) -> None:
+        """A `mux`: what several front ends have of another character device."""
+        base.taken = True
+        self.write = lambda data: base.write(data)
+        base.receive = lambda data: self.receive(data)
+        base.on_connected = lambda there: self.on_connected(there)
+
     def release(self) -> None:
         """The device is gone: nobody reads or writes any more, and another may take its place."""
         self.taken = self.frontend_open = False

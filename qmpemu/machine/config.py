@@ -126,6 +126,10 @@ class MachineConfig:
         """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
         self.warnings: list[str] = []
         """What is said on standard error at the start."""
+        self.file_systems: dict[str, str] = {}
+        """-fsdev, -virtfs: name -> the host's folder."""
+        self.passed_fds: list[tuple[int, int, str | None]] = []
+        """-add-fd: descriptor, number of its set, what was said of it."""
         self.usb = False
         self.usb_controllers: list[dict[str, object]] = []
         """-usb: the machine's own controllers, made before all devices."""

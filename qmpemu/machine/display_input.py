@@ -35,6 +35,12 @@ POINTERS = {
 }
 """Pointing devices by driver: the name query-mice shows, and whether they are absolute."""
 
+CHARDEVS = {
+    "msmouse": ("QEMU Microsoft Mouse", False),
+    "wctablet": ("QEMU Wacom Pen Tablet", True),
+    "qemu-vdagent": ("vdagent mouse", True),
+}
+"""Character devices that are pointing devices, each the current one from its start."""
 KEYBOARDS = ("usb-kbd", "virtio-keyboard-pci", "virtio-keyboard-device")
 
 
@@ -110,6 +116,11 @@ class Input:
         if self._machine.config.family == "none":
             return []
         found, index = [Mouse(2, "QEMU PS/2 Mouse", False)], 2
+        for chardev in self._machine.chardevs.values():
+            if chardev.backend in CHARDEVS:
+                found.append(Mouse(len(found), *CHARDEVS[chardev.backend]))
+                found[0].index += 1
+                index += 1
         for device in self._machine.devices.all:
             index += device.kind in POINTERS or device.kind in KEYBOARDS
             if device.kind in POINTERS:
@@ -134,6 +145,8 @@ class Input:
         chosen = [mouse for mouse in found if mouse.index == self._chosen]
         if chosen:
             return chosen[0]
+        if len(found) > 1 and found[1].index == 1:
+            return found[1]
         tablets = [mouse for mouse in found if mouse.absolute]
         return tablets[0] if tablets and self._machine.console.drives_tablet() else found[0]
 

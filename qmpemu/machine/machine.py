@@ -77,6 +77,8 @@ class Machine:
         self.named_fds: dict[str, int] = {}
         """Descriptors that clients have named by getfd."""
         self.fdsets = FdSets(host)
+        for fd, number, opaque in config.passed_fds:
+            self.fdsets.add(fd, number, opaque)
         self.migration_capabilities: set[str] = set()
         self.steps_clock = config.qtest_accel
         """Whether the virtual clock stands still but for `step_clock`."""

@@ -237,12 +237,29 @@ class Plugging:
         """Each network card with its name among network clients and its hardware address."""
         from qmpemu.machine.inventory import hardware
 
-        found: list[tuple[Device, str, str]] = []
         macs = [each.mac for each in hardware(self._machine).nics]
-        for device, mac in zip(self.nics(), macs, strict=True):
-            like = sum(each.id is None and each.kind == device.kind for each, _, _ in found)
-            found.append((device, device.id if device.id is not None else f"{device.kind}.{like}", mac))
-        return found
+        return [(device, name, mac) for (device, name), mac in zip(self._named_cards(), macs, strict=True)]
+
+    def unpaired(self) -> list[str]:
+        """What is said at the start of back ends without a card, and of cards without one."""
+        hub = self.netdevs.hub
+        alone = [
+            f"netdev {name}"
+            for name, each in self.netdevs.all.items()
+            if each.nic is None and name not in hub
+        ]
+        alone += [f"nic {name}" for device, name in self._named_cards() if "netdev" not in device.values]
+        return [f"{each} has no peer" for each in alone]
+
+    def _named_cards(self) -> Iterator[tuple[Device, str]]:
+        unnamed: list[str] = []
+        for device in self.nics():
+            yield (
+                device,
+                device.id if device.id is not None else f"{device.kind}.{unnamed.count(device.kind)}",
+            )
+            if device.id is None:
+                unnamed.append(device.kind)
 
     def shown(self) -> Iterator[tuple[str, Object]]:
         """Everything that stands in the object tree beside the bare machine."""

@@ -66,6 +66,9 @@ LINES = """
     -net nic,model=virtio
     -nodefaults -net nic -net nic -net user
     -nodefaults -net user
+    -nodefaults -virtfs local,path=/tmp,mount_tag=shared-folder,security_model=none -device e1000,romfile=
+    -nodefaults -chardev null,id=a,mux=on -serial chardev:a -chardev socket,id=c,path=/none,reconnect=9
+    -nodefaults -readconfig {folder}/machine.cfg
 """.strip().splitlines()
 REFUSED = """
     -nodefaults -drive if=foo
@@ -131,19 +134,59 @@ REFUSED = """
     -parallel x
     -drive if=none,id=a,file={folder}/d.qcow2 -device ide-hd,drive=a -device ide-hd,drive=a
     -nodefaults -drive file={folder}/d.iso,format=raw,if=ide,readonly=on
+    -nodefaults -readconfig {folder}/no-bus.cfg
+    -nodefaults -readconfig {folder}/no-group.cfg
 """.strip().splitlines()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images: d.qcow2, d.iso, floppy.img."""
+    """Images: d.qcow2, d.iso, floppy.img; files of options: machine.cfg, and two that are wrong."""
     made = tmp_path_factory.mktemp("images")
     line = ["qemu-img", "create", "-q", "-f", "qcow2", "d.qcow2", "1G"]
     subprocess.run(line, cwd=made, check=True)
     for name, size in (("d.iso", 4 << 20), ("floppy.img", 1474560)):
         with (made / name).open("wb") as file:
             file.truncate(size)
+    for name, text in CONFIGS.items():
+        (made / f"{name}.cfg").write_text(text)
     return made
+
+
+CONFIGS = {
+    "machine": """# as Proxmox and LXD write them
+[machine]
+  type = "q35"
+[memory]
+  size = "256M"
+[smp-opts]
+  cpus = "2"
+
+[chardev "console"]
+  backend = "null"
+[device "ehci"]
+  driver = "ich9-usb-ehci1"
+  multifunction = "on"
+  addr = "1d.7"
+[device "uhci-1"]
+  driver = "ich9-usb-uhci1"
+  multifunction = "on"
+  addr = "1d.0"
+  masterbus = "ehci.0"
+  firstport = "0"
+[device]
+  driver = "isa-serial"
+  chardev = "console"
+[drive "d"]
+  if = "none"
+  file = "d.qcow2"
+[device "disk"]
+  driver = "virtio-blk-pci"
+  drive = "d"
+""",
+    "no-bus": """[device "a"]\n  driver = "virtio-net-pci"\n\n  bus = "none"\n""",
+    "no-group": """[none "a"]\n  driver = "VGA"\n""",
+}
 
 
 def ended(binary: str, line: str, folder: Path, asked: str) -> subprocess.CompletedProcess[str]:

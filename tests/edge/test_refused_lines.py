@@ -85,6 +85,21 @@ REFUSED = """
 -compat deprecated-input=x
 -acpitable file=/none
 -rotate 1
+-device VGA,id=1a
+-device pcie-root-port,io-reserve=1kB
+-m nope=1
+-qmp chardev:nope
+-chardev tty,id=x,path=/none
+-chardev null,id=x -chardev null,id=x
+-chardev socket,id=x,path=a,host=b
+-chardev socket,id=x,path=a,server,wait=off,reconnect=2
+-chardev null,id=x,logfile=/none/x
+-chardev mux,id=x,chardev=y
+-chardev null,id=x -mon x,mode=nope
+-daemonize -monitor stdio
+-fsdev local,id=a,path=/tmp,security_model=none,nope=1
+-virtfs local,path=/none,mount_tag=a,security_model=none
+-device virtio-9p-pci,fsdev=nope,mount_tag=b
 -xen-domid 1
 """
 

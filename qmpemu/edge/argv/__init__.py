@@ -4,8 +4,9 @@
     device_options    -device, -object, -netdev, -usb       processor_options  -cpu, -smp
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
     qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
+    file_systems      -fsdev, -virtfs                       groups            the words of an option of a group
     short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
-    checked_options   those that change nothing here
+    checked_options   those that change nothing here        config_file       -readconfig
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """
@@ -15,8 +16,10 @@ from __future__ import annotations
 from qmpemu.edge.argv import (
     chardev_options,
     checked_options,
+    config_file,
     device_options,
     display_options,
+    file_systems,
     machine_options,
     process_options,
     processor_options,
@@ -36,9 +39,11 @@ __all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
 OPTION_FILES = (
     chardev_options,
     checked_options,
+    config_file,
     device_options,
     processor_options,
     display_options,
+    file_systems,
     machine_options,
     process_options,
     qtest_options,
@@ -54,8 +59,12 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
         parser.parse(words)
         short_options.finish(parser)
         checked_options.check_kernel(parser.boots)
+    except OptionError as error:
+        error.warnings = parser.config.warnings
+        raise
     except Unprefixed as error:
         refused = OptionError(str(error))
         refused.stamped, refused.program = error.stamped, error.program
+        refused.warnings = parser.config.warnings
         raise refused from None
     return parser.config, parser.process

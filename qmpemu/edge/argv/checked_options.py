@@ -36,12 +36,6 @@ SANDBOX = {
 }
 NUMA = ("node", "dist", "cpu", "hmat-lb", "hmat-cache")
 AUDIO = ("none", "alsa", "dbus", "jack", "oss", "pa", "sdl", "spice", "wav")
-FILE_SYSTEMS = {"local": True, "synth": False, "proxy": False}
-"""Back ends of -fsdev, and whether they need a security model."""
-SECURITY = (
-    "security_model property not set\n"
-    "Valid options are: security_model=[passthrough|mapped-xattr|mapped-file|none]"
-)
 TPM = """Parameter 'type' expects a TPM backend type
 Supported TPM types (choose only one):
  passthrough   Passthrough TPM backend driver
@@ -89,10 +83,12 @@ def _icount(parser: Parser, argument: str) -> None:
 def _add_fd(parser: Parser, argument: str) -> None:
     options = shaped("add-fd", argument)
     try:
-        os.fstat(int(options.get("fd", "-1")))
+        kept = os.dup(int(options.get("fd", "-1")))
     except (OSError, ValueError, OverflowError):
         raise OptionError("fd is not valid or already in use") from None
-    _accepted(parser)
+    if not options.get("set", "").isdigit():
+        raise OptionError("Parameter 'set' is missing" if "set" not in options else "set must be a number")
+    parser.config.passed_fds.append((kept, int(options["set"]), options.get("opaque")))
 
 
 @option("fw_cfg")
@@ -192,27 +188,6 @@ def _audiodev(parser: Parser, argument: str) -> None:
     _accepted(parser)
 
 
-@option("fsdev")
-def _fsdev(parser: Parser, argument: str) -> None:
-    options = keyval.parse(argument, "fsdriver")
-    if "id" not in options:
-        raise OptionError("fsdev: No id specified")
-    kind = options.get("fsdriver", "")
-    if kind not in FILE_SYSTEMS:
-        raise OptionError(f"fsdev: fsdriver {kind} not found")
-    if FILE_SYSTEMS[kind] and "security_model" not in options:
-        raise OptionError(SECURITY)
-    _accepted(parser)
-
-
-@option("virtfs")
-def _virtfs(parser: Parser, argument: str) -> None:
-    options = keyval.parse(argument, "fsdriver")
-    if "fsdriver" not in options or "mount_tag" not in options:
-        raise OptionError("Usage: -virtfs fsdriver,mount_tag=tag")
-    _accepted(parser)
-
-
 @option("tpmdev")
 def _tpmdev(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument, "type")
@@ -244,13 +219,6 @@ def check_kernel(boots: dict[str, str]) -> None:
                 raise Unprefixed(f"-{name} only allowed with -kernel option")
     elif not os.path.exists(path):
         raise Unprefixed(f"could not open kernel file '{path}': No such file or directory", program="qemu")
-
-
-@option("readconfig")
-def _readconfig(parser: Parser, path: str) -> None:
-    if not os.path.exists(path):
-        raise OptionError(f"Could not open '{path}': No such file or directory")
-    _accepted(parser)
 
 
 @option("runas")

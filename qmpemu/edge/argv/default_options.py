@@ -7,11 +7,10 @@ default of its sort away (measured on QEMU 7.2). The board makes these devices i
 from __future__ import annotations
 
 from qmpemu.edge.argv import drive_options, network_options
-from qmpemu.edge.argv.chardev_options import compat_chardev
+from qmpemu.edge.argv.chardev_options import compat_chardev, multiplexed
 from qmpemu.edge.argv.parser import Parser
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.block.old_drives import is_taken, named, units
-from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.config import OldDrive, OnBoard
 
 VIDEO = {
@@ -83,7 +82,7 @@ def _without_board(parser: Parser) -> None:
     for kind in parser.lines:
         _lines(parser, kind, {kind})
     if parser.config.vga is not None:
-        parser.config.warnings.append(VGA_UNUSED)
+        parser.config.warnings.append(f"warning: {VGA_UNUSED}")
 
 
 def _default_drives(parser: Parser, absent: set[str]) -> None:
@@ -144,8 +143,7 @@ def _line(parser: Parser, label: str, kind: str, where: str, typed: str) -> str:
         if backend == "chardev":
             raise OptionError("")
         if backend == "mon":
-            base = parser.add_chardev(compat_chardev(f"{label}-base", name))
-            parser.add_chardev(Chardev(label, "mux", {"chardev": base.label}))
+            parser.add_chardev(multiplexed(label, parser.add_chardev(compat_chardev(f"{label}-base", name))))
             parser.config.not_emulated.append(typed)  # a human monitor beside the line
         else:
             parser.add_chardev(compat_chardev(label, where))

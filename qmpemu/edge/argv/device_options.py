@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
+from qmpemu.edge.argv.groups import NO_IDENTIFIER
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
+from qmpemu.machine.block.nodes import is_identifier
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.keyval_tree import tree, typed
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 def _device(parser: Parser, argument: str) -> None:
     """Those in plain form are made before those in JSON, as in QEMU 7.2."""
     members = _members(argument, "driver")
+    name = members.get("id")
+    if isinstance(name, str) and not is_identifier(name):
+        raise OptionError(NO_IDENTIFIER)
     devices, typed = parser.config.devices, parser.config.typed.setdefault("device", [])
     if argument.startswith("{"):
         devices.append(members)

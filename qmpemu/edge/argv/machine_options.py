@@ -6,6 +6,7 @@ import os
 
 from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
+from qmpemu.edge.argv import groups
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
@@ -152,7 +153,7 @@ def _enable_kvm(parser: Parser, _: str) -> None:
 
 @option("m")
 def _memory(parser: Parser, argument: str) -> None:
-    options = keyval.parse(argument, "size")
+    options = groups.read(parser, "memory", argument, "size")
     config = parser.config
     config.memory_asked_bytes = keyval.size("size", options.get("size", "128"), "M")
     if "slots" in options and "maxmem" not in options:

@@ -69,9 +69,9 @@ def _warn(config: MachineConfig) -> None:
     """Of a hub on which one side is missing."""
     if config.hub and config.family != "none":
         if not any(name for name, _ in config.hub):
-            config.warnings.append("hub 0 is not connected to host network")
+            config.warnings.append("warning: hub 0 is not connected to host network")
         elif all(name for name, _ in config.hub):
-            config.warnings.append("hub 0 with no nics")
+            config.warnings.append("warning: hub 0 with no nics")
 
 
 def _back_end(parser: Parser, kind: str, options: dict[str, str]) -> str:

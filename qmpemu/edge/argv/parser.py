@@ -96,6 +96,8 @@ class Parser:
         self.lines: dict[str, list[tuple[str, str]]] = {"serial": [], "parallel": []}
         self.usb_devices: list[tuple[str, str]] = []
         self.nographic = False
+        self.ids: dict[str, set[str]] = {}
+        """The ids that an option group has."""
         self.plain_devices = 0
         """How many -device in plain form there were."""
         self.typed = ""
@@ -104,6 +106,7 @@ class Parser:
     def parse(self, words: list[str]) -> None:
         """Read all options. Raises OptionError or Unprefixed with QEMU's text."""
         given = list(self._split(words))
+        self.process.daemonize = any(name == "daemonize" for name, _, _ in given)
         stamps = any(name == "msg" and "timestamp=on" in argument for name, _, argument in given)
         name = None
         try:
@@ -111,7 +114,7 @@ class Parser:
                 if name is None:
                     self._image(word)
                 else:
-                    self._option(name, word, argument)
+                    self.option(name, f"{word} {argument}" if argument else word, argument)
             name = None
             self._check_actions()
             for argument, typed in self.pending_monitors:
@@ -137,8 +140,9 @@ class Parser:
                 raise OptionError(f"{word}: requires an argument")
             yield name, word, argument
 
-    def _option(self, name: str, word: str, argument: str) -> None:
-        self.typed = f"{word} {argument}" if argument else word
+    def option(self, name: str, typed: str, argument: str) -> None:
+        """Carry out an option. typed: how it was typed, for messages. Raises OptionError, Unprefixed."""
+        self.typed = typed
         handler = OPTIONS.get(name)
         if handler is None:
             self.config.not_emulated.append(self.typed)
@@ -146,6 +150,8 @@ class Parser:
         try:
             handler(self, argument)
         except OptionError as error:
+            if error.located:
+                raise
             raise OptionError(
                 f"{self.typed}: {error}".replace("{prefix}", f"{{prefix}}{self.typed}: ")
             ) from None
@@ -163,11 +169,17 @@ class Parser:
 
     def add_chardev(self, chardev: Chardev) -> Chardev:
         """Add a character device that the current option defines. Raises OptionError."""
+        if chardev.backend == "stdio" and self.process.daemonize:
+            raise OptionError("cannot use stdio with -daemonize")
         if chardev.backend == "stdio" and any(each.backend == "stdio" for each in self.config.chardevs):
             raise OptionError("cannot use stdio by multiple character devices")
         self.config.chardevs.append(chardev)
         self.process.sources[chardev.label] = self.typed
         return chardev
+
+    def warn(self, text: str) -> None:
+        """Say on standard error what is odd about the current option."""
+        self.config.warnings.append(f"{self.typed}: warning: {text}")
 
     def remember(self, option: str) -> None:
         """How the option being parsed was typed, for messages of what is made of it later."""
@@ -175,16 +187,24 @@ class Parser:
 
     def _add_monitor(self, argument: str, typed: str) -> None:
         options = keyval.parse(argument, "chardev")
-        label = options.get("chardev")
+        known = self.profile.parameters("mon")
+        wrong = next((name for name in options if name not in known and name != "id"), None)
+        if wrong is not None:
+            raise OptionError(f"{typed}: Invalid parameter '{wrong}'")
+        label, mode = options.get("chardev"), options.get("mode", "readline")
         if label is None:
             raise OptionError(f"{typed}: Parameter 'chardev' is missing")
+        if mode not in ("readline", "control"):
+            raise OptionError(f"{typed}: Parameter 'mode' does not accept value '{mode}'")
+        pretty = keyval.switch("pretty", options.get("pretty", "off"))
+        control = mode == "control"
+        if pretty and not control:
+            raise OptionError(f"{typed}: 'pretty' is not compatible with HMP monitors")
         chardev = next((c for c in self.config.chardevs if c.label == label), None)
         if chardev is None:
             raise OptionError(f'{typed}: chardev "{label}" not found')
-        pretty = keyval.switch("pretty", options.get("pretty", "off"))
-        control = options.get("mode", "readline") == "control"
-        if not control:
-            self.config.not_emulated.append(typed)  # a human monitor of its own; human-monitor-command works
+        if any(each.chardev is chardev for each in self.process.monitors) and chardev.backend != "mux":
+            raise OptionError(f"{typed}: Device '{label}' is in use")
         self.process.monitors.append(Monitor(chardev, control=control, pretty=pretty, option=typed))
 
 

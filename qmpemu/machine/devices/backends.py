@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
 
 LINK = "link<"
+MOUNT_TAG_MAX = 31
 BUSY_MEMORY = "can't use already busy memdev: "
 
 
@@ -29,6 +30,8 @@ class Backends:
         """Take what the options name, all or nothing. about: what is known of the type. Raises Refused or QmpError."""
         machine = self._machine
         requirements.check(device.kind, device.values, machine.host.why_unreadable)
+        if device.kind.startswith("virtio-9p-pci"):
+            self._file_system(device)
         if device.kind == "nvdimm" and not machine.config.switches.get("nvdimm"):
             raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
         try:
@@ -56,6 +59,23 @@ class Backends:
                 self._machine.netdevs.join(str(value), device, about.owner("netdev"))
             elif name == "chardev":
                 self._chardev(str(value), about.owner("chardev"))
+
+    def _file_system(self, device: Device) -> None:
+        """A folder of the host, and the name by which the guest would mount it. Raises Refused."""
+        name, tag = device.values.get("fsdev"), str(device.values.get("mount_tag", ""))
+        folder = self._machine.config.file_systems.get(str(name))
+        if folder is None:
+            named = "NULL" if name is None else name
+            raise Refused(f"9pfs device couldn't find fsdev with the id = {named}")
+        if not tag:
+            raise Refused(f"fsdev with id {name} needs mount_tag arguments")
+        if len(tag) > MOUNT_TAG_MAX:
+            raise Refused(
+                f"mount tag '{tag}' ({len(tag)} bytes) is longer than maximum ({MOUNT_TAG_MAX} bytes)"
+            )
+        reason = self._machine.host.why_unreadable(folder)
+        if reason is not None and reason != "Is a directory":
+            raise Refused(f"cannot initialize fsdev '{name}': failed to open '{folder}': {reason}")
 
     def _link(self, device: Device, name: str, target: str) -> None:
         found = self._machine.objects.find(target)

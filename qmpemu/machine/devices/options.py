@@ -27,7 +27,7 @@ ENUMERATIONS = {
     "LostTickPolicy": ("discard", "delay", "slew"),
     "OffAutoPCIBAR": ("off", "auto", "bar0", "bar1", "bar2", "bar3", "bar4", "bar5"),
 }
-MULTIPLES = {"k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
+MULTIPLES = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 
 
 def values(about: About, options: dict[str, object]) -> dict[str, object]:
@@ -72,10 +72,11 @@ def _integer(name: str, kind: str, given: object) -> int:
     try:
         number = given if isinstance(given, int) else _number(given, sized=kind == "size")
     except ValueError:
-        what = "a size" if kind == "size" else "integer"
-        raise Refused(f"Parameter '{name}' expects {what}") from None
+        raise Refused(f"Parameter '{name}' expects {'size' if kind == 'size' else 'integer'}") from None
     if not low <= number <= high:
-        if kind in ("uint64", "int", "size"):
+        if kind == "size":
+            raise Refused(f"Parameter '{name}' expects size")
+        if kind in ("uint64", "int"):
             raise Refused(f"Parameter '{name}' expects integer")
         raise Refused(f"Parameter '{name}' expects {kind}_t")
     return number
@@ -83,7 +84,10 @@ def _integer(name: str, kind: str, given: object) -> int:
 
 def _number(text: str, *, sized: bool) -> int:
     if sized and text[-1:].lower() in MULTIPLES:
-        return int(text[:-1], 0) << MULTIPLES[text[-1].lower()]
+        if text[:2].lower() != "0x":
+            return int(float(text[:-1]) * (1 << MULTIPLES[text[-1].lower()]))
+        if text[-1].lower() != "b":
+            return int(text[:-1], 0) << MULTIPLES[text[-1].lower()]
     return int(text, 0)
 
 

@@ -17,6 +17,8 @@ MEMORY_TOP, IO_BASE = 0xFEBF_0000, 0xC000
 IRQS = (10, 10, 11, 11)
 """PCI interrupt routing of SeaBIOS, by (slot + pin) modulo 4."""
 WINDOW = 2 << 20
+ROM_BAR = 6
+NO_ROM = {"romfile": ""}
 MSIX_BAR = 1
 """Of a virtio device: where its interrupt vectors are, if it has any."""
 
@@ -54,6 +56,10 @@ class Firmware:
         row["qdev_id"] = device.id or ""
         if device.values.get("vectors") == 0 and device.kind.startswith("virtio"):
             row["regions"] = [each for each in row["regions"] if each["bar"] != MSIX_BAR]
+        if "mount_tag" in device.values:
+            row["regions"] = [_with_tag(each, str(device.values["mount_tag"])) for each in row["regions"]]
+        if NO_ROM.items() <= device.values.items():
+            row["regions"] = [each for each in row["regions"] if each["bar"] != ROM_BAR]
         if device.bus is not None and device.bus.owner is not None and device.bus.kind == "PCIE":
             row = _express(row)
         if self.done and not device.hotplugged:
@@ -93,6 +99,17 @@ class Firmware:
         window = {"base": self._memory, "limit": self._memory + WINDOW - 1}
         bus = {**recorded["bus"], **numbers, "memory_range": window}
         return {"bus": bus, "devices": rows} if rows else {"bus": bus}
+
+
+def _with_tag(region: dict[str, Any], tag: str) -> dict[str, Any]:
+    """A virtio-9p function's ports hold the name by which a folder is mounted."""
+    if region["type"] != "io":
+        return region
+    return {**region, "size": 32 if VIRTIO_PORTS + len(tag) <= 32 else 64}
+
+
+VIRTIO_PORTS = 26
+"""Bytes of a virtio-9p function's ports without the name."""
 
 
 def functions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
