@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from _signal import (  # type: ignore[import-not-found]
     SIG_BLOCK,
+    SIG_SETMASK,
     SIGHUP,
     SIGINT,
+    SIGKILL,
     SIGTERM,
     pthread_sigmask,
     sigwaitinfo,
@@ -28,6 +30,7 @@ from _socket import (
     gaierror,
     getaddrinfo,
     socket,
+    socketpair,
 )
 
 __all__ = [
@@ -37,8 +40,10 @@ __all__ = [
     "SHUT_RDWR",
     "SIGHUP",
     "SIGINT",
+    "SIGKILL",
     "SIGTERM",
     "SIG_BLOCK",
+    "SIG_SETMASK",
     "SOCK_STREAM",
     "SOL_SOCKET",
     "SO_REUSEADDR",
@@ -50,6 +55,7 @@ __all__ = [
     "receive",
     "sigwaitinfo",
     "socket",
+    "socketpair",
 ]
 
 FD_BYTES = 4
