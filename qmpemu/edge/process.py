@@ -92,7 +92,6 @@ def _serve(
 ) -> int:
     from qmpemu.edge import disk_file  # a command line that is refused needs none of the machine
     from qmpemu.edge.emulator import Emulator
-    from qmpemu.edge.preload import Preload
 
     scale = configure(config, environment)
     signals = Signals((SIGTERM, SIGINT, SIGHUP))
@@ -120,7 +119,6 @@ def _serve(
     emulator.vm.participants = _participants(config.participants)
     if config.family != "none" and config.guest != guests.NONE:
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
-    Preload(emulator)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
     emulator.host.say = report

@@ -4,8 +4,6 @@
      ^                │
      └── deque <──────┘   results and events, in the order of its monitor (facts: storage-daemon)
 
-The kernel kills the daemon when this process ends, however it ends (PR_SET_PDEATHSIG).
-
 Not through `qemu.qmp`: importing it takes 45 ms, more than QEMU needs for a whole first snapshot, and a reply that goes
 through its thread comes 1 ms later. Nothing has to be negotiated or guarded against here: the peer is our own.
 """
@@ -18,7 +16,8 @@ from select import select
 from time import monotonic
 
 from qmpemu.core.table import Refused
-from qmpemu.edge.sockets import SIG_SETMASK, SIGKILL, pthread_sigmask, socketpair
+from qmpemu.edge.child import found, spawn
+from qmpemu.edge.sockets import SIGKILL, socketpair
 from qmpemu.machine.block.backend import GONE, NEEDS_DAEMON, BlockBackend
 from qmpemu.qmp.encode import encode
 from qmpemu.qmp.errors import QmpError
@@ -31,13 +30,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.edge.loop import Loop
-    from qmpemu.edge.sockets import socket
 
 PROGRAM = "qemu-storage-daemon"
-PR_SET_PDEATHSIG = 1
-MONITOR_FD = 3
-"""Where the daemon finds its end of the socket."""
-FD_MAX = 1 << 20
+MONITOR = ("--chardev", "socket,id=c,fd=3", "--monitor", "chardev=c")
 READ_BYTES = 1 << 16
 GOODBYE_S = 2.0
 """How long the daemon may take to close its images before it is killed."""
@@ -54,7 +49,9 @@ class StorageDaemon(BlockBackend):
         begin_turn: Callable[[], object],
         end_turn: Callable[[], object],
     ) -> None:
-        program = _found(PROGRAM)
+        program = found(PROGRAM)
+        if program is None:
+            raise Refused(NEEDS_DAEMON)
         self._loop = loop
         self._event, self._died = event, died
         self._begin_turn, self._end_turn = begin_turn, end_turn
@@ -65,7 +62,7 @@ class StorageDaemon(BlockBackend):
         self._outstanding: deque[Callable[[object], object]] = deque()
         self._socket, theirs = socketpair()
         self._open = True
-        self._pid = _spawn(program, theirs)
+        self._pid = spawn([program, *MONITOR], None, None, 2, theirs.fileno())
         theirs.close()
         loop.add_reader(self._socket.fileno(), self._ready)
         self.call("qmp_capabilities", {}, bool)
@@ -90,7 +87,9 @@ class StorageDaemon(BlockBackend):
             self._pass_on()
 
     def _send(self, command: str, arguments: dict[str, object]) -> None:
-        message = as_inserted({"execute": command, "arguments": arguments})  # so encoded, it is put in as it was here
+        message = as_inserted(
+            {"execute": command, "arguments": arguments}
+        )  # so encoded, it is put in as it was here
         try:
             self._socket.sendall(encode(message))
         except OSError:
@@ -167,38 +166,3 @@ def _data(message: dict[str, Any]) -> dict[str, object]:
 def _outcome(message: dict[str, Any]) -> object:
     error = message.get("error")
     return as_inserted(message["return"]) if error is None else QmpError(error["desc"], error["class"])
-
-
-def _found(name: str) -> str:
-    """The program on the PATH. Raises Refused."""
-    for folder in os.get_exec_path():
-        path = os.path.join(folder, name)
-        if os.access(path, os.X_OK):
-            return path
-    raise Refused(NEEDS_DAEMON)
-
-
-def _spawn(program: str, sock: socket) -> int:
-    """Start the daemon with its monitor on `sock`, told to die with this process; its process id.
-
-    By hand: importing `subprocess` costs 15 ms, more than the daemon needs until it greets.
-    """
-    from ctypes import CDLL
-
-    prctl, parent = CDLL(None).prctl, os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        prctl(PR_SET_PDEATHSIG, SIGKILL)
-        pthread_sigmask(SIG_SETMASK, ())
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 0)
-        os.dup2(null, 1)
-        os.dup2(sock.fileno(), MONITOR_FD)
-        os.set_inheritable(MONITOR_FD, True)
-        os.closerange(MONITOR_FD + 1, FD_MAX)
-        if os.getppid() == parent:
-            os.execv(program, [program, "--chardev", f"socket,id=c,fd={MONITOR_FD}", "--monitor", "chardev=c"])
-    finally:
-        os._exit(1)

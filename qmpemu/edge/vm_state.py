@@ -7,15 +7,15 @@ vm.qcow2.before.qmpemu-vm    what the guest was then, in the form of disk_file
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-from urllib.parse import quote
 
 from qmpemu.core.table import Refused
+from qmpemu.edge.child import found, spawn
 from qmpemu.edge.disk_file import read, write
 from qmpemu.edge.keyval import OptionError
 
 TOOL = "qemu-img"
+PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
+"""What stands for itself in the name of a file that is named after a snapshot; the rest as in a URL."""
 
 
 def save(image: str, tag: str, data: bytes | None) -> None:
@@ -40,15 +40,20 @@ def load(image: str, tag: str) -> bytes | None:
 
 def revert(image: str, tag: str) -> None:
     """Let qemu-img apply the snapshot: nobody else may have the image open. Raises Refused."""
-    tool = shutil.which(TOOL)
+    tool = found(TOOL)
     if tool is None:
         raise Refused(
             f"to go back to a snapshot takes {TOOL}, which is not installed (Debian package qemu-utils)"
         )
-    done = subprocess.run([tool, "snapshot", "-a", tag, image], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Refused(f"Error while applying snapshot on '{image}': {done.stderr.strip()}")
+    readable, writable = os.pipe()
+    pid = spawn([tool, "snapshot", "-a", tag, image], None, None, writable)
+    os.close(writable)
+    with open(readable, encoding="utf-8", errors="replace") as complaint:
+        text = complaint.read().strip()
+    if os.waitpid(pid, 0)[1]:
+        raise Refused(f"Error while applying snapshot on '{image}': {text}")
 
 
 def _path(image: str, tag: str) -> str:
-    return f"{image}.{quote(tag, safe='')}.qmpemu-vm"
+    plain = "".join(chr(each) if each in PLAIN else f"%{each:02X}" for each in tag.encode())
+    return f"{image}.{plain}.qmpemu-vm"

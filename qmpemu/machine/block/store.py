@@ -234,20 +234,26 @@ class Store:
         self._replay(steps)
 
     def _replay(self, steps: list[tuple[str, dict[str, object]]]) -> None:
-        if not steps:
-            waiting, self._waiting = self._waiting or [], None
-            for each in waiting:
-                self._send(*each)
-            return
-        (command, arguments), rest = steps[0], steps[1:]
+        """All at once, since they are run in their order; what has to wait is sent when the last has been done."""
+        left = len(steps)
 
         def replayed(outcome: object) -> None:
+            nonlocal left
+            left -= 1
             if isinstance(outcome, QmpError):
                 self._fail(outcome)
-            else:
-                self._replay(rest)
+            elif not left:
+                self._replayed()
 
-        self._call(command, arguments, replayed)
+        for command, arguments in steps:
+            self._call(command, arguments, replayed)
+        if not steps:
+            self._replayed()
+
+    def _replayed(self) -> None:
+        waiting, self._waiting = self._waiting or [], None
+        for each in waiting:
+            self._send(*each)
 
     def _fail(self, error: QmpError) -> None:
         """The graph cannot be opened there: whoever waits hears why, and the next command tries again."""
