@@ -235,7 +235,10 @@ class Board:
     # --- run state --------------------------------------------------------------------------------------------
 
     def migration_stops(self) -> None:
-        """Stand still while the guest is on its way."""
+        """Stand still while the guest is on its way. One that sleeps is woken by that."""
+        if self.runstate == SUSPENDED:
+            self.request_wakeup()
+            self.serve()
         self.migrating_from, self.runstate = self.runstate, FINISH_MIGRATE
         self.clock.stop()
         if self.migrating_from == RUNNING:
@@ -245,7 +248,7 @@ class Board:
         """The guest stays: go on if it ran. One that did not run is left in `postmigrate`, as QEMU 7.2 leaves it."""
         if self.runstate != FINISH_MIGRATE:
             return
-        self.runstate = SUSPENDED if self.migrating_from == SUSPENDED else POSTMIGRATE
+        self.runstate = POSTMIGRATE
         if self.migrating_from == RUNNING:
             self.cont()
 

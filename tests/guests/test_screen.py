@@ -354,6 +354,19 @@ def test_the_tracker_takes_a_reason(keys: tuple[str, ...], reason: str) -> None:
     assert seat.driven.last("ReasonGiven").data()["reason"] == reason
 
 
+def test_enter_takes_the_button_that_has_the_focus() -> None:
+    """Cancel with the focus is meant by Enter, whatever has been typed; a click on OK gives what has been typed."""
+    seat = Seat(settings="ShutdownWithoutLogon=1").log_on()
+    seat.do("service_error", "Spooler")
+    for keys in (("o", "k", "tab", "down", "ret"), ("o", "k", "up")):
+        seat.driven.say("system_powerdown")
+        seat.driven.run(5)
+        seat.type(*keys)
+    assert seat.driven.facts().count("ShutdownCancelled") == 1
+    seat.click("answer:ok")
+    assert seat.driven.last("ReasonGiven").data()["reason"] == "ok"
+
+
 def test_the_tracker_takes_clicks() -> None:
     """An option is chosen with a click and given with OK; Cancel keeps Windows running."""
     seat = Seat(settings="ShutdownWithoutLogon=1").log_on()

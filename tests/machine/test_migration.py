@@ -60,6 +60,21 @@ def test_the_guest_goes_from_one_to_the_other(way: str) -> None:
     assert pair.source.say("query-status")[-1]["return"]["status"] == "postmigrate"
 
 
+def test_a_guest_that_sleeps_is_woken_by_it() -> None:
+    """As the real one does: it arrives awake, with the document that was open."""
+    pair = Travellers(*WAYS["as libvirt"])
+    pair.source.say("__org.qmpemu_edit_document", value="A.docx")
+    pair.source.say("__org.qmpemu_sleep")
+    pair.run(30)
+    assert pair.source.say("query-status")[-1]["return"]["status"] == "suspended"
+    pair.go()
+    run(pair, WAYS["as libvirt"], OVER_S)
+    assert (pair.status(), pair.status(1)) == ("completed", "completed")
+    assert pair.running() == [False, True]
+    pair.run(10)
+    assert can_still_save(pair, 1)
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("moment_ms", range(0, 700, 35))
 def test_a_destination_that_dies_takes_the_guest_along_only_if_it_had_it(way: str, moment_ms: int) -> None:

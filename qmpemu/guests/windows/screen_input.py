@@ -158,7 +158,7 @@ class ConsoleUser:
 
     def _prompt_key(self, prompt: Prompt, qcode: str) -> None:
         if qcode in ENTER or (qcode == "spc" and not self.typed):
-            self._answer(prompt, self.typed or prompt.answers[self.choice])
+            self._answer(prompt, "cancel" if self._at_cancel(prompt) else "ok")
         elif qcode == "esc" and "cancel" in prompt.answers:
             self._answer(prompt, "cancel")
         elif qcode in FORWARD or qcode in BACKWARD:
@@ -169,8 +169,12 @@ class ConsoleUser:
     def _answer(self, prompt: Prompt, answer: str) -> None:
         """`answer` is one of those offered, a comment, or `ok`: the one that is chosen."""
         if answer == "ok":
-            answer = self.typed or prompt.answers[self.choice]
+            answer = self.typed or prompt.answers[0 if self._at_cancel(prompt) else self.choice]
         self._do("answer_prompt", answer)
+
+    def _at_cancel(self, prompt: Prompt) -> bool:
+        """Whether Cancel has the focus: then Enter means that button, whatever has been typed."""
+        return prompt.answers[self.choice] == "cancel"
 
     # --- log-on and lock screen -------------------------------------------------------------------------------
 
