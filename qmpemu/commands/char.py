@@ -73,6 +73,48 @@ def chardev_add(ctx: Context, *, id: str, backend: dict[str, Any]) -> object:
     return {"pty": made.describe().removeprefix("pty:")} if made.backend == "pty" else {}
 
 
+@command("chardev-change")
+def chardev_change(ctx: Context, *, id: str, backend: dict[str, Any]) -> object:
+    """Another back end for a character device; a device that is on it stays. -> as chardev-add."""
+    machine = ctx.machine
+    chardev = machine.chardevs.get(id)
+    if chardev is None:
+        raise QmpError(f"Chardev '{id}' does not exist")
+    if chardev.backend == "mux":
+        raise QmpError("Mux device hotswap not supported yet")
+    users = [each for each in machine.devices.all if each.values.get("chardev") == id]
+    shared = any(
+        each.backend == "mux" and each.options["chardev"] == id for each in machine.chardevs.values()
+    )
+    if shared or (chardev.taken and not users):
+        raise QmpError("Chardev user does not support chardev hotswap")
+    if not users:
+        machine.close_chardev(machine.chardevs.pop(id))
+        machine.prune(f"/chardevs/{id}")
+        return chardev_add(ctx, id=id, backend=backend)
+    return _exchange(ctx, chardev, backend)
+
+
+def _exchange(ctx: Context, chardev: Chardev, backend: dict[str, Any]) -> object:
+    """Lead elsewhere what a device speaks to; where that cannot be opened, to where it led before."""
+    machine = ctx.machine
+    kind, before = str(backend["type"]), (chardev.backend, chardev.options)
+    if kind not in OPENED:
+        raise not_emulated(f"chardev-change {kind}")
+    try:
+        options = _options(ctx, backend["data"])
+        machine.close_chardev(chardev)
+        chardev.lead_to(kind, options)
+        machine.open_chardev(chardev)
+    except (Refused, QmpError) as error:
+        chardev.lead_to(*before)
+        machine.open_chardev(chardev)
+        raise QmpError(str(error)) from None
+    machine.prune(f"/chardevs/{chardev.label}")
+    machine.graft(f"/chardevs/{chardev.label}", lambda: Object(f"chardev-{kind}"))
+    return {"pty": chardev.describe().removeprefix("pty:")} if kind == "pty" else {}
+
+
 @command("chardev-remove")
 def chardev_remove(ctx: Context, *, id: str) -> object:
     """Close a character device that no device uses."""

@@ -38,7 +38,12 @@ NEVER_THERE = (
 )
 """Beginnings of commands that need something which nothing in qmpemu can make."""
 
-ONLY_REFUSED = frozenset({"set-numa-node"})
+ONLY_REFUSED = frozenset(
+    """
+    set-numa-node x-query-virtio-queue-element x-query-virtio-queue-status x-query-virtio-status
+    x-query-virtio-vhost-queue-status xen-load-devices-state xen-save-devices-state xen-set-replication
+    """.split()
+)
 """Commands whose handler knows when the real one refuses them, and can do no more."""
 
 MODULES = """

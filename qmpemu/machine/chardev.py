@@ -34,27 +34,33 @@ class Chardev:
 
     def __init__(self, label: str, backend: str, options: dict[str, str]) -> None:
         self.label = label
-        self.backend = backend
-        self.options = options
+        self.backend: str
+        self.options: dict[str, str]
         self.frontend_open = False
         """Whether a front end (a monitor, a guest program behind a virtio-serial port) holds this device."""
         self.taken = False
         """Whether a device or a monitor was made for it: no other can be."""
-        self.describe: Callable[[], str] = lambda: backend
+        self.describe: Callable[[], str]
         """The device as query-chardev's `filename` shows it; the edge sets it once the device is open."""
-        self.write: Callable[[bytes], None] = _nowhere
+        self.write: Callable[[bytes], None]
         """Send bytes out of the back end; wired by the edge."""
         self.receive: Callable[[bytes], None] = _nowhere
         """Bytes that came in at the back end; wired by the front end."""
-        self.yank: Callable[[], object] = lambda: None
+        self.yank: Callable[[], object]
         """Tear down the connection of the back end; wired by the edge."""
         self.on_connected: Callable[[bool], None] = _nowhere
         """A client came to or left the back end; wired by the front end."""
-        self.ring: ringbuf.RingBuffer | None = None
+        self.ring: ringbuf.RingBuffer | None
         """What is held for ringbuf-read."""
-        if backend in ringbuf.KINDS:
-            self.ring = ringbuf.RingBuffer(int(options.get("size", 0)))
-            self.write = self.ring.put
+        self.lead_to(backend, options)
+
+    def lead_to(self, backend: str, options: dict[str, str]) -> None:
+        """Have this back end, which is still to be opened. Raises Refused, nothing changed."""
+        ring = ringbuf.RingBuffer(int(options.get("size", 0))) if backend in ringbuf.KINDS else None
+        self.backend, self.options, self.ring = backend, options, ring
+        self.describe = lambda: backend
+        self.write = _nowhere if ring is None else ring.put
+        self.yank = lambda: None
 
     def share(self, base: Chardev) -> None:
         """A `mux`: what several front ends have of another character device."""

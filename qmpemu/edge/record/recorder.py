@@ -142,6 +142,7 @@ class Recorder:
             await self._static(client, "common", ())
             for arguments in DEVICE_TYPES:
                 await self._reply(client, "common", (), "qom-list-types", arguments)
+            await self._reply(client, "common", (), "trace-event-get-state", {"name": "*"})
             await self._probes(client, "common", (), ["max"])
             await self._idle(client, "common", ())
             await self._bare(client, "none", ("common",))
