@@ -95,9 +95,7 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
     named = {name.replace("_", "-"): value for name, value in properties.items()}
     if ctx.profile.added("object", qom_type) is None:
         raise not_emulated(f"object-add {qom_type}")
-    if qom_type == "rng-egd" and named.get("chardev") not in ctx.machine.chardevs:
-        raise device_not_found(str(named.get("chardev")))
-    ctx.machine.objects.add({"qom-type": qom_type, "id": id, **named})
+    ctx.machine.plugging.add_object({"qom-type": qom_type, "id": id, **named})
     made = ctx.machine.objects.all[id]
     ctx.machine.graft(f"/objects/{id}", lambda: ctx.machine.plugging.object_shown(made))
     return {}
@@ -107,6 +105,6 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
 def object_del(ctx: Context, *, id: str) -> object:
     """Delete a user object that nothing uses."""
     ctx.machine.look_for_objects()
-    ctx.machine.objects.remove(id)
+    ctx.machine.plugging.remove_object(id)
     ctx.machine.prune(f"/objects/{id}")
     return {}

@@ -10,22 +10,27 @@ import sys
 
 from qmpemu.edge import sockets
 from qmpemu.edge.keyval import OptionError
+from qmpemu.edge.named_files import open_named
 from qmpemu.edge.streams import FdStream, SocketStream, Stream
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.edge.loop import Loop
     from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.fdsets import FdSets
 
 BACKLOG = 1
 """Clients that may wait while one is served, as in QEMU."""
 
 
-def open_stream(loop: Loop, chardev: Chardev) -> Stream | None:
+def open_stream(loop: Loop, chardev: Chardev, sets: FdSets) -> Stream | None:
     """Open the back end; None for those that lead nowhere (null, vc). Raises OptionError."""
-    log = _open_log(chardev)
+    log = _open_log(chardev, sets)
     opener = _OPENERS.get(chardev.backend)
-    stream = opener(loop, chardev) if opener is not None else None
+    if chardev.backend == "file":
+        stream: Stream | None = _open_file(loop, chardev, sets)
+    else:
+        stream = opener(loop, chardev) if opener is not None else None
     if stream is not None:
         chardev.describe = stream.describe
         if isinstance(stream, SocketStream):
@@ -36,16 +41,13 @@ def open_stream(loop: Loop, chardev: Chardev) -> Stream | None:
     return stream
 
 
-def _open_log(chardev: Chardev) -> int | None:
+def _open_log(chardev: Chardev, sets: FdSets) -> int | None:
     """`logfile`: what the machine says is written there, too. Raises OptionError."""
     path = chardev.options.get("logfile")
-    if path is None or path.startswith("/dev/fdset/"):
+    if path is None:
         return None
-    flags = os.O_APPEND if chardev.on("logappend", default=False) else os.O_TRUNC
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o666)
-    except OSError as error:
-        raise OptionError(f"Could not create '{path}': {error.strerror}") from None
+    how = os.O_APPEND if chardev.on("logappend", default=False) else os.O_TRUNC
+    return open_named(path, os.O_WRONLY | os.O_CREAT | how, sets)
 
 
 def _log_too(chardev: Chardev, log: int) -> None:
@@ -194,16 +196,16 @@ def _open_pty(loop: Loop, chardev: Chardev) -> Stream:
     return stream
 
 
-def _open_file(loop: Loop, chardev: Chardev) -> Stream:
+def _open_file(loop: Loop, chardev: Chardev, sets: FdSets) -> Stream:
     path = chardev.options.get("path", "")
     flags = os.O_APPEND if chardev.on("append", default=False) else os.O_TRUNC
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o666)
-    except OSError as error:
-        raise OptionError(f"Could not open '{path}': {error.strerror}") from None
+        fd = open_named(path, os.O_WRONLY | os.O_CREAT | flags, sets)
+    except OptionError as error:
+        raise OptionError(f"Could not open '{path}': {str(error).rpartition(': ')[2]}") from None
     stream = FdStream(loop, None, fd)
     stream.address = "file"
     return stream
 
 
-_OPENERS = {"socket": _open_socket, "stdio": _open_stdio, "pty": _open_pty, "file": _open_file}
+_OPENERS = {"socket": _open_socket, "stdio": _open_stdio, "pty": _open_pty}

@@ -69,7 +69,11 @@ class PollLoop:
     def add_reader(self, fd: int, callback: Callable[[], object], /) -> None:
         """Call `callback` whenever `fd` can be read."""
         self._readers[fd] = callback
-        self._watch(fd)
+        try:
+            self._watch(fd)
+        except PermissionError:  # a file that cannot be waited for
+            del self._readers[fd]
+            raise
 
     def remove_reader(self, fd: int, /) -> bool:
         """Stop watching `fd` for reading; False if it was not watched."""

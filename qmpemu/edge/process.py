@@ -58,9 +58,8 @@ def main(end: Callable[[int], int] = int) -> int:
     except OptionError as error:
         stamp = f"{_utc_now()} " if error.stamped else ""
         _warn(error.warnings, program)
-        program = error.program or program
-        text = f"{stamp}{program}: " + str(error).replace("{prefix}", f"{stamp}{program}: ")
-        print(text.replace(AT_FILE, ":"), file=sys.stderr)
+        text = str(error).replace("{prefix}", f"{stamp}{program}: ")
+        print(f"{stamp}{error.program or program}: {text}".replace(AT_FILE, ":"), file=sys.stderr)
         error.release()
         return end(1)
 

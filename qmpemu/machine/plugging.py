@@ -100,7 +100,7 @@ class Plugging:
     def start(self) -> None:
         """Make what the command line asks for, in QEMU's order. Raises Refused whose text begins with the option."""
         config = self._machine.config
-        self._each(config.objects, "", self.objects.add)  # these name no option, once they were understood
+        self._each(config.objects, "", self.add_object)  # these name no option, once they were understood
         self._each(config.blockdevs, "blockdev", self._add_node)
         if config.drives:
             from qmpemu.machine.block.old_drives import add
@@ -117,6 +117,26 @@ class Plugging:
         if config.onboard or config.hub:
             self._make_board(config.onboard)
         self._each(config.devices, "device", self._add_at_start)
+
+    def add_object(self, given: dict[str, object]) -> None:
+        """object-add, and what the object takes of the host's. Raises Refused or QmpError."""
+        chardev = None
+        if given["qom-type"] == "rng-egd":
+            chardev = self._machine.chardevs.get(str(given.get("chardev")))
+            if chardev is None:
+                raise device_not_found(str(given.get("chardev")))
+            if chardev.taken:
+                raise Refused(f"Device '{chardev.label}' is in use")
+        self.objects.add(given)
+        if chardev is not None:
+            chardev.taken = chardev.frontend_open = True
+
+    def remove_object(self, name: str) -> None:
+        """object-del. Raises Refused."""
+        made = self.objects.all.get(name)
+        self.objects.remove(name)
+        if made is not None and made.kind == "rng-egd":
+            self._machine.chardevs[str(made.given["chardev"])].release()
 
     def _each(self, given: list[Given], option: str, add: Callable[[Given], object]) -> None:
         typed = self._machine.config.typed.get(option, [])
@@ -371,6 +391,8 @@ class Plugging:
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         if device.kind in PORT_DRIVERS:
             self.ports.add(str(device.values.get("name", "")), device.id or "", chardev)
+            if chardev is not None:
+                chardev.frontend_open = device.kind == "virtconsole"  # which nobody in the guest has to open
         elif chardev is not None:
             chardev.frontend_open = True
             if device.kind in SERIAL_DRIVERS and self._machine.console.serial is None:

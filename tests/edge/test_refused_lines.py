@@ -81,6 +81,32 @@ REFUSED = """
 -set x
 -set device.x.y=1
 -add-fd fd=99,set=1
+-add-fd fd=1,set=1
+-add-fd set=1
+-chardev file,id=x,path=/dev/fdset/9
+-chardev null,id=x,logfile=/none/x
+-chardev null,id=x,logfile=/dev/fdset/9
+-chardev serial,id=x,path=/none/x
+-chardev pipe,id=x,path=/none/x
+-chardev parallel,id=x,path=/dev/null
+-chardev udp,id=x
+-chardev dbus,id=x
+-chardev socket,id=x,path=/none,reconnect=x
+-audiodev jack,id=x
+-audiodev spice,id=x
+-display sdl
+-vnc unix:x -k none
+-vnc 192.0.2.77:44
+-fsdev local,id=x,security_model=none
+-fsdev local,id=x,path=/tmp,security_model=none -fsdev local,id=x,path=/tmp,security_model=none
+-M q35 -device virtio-9p-pci,fsdev=none,mount_tag=x
+-M q35 -fsdev local,id=x,path=/none,security_model=none -device virtio-9p-pci,fsdev=x,mount_tag=x
+-M q35 -device intel-iommu,eim=on
+-M q35 -device intel-iommu,aw-bits=40
+-device isa-parallel,chardev=n,index=3 -chardev null,id=n
+-device VGA,romfile=/none/x
+-device rtl8139,acpi-index=16384
+-device rtl8139,acpi-index=7 -device VGA,acpi-index=7
 -compat x
 -compat deprecated-input=x
 -acpitable file=/none

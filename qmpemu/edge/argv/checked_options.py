@@ -35,7 +35,10 @@ SANDBOX = {
     "resourcecontrol": ("allow", "deny"),
 }
 NUMA = ("node", "dist", "cpu", "hmat-lb", "hmat-cache")
-AUDIO = ("none", "alsa", "dbus", "jack", "oss", "pa", "sdl", "spice", "wav")
+AUDIO = ("none", "alsa", "coreaudio", "dbus", "dsound", "jack", "oss", "pa", "sdl", "spice", "wav")
+AUDIO_MODULES = ("coreaudio", "dsound", "jack", "pa", "sdl")
+"""Drivers that the profile's QEMU lacks: they come with the package qemu-system-gui, or with another system."""
+MODULE_MISSING = "module {} not found, do you want to install qemu-system-gui package?"
 TPM = """Parameter 'type' expects a TPM backend type
 Supported TPM types (choose only one):
  passthrough   Passthrough TPM backend driver
@@ -82,13 +85,29 @@ def _icount(parser: Parser, argument: str) -> None:
 @option("add-fd")
 def _add_fd(parser: Parser, argument: str) -> None:
     options = shaped("add-fd", argument)
+    fd, number = (_number(options, name) for name in ("fd", "set"))
+    if fd is None or fd < 0:
+        raise OptionError("fd option is required and must be non-negative")
+    if fd <= LAST_STANDARD_FD:
+        raise OptionError("fd cannot be a standard I/O stream")
     try:
-        kept = os.dup(int(options.get("fd", "-1")))
-    except (OSError, ValueError, OverflowError):
+        os.fstat(fd)
+    except (OSError, OverflowError):
         raise OptionError("fd is not valid or already in use") from None
-    if not options.get("set", "").isdigit():
-        raise OptionError("Parameter 'set' is missing" if "set" not in options else "set must be a number")
-    parser.config.passed_fds.append((kept, int(options["set"]), options.get("opaque")))
+    if number is None or number < 0:
+        raise OptionError("set option is required and must be non-negative")
+    parser.config.passed_fds.append((os.dup(fd), number, options.get("opaque")))
+
+
+LAST_STANDARD_FD = 2
+
+
+def _number(options: dict[str, str], name: str) -> int | None:
+    text = options.get(name)
+    try:
+        return None if text is None else int(text, 0)
+    except ValueError:
+        raise OptionError(f"Parameter '{name}' expects a number") from None
 
 
 @option("fw_cfg")
@@ -185,7 +204,18 @@ def _audiodev(parser: Parser, argument: str) -> None:
         raise OptionError(f"Parameter 'driver' does not accept value '{options.get('driver')}'")
     if "id" not in options:
         raise OptionError("Parameter 'id' is missing")
+    parser.audio.append(str(options["driver"]))
     _accepted(parser)
+
+
+def check_audio(drivers: list[str]) -> None:
+    """Whether each driver can be made; that is tried once all options are known. Raises Unprefixed."""
+    for driver in drivers:
+        if driver in AUDIO_MODULES:
+            missing = MODULE_MISSING.format(f"audio-audio-{driver}")
+            raise Unprefixed(f"{missing}\naudio: Unknown audio driver `{driver}'", program="qemu")
+        if driver == "spice" or (driver == "oss" and not os.path.exists("/dev/dsp")):
+            raise Unprefixed(f"Could not init `{driver}' audio driver", program="audio")
 
 
 @option("tpmdev")

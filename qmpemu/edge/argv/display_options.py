@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from qmpemu.edge import keyval
+from qmpemu.edge.argv.checked_options import MODULE_MISSING
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 
@@ -11,7 +14,12 @@ VNC_OPTIONS = frozenset(
     "power-control reverse sasl sasl-authz share tls-authz tls-creds to vnc websocket".split()
 )
 VGA_NAMES = ("std", "cirrus", "vmware", "qxl", "xenfb", "tcx", "cg3", "virtio", "none")
-WINDOWS = ("gtk", "sdl", "egl-headless", "curses", "spice-app", "dbus")
+WINDOWS = ("gtk", "sdl")
+"""Displays of the package qemu-system-gui, without which they are refused."""
+KEYMAPS = frozenset(
+    "ar bepo cz da de de-ch en-gb en-us es et fi fo fr fr-be fr-ca fr-ch hr hu is it ja lt lv mk nl no "
+    "pl pt pt-br ru sl sv th tr".split()
+)
 
 
 @option("vnc")
@@ -29,6 +37,26 @@ def _vnc(parser: Parser, argument: str) -> None:
     parser.config.vnc.append({**options, "typed": argument})
 
 
+@option("k")
+def _keymap(parser: Parser, name: str) -> None:
+    parser.config.not_emulated.append(parser.typed)
+    parser.keymap = name
+
+
+def finish(parser: Parser) -> None:
+    """What is only tried once the machine is there. Raises OptionError, Unprefixed."""
+    for each in parser.displays:
+        name, _, rest = each.partition(",")
+        if name == "egl-headless" and not os.path.exists("/dev/dri"):
+            raise OptionError("egl: no drm render node available\n{prefix}egl: render node init failed")
+        if name != "dbus" or keyval.parse(rest).get("p2p", "off") not in ("on", "yes"):
+            raise OptionError(f"qmpemu does not emulate -display {name}")
+        parser.config.not_emulated.append(f"-display {each}")
+    if parser.keymap not in KEYMAPS and parser.config.vnc:
+        typed = parser.config.vnc[0]["typed"]
+        raise OptionError(f"-vnc {typed}: could not read keymap file: '{parser.keymap}'")
+
+
 @option("vga")
 def _vga(parser: Parser, name: str) -> None:
     if name not in VGA_NAMES:
@@ -42,7 +70,11 @@ def _display(parser: Parser, argument: str) -> None:
     if kind == "vnc" and equals:
         _vnc(parser, rest)
     elif argument.partition(",")[0] in WINDOWS:
-        parser.config.not_emulated.append(parser.typed)
+        name = argument.partition(",")[0]
+        missing = MODULE_MISSING.format(f"ui-ui-{name}")
+        raise Unprefixed(f"{missing}\n{{prefix}}Display '{name}' is not available.", program="qemu")
+    elif argument.partition(",")[0] in ("egl-headless", "dbus", "spice-app", "curses"):
+        parser.displays.append(argument)
     elif kind == "vnc":
         raise OptionError("VNC requires a display argument vnc=<display>")
     elif argument not in ("none", "default"):

@@ -95,6 +95,11 @@ class Parser:
         """-nic and -net: which, options, and how they were typed."""
         self.lines: dict[str, list[tuple[str, str]]] = {"serial": [], "parallel": []}
         self.usb_devices: list[tuple[str, str]] = []
+        self.audio: list[str] = []
+        """The drivers of -audiodev."""
+        self.displays: list[str] = []
+        """-display of the kinds that are opened last."""
+        self.keymap = "en-us"
         self.nographic = False
         self.ids: dict[str, set[str]] = {}
         """The ids that an option group has."""

@@ -105,7 +105,9 @@ def _inet(host: str, port: str, last: int | None) -> list[socket.socket]:
             if error.errno != errno.EADDRINUSE:
                 break
     assert busy is not None
-    raise OptionError(f"Failed to find an available port: {busy.strerror}")
+    if busy.errno == errno.EADDRINUSE:
+        raise OptionError(f"Failed to find an available port: {busy.strerror}")
+    raise OptionError(f"Failed to bind socket: {busy.strerror}")
 
 
 def _bound(family: int, address: Any) -> socket.socket:

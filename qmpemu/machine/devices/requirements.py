@@ -9,7 +9,9 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from qmpemu.machine.machine import Machine
 
 NEEDED = {
     "ivshmem-doorbell": ("chardev", "You must specify a 'chardev'"),
@@ -45,8 +47,14 @@ VHOST = {
 VIRTIO_SUFFIXES = ("-non-transitional", "-transitional")
 
 
-def check(kind: str, values: Mapping[str, object], why_unreadable: Callable[[str], str | None]) -> None:
-    """Whether a device of type `kind` can be made. why_unreadable: path -> why not, None if it is. Raises Refused."""
+CARD_BACKENDS = ("nss-emulated", "certificates")
+ADDRESS_BITS = (39, 48)
+ACPI_INDEX_MAX = 16383
+
+
+def check(kind: str, values: Mapping[str, object], machine: Machine) -> None:
+    """Whether a device of type `kind` can be made. Raises Refused."""
+    why_unreadable = machine.host.why_unreadable
     kind = _plain(kind)
     if kind in LACKING:
         raise Refused(LACKING[kind])
@@ -61,6 +69,61 @@ def check(kind: str, values: Mapping[str, object], why_unreadable: Callable[[str
     elif kind in VHOST and values.get("vhostfd") is None:
         path, text = VHOST[kind]
         _host(path, text, why_unreadable)
+    elif kind in SPECIAL:
+        SPECIAL[kind](values, machine)
+    rom = values.get("romfile")
+    if isinstance(rom, str) and "/" in rom and why_unreadable(rom) is not None:
+        raise Refused(f'failed to find romfile "{rom}"')
+
+
+def check_acpi_index(index: object, others: Iterable[object]) -> None:
+    """The number by which firmware tells an operating system of a PCI device. Raises Refused."""
+    if not isinstance(index, int) or not index:
+        return
+    if index > ACPI_INDEX_MAX:
+        raise Refused(f"acpi-index should be less or equal to {ACPI_INDEX_MAX}")
+    if index in others:
+        raise Refused(f"a PCI device with acpi-index = {index} already exist")
+
+
+def _iommu(values: Mapping[str, object], machine: Machine) -> None:
+    if values.get("eim") == "on" and values.get("intremap") == "off":
+        raise Refused("eim=on cannot be selected without intremap=on")
+    if values.get("eim") == "on" and machine.config.accel != "kvm":
+        raise Refused("eim=on requires accel=kvm,kernel-irqchip=split")
+    if values.get("aw-bits", ADDRESS_BITS[0]) not in ADDRESS_BITS:
+        raise Refused("Supported values for aw-bits are: 39, 48")
+
+
+def _card(values: Mapping[str, object], machine: Machine) -> None:
+    """No smart card of the host's can be emulated; what QEMU looks at before comes first."""
+    if values.get("backend") not in CARD_BACKENDS:
+        raise Refused("\n".join(("backend must be one of:", *CARD_BACKENDS)))
+    if values["backend"] == "certificates" and not {"cert1", "cert2", "cert3"} <= values.keys():
+        raise Refused("ccid-card-emulated: you must provide all three certs for certificates backend")
+    raise Refused("ccid-card-emulated: failed to initialize vcard")
+
+
+def _numbered(kind: str, what: str, most: int) -> Callable[[Mapping[str, object], Machine], None]:
+    """A port of the ISA bus, which has room for so many."""
+
+    def check_number(values: Mapping[str, object], machine: Machine) -> None:
+        index = values.get("index", NO_INDEX)
+        if index == NO_INDEX:
+            index = sum(1 for _ in machine.plugging.devices.of_kind(kind))
+        if int(str(index)) >= most:
+            raise Refused(f"Max. supported number of {what} ports is {most}.")
+
+    return check_number
+
+
+NO_INDEX = 0xFFFF_FFFF
+SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
+    "intel-iommu": _iommu,
+    "ccid-card-emulated": _card,
+    "isa-serial": _numbered("isa-serial", "ISA serial", 4),
+    "isa-parallel": _numbered("isa-parallel", "parallel", 3),
+}
 
 
 def _vfio(values: Mapping[str, object], why_unreadable: Callable[[str], str | None]) -> None:
