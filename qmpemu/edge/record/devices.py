@@ -58,8 +58,6 @@ RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
 """What a device may need: its own options, and others before it."""
 OPTION = re.compile(r",(?!bus=)([^=]+)=")
 """Of a recipe's own options the names, but for the place."""
-UNKNOWN = "no-such-device"
-"""A second -device behind one that may be refused: whether it is the one that is refused tells of the first."""
 
 
 OBJECTS: dict[str, dict[str, Any]] = {

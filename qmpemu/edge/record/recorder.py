@@ -228,10 +228,13 @@ class Recorder:
     async def _versions(self) -> None:
         async with self._emulator("none", "tcg") as (client, _):
             names, own = await versions.machine_types(client), await versions.features(client)
+        file = self._place(cpu_file("tcg", versions.MODEL))
+        order = list(json.loads(file.read_bytes())["values"])
         known = len(self._argv)
         values: dict[str, Any] = {}
         for name in (*versions.NEWEST.values(), *names):
-            values[name] = (await self._processor("tcg", versions.MODEL, name))["values"]
+            async with self._emulator(name, "tcg") as (client, _):
+                values[name] = await versions.properties(client, order)
         del self._argv[known:]  # the file names the types
         newest = {
             name: values[alias]
@@ -242,9 +245,9 @@ class Recorder:
         found = {name: versions.differences(values[name], newest[name], own) for name in names}
         self._write("versions.json", {name: about for name, about in found.items() if any(about.values())})
 
-    async def _processor(self, accel: str, cpu: str, machine: str = "q35") -> dict[str, Any]:
+    async def _processor(self, accel: str, cpu: str) -> dict[str, Any]:
         path = "/machine/unattached/device[0]"
-        async with self._emulator(machine, accel, "-cpu", cpu) as (client, _):
+        async with self._emulator("q35", accel, "-cpu", cpu) as (client, _):
             rows: Any = await client.execute("qom-list", {"path": path})
             values = {}
             for row in rows:
@@ -271,13 +274,10 @@ class Recorder:
         asked = reply_file("common", "device-list-properties", {"typename": type})
         properties = {row["name"] for row in json.loads(self._place(asked).read_bytes())["return"]}
         for words in devices.attempts(name, bus, properties):
-            told = await self._output(*BARE, "-machine", "q35,accel=tcg", *words, "-device", devices.UNKNOWN)
-            if devices.UNKNOWN not in told:
-                continue
             try:
                 async with self._emulator("q35", "tcg", *words) as (client, _):
                     about = await devices.device(client)
-            except RecordError:  # one is made, and refused when the machine is done
+            except RecordError:  # refused, or made and refused when the machine is done
                 continue
             self._write(added_file("device", name), {**about, "recording": self._argv.pop()})
             return
@@ -357,7 +357,6 @@ class Recorder:
     async def _emulator(self, machine: str, accel: str, *more: str) -> AsyncIterator[tuple[QMPClient, bytes]]:
         """A stopped emulator, with a negotiated client and the greeting's bytes. Raises RecordError."""
         words = [*BARE, "-machine", f"{machine},accel={accel}", *more]
-        self._progress(" ".join(words))
         with tempfile.TemporaryDirectory(prefix="qmpemu-") as folder:
             socket, said = f"{folder}/qmp", Path(folder, "stderr")
             with said.open("wb") as stderr:  # a file: nobody would empty a pipe
@@ -373,6 +372,7 @@ class Recorder:
             try:
                 async with asyncio.timeout(DIALOGUE_S):
                     greeting = await self._greeting(socket, process, said)
+                    self._progress(" ".join(words))
                     await client.connect(socket)
                     try:
                         yield client, greeting

@@ -31,6 +31,17 @@ async def features(client: QMPClient) -> frozenset[str]:
     return frozenset(expanded["model"]["props"]) | LEVELS
 
 
+async def properties(client: QMPClient, order: list[str]) -> dict[str, Any]:
+    """What the model's properties are in a machine of this type, those of `order`, in that order.
+
+    Asked for at once: read from the machine's own processor, one by one, they are the same and take a minute
+    """
+    asked = {"type": "full", "model": {"name": MODEL}}
+    expanded: Any = await client.execute("query-cpu-model-expansion", asked)
+    told = expanded["model"]["props"]
+    return {name: told[name] for name in order if name in told}
+
+
 def differences(
     values: dict[str, Any], newest: dict[str, Any], own: frozenset[str]
 ) -> dict[str, dict[str, Any]]:
