@@ -81,6 +81,7 @@ class Board:
         "history",
         "migrating_from",
         "on_reset",
+        "on_stop",
         "once_it_runs",
         "processor",
         "runstate",
@@ -108,6 +109,8 @@ class Board:
         """Whether a register is being written by a test (qtest) and not by the machine's processor."""
         self.on_reset: Callable[[], None] = _nothing_else
         """What else a reset clears."""
+        self.on_stop: Callable[[], None] = _nothing_else
+        """What comes right behind the processors' standstill."""
         self.once_it_runs: Callable[[], None] = _nothing_else
         """What is told when a machine that has come from elsewhere runs first."""
         if acpi is not None:
@@ -243,6 +246,7 @@ class Board:
         self.clock.stop()
         if self.migrating_from == RUNNING:
             self._facts.chain(MachineStopped())
+        self.on_stop()
 
     def migration_gave_up(self) -> None:
         """The guest stays: go on if it ran. One that did not run is left in `postmigrate`, as QEMU 7.2 leaves it."""
@@ -352,6 +356,7 @@ class Board:
         self.clock.stop()
         if was_running:
             self._facts.chain(MachineStopped())
+        self.on_stop()
 
     def _move(self, given: str) -> None:
         self.runstate = RUN_STATES.next(self.runstate, given)

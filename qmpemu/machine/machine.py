@@ -141,6 +141,7 @@ class Machine:
             from qmpemu.machine.block.store import Store
 
             self._store = Store(self.host, self.blocks, self.facts, self.user_objects)
+            self.board.on_stop = self._store.drain
         return self._store
 
     def disks_leave(self) -> None:

@@ -186,6 +186,11 @@ class Store:
         self._backend.wait(lambda: bool(outcome))
         return outcome[0]
 
+    def drain(self) -> None:
+        """Let every job pause and go on, which it tells: what QEMU does at each stop of the machine."""
+        if self.works:
+            self.do("transaction", {"actions": []})  # which drains first, and then has nothing to do
+
     def open_first(self, options: dict[str, object]) -> None:
         """Open a node of the command line there, and wait for it. Raises QmpError, or Refused where there is none."""
         outcome = self.do("blockdev-add", options)

@@ -202,6 +202,7 @@ class Outgoing(Progress):
         if self._channels.main is None:  # the destination left while this end waited
             self._give_up("failed", "")
             return
+        self._machine.board.on_stop()
         packed = self._packed()
         if packed is not None:
             self.downtime_bytes += self.ram.send(self.ram.cost_bytes)
