@@ -198,8 +198,10 @@ def block_set_io_throttle(
         raise QmpError("Device has no medium")
     check(of_drive(limits))
     if any(limits[name] for name in LIMITS):
-        drive.throttle = {name: value for name, value in limits.items() if value}
         drive.group = group or drive.group or device or id
+        for each in ctx.machine.blocks.drives:  # a group has its limits together
+            if each.group == drive.group:
+                each.throttle = {name: value for name, value in limits.items() if value}
     else:
         drive.throttle, drive.group = {}, None
     return {}

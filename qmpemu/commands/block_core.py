@@ -19,6 +19,7 @@ from qmpemu.machine.block.happened import (
     QuorumReported,
     WriteThresholdExceeded,
 )
+from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
 
@@ -130,7 +131,10 @@ def blockdev_add(ctx: Context, **options: object) -> object:
     if named["driver"] not in WITHOUT_DAEMON:
         return _add_real(ctx, named)
     if named["driver"] != "blkdebug" or "config" not in named:
-        blocks.add_node(named)
+        try:
+            blocks.add_node(named)
+        except NeedsOpening:
+            return _add_real(ctx, named)
         return {}
     later = Later()
 

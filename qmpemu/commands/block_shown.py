@@ -8,6 +8,9 @@ from qmpemu.machine.block import PROTOCOLS, Drive, Node
 def _limit(info: dict[str, object], drive: Drive) -> None:
     """Show a drive's limits and cache with what is in it; query-named-block-nodes does not (measured)."""
     info.update(drive.throttle)
+    for name in drive.throttle:
+        if name.endswith("_max"):
+            info.setdefault(f"{name}_length", 1)
     cache = info["cache"]
     if drive.write_through and isinstance(cache, dict):
         info["cache"] = {**cache, "writeback": False}
@@ -49,7 +52,7 @@ def node_info(node: Node, *, flat: bool = False) -> dict[str, object]:
         "ro": node.read_only,
         "node-name": node.name,
         **({"backing_file": node.backing.path} if node.backing is not None else {}),
-        "backing_file_depth": _depth(node),
+        "backing_file_depth": 0 if flat else _depth(node),
         "drv": node.driver,
         "write_threshold": node.write_threshold,
         "encrypted": False,
@@ -143,7 +146,9 @@ def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
     if node.driver == "blkdebug" and node.file is not None:
         return {**info, "backing-image": _image_info(node.file)}
     if node.backing is not None:
-        info |= {"backing-filename": node.backing.path, "backing-filename-format": node.backing.driver}
+        info["backing-filename"] = node.backing.path
+        if image.names_format:
+            info["backing-filename-format"] = node.backing.driver
         info["full-backing-filename"] = node.backing.path
         if not flat:
             info["backing-image"] = _image_info(node.backing)

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 
 FILE_BYTES_MAX = 1 << 20
 QCOW2_MAGIC = b"QFI\xfb"
-QCOW2_LAZY_REFCOUNTS = 1
-QCOW2_CORRUPT = 2
-QCOW2_EXTENDED_L2 = 16
-QCOW2_BACKING_FORMAT = 0xE2792ACA
-SECTOR, CLUSTER_LEAST = 512, 512
+SECTOR = 512
 
 
 PROBED_BYTES = 512
@@ -153,7 +149,8 @@ class RealHost(Host):
         """A qemu-storage-daemon of this process. Raises Refused where it is not installed."""
         from qmpemu.edge.storage_daemon import StorageDaemon
 
-        return StorageDaemon(self._loop, event, died, self.begin_turn, self.end_turn)
+        # the emulator gives the turns once the machine is made, which a node of the command line may start it before
+        return StorageDaemon(self._loop, event, died, lambda: self.begin_turn(), lambda: self.end_turn())
 
     def report(self, text: str) -> None:
         """Say a line on standard error, as QEMU does."""
@@ -178,21 +175,18 @@ class RealHost(Host):
         with open(path, "rb") as file:
             header = file.read(112) if driver == "qcow2" else b""
             file_bytes = file.seek(0, os.SEEK_END)  # a block device's size too, which stat does not tell
-        if driver != "qcow2":
-            return Image(
-                virtual_bytes=-(-file_bytes // SECTOR) * SECTOR,
-                file_bytes=file_bytes,
-                actual_bytes=actual_bytes,
+        if driver == "qcow2":
+            from qmpemu.edge.qcow2 import described
+
+            return described(path, header, file_bytes, actual_bytes)
+        if driver == "host_device" and not _is_device(status.st_mode):
+            raise OSError(
+                0, f"'host_device' driver requires '{path}' to be either a character or block device"
             )
-        if header[:4] != QCOW2_MAGIC or len(header) < 104:
-            raise OSError(0, "Image is not in qcow2 format")
         return Image(
-            virtual_bytes=_number(header, 24, 8),
+            virtual_bytes=-(-file_bytes // SECTOR) * SECTOR,
             file_bytes=file_bytes,
             actual_bytes=actual_bytes,
-            cluster_bytes=1 << _number(header, 20, 4),
-            details=_qcow2_details(header),
-            backing=_qcow2_backing(path),
         )
 
     def lock(self, path: str) -> ImageLock:
@@ -235,49 +229,8 @@ def _alone_text(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _qcow2_details(header: bytes) -> dict[str, object]:
-    version = _number(header, 4, 4)
-    if version == 2:
-        return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
-    incompatible, compatible = _number(header, 72, 8), _number(header, 80, 8)
-    zstd = _number(header, 100, 4) > 104 and header[104] == 1
-    return {
-        "compat": "1.1",
-        "compression-type": "zstd" if zstd else "zlib",
-        "lazy-refcounts": bool(compatible & QCOW2_LAZY_REFCOUNTS),
-        "refcount-bits": 1 << _number(header, 96, 4),
-        "corrupt": bool(incompatible & QCOW2_CORRUPT),
-        "extended-l2": bool(incompatible & QCOW2_EXTENDED_L2),
-    }
-
-
-def _qcow2_backing(path: str) -> tuple[str, str] | None:
-    """The image below it: its path, made one from here, and its format, which is looked up where it is not told."""
-    with open(path, "rb") as file:
-        header = file.read(CLUSTER_LEAST)
-        at, size = _number(header, 8, 8), _number(header, 16, 4)
-        if not at or size > CLUSTER_LEAST:
-            return None
-        file.seek(at)
-        name = os.fsdecode(file.read(size))
-    found = os.path.join(os.path.dirname(path), name)
-    extension = 72 if _number(header, 4, 4) == 2 else _number(header, 100, 4)
-    while extension + 8 <= min(at, len(header)):
-        kind, length = _number(header, extension, 4), _number(header, extension + 4, 4)
-        if kind == 0:
-            break
-        if kind == QCOW2_BACKING_FORMAT:
-            return found, header[extension + 8 : extension + 8 + length].decode(errors="replace")
-        extension += 8 + -(-length // 8) * 8
-    try:
-        with open(found, "rb") as file:
-            return found, "qcow2" if file.read(4) == QCOW2_MAGIC else "raw"
-    except OSError:
-        return found, "raw"
-
-
-def _number(header: bytes, offset: int, size: int) -> int:
-    return int.from_bytes(header[offset : offset + size], "big")
+def _is_device(mode: int) -> bool:
+    return stat.S_ISBLK(mode) or stat.S_ISCHR(mode)
 
 
 def _park() -> int:

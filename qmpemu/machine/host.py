@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 class Image:
     """A disk image as far as a device shows it. Sizes in bytes; `details` are the format's own members."""
 
-    __slots__ = ("actual_bytes", "backing", "cluster_bytes", "details", "file_bytes", "virtual_bytes")
+    __slots__ = (
+        "actual_bytes",
+        "backing",
+        "cluster_bytes",
+        "details",
+        "file_bytes",
+        "names_format",
+        "virtual_bytes",
+    )
 
     def __init__(
         self,
@@ -29,6 +37,7 @@ class Image:
         cluster_bytes: int | None = None,
         details: dict[str, object] | None = None,
         backing: tuple[str, str] | None = None,
+        names_format: bool = True,
     ) -> None:
         self.virtual_bytes = virtual_bytes
         self.file_bytes = file_bytes
@@ -37,6 +46,16 @@ class Image:
         self.details = details
         self.backing = backing
         """Path and format of the image that it is over, as its header says."""
+        self.names_format = names_format
+        """Whether the header tells that format, which is guessed otherwise."""
+
+
+class NeedsOpening(Exception):
+    """Only the real block layer can tell what is in an image. image: what its header tells all the same."""
+
+    def __init__(self, image: Image) -> None:
+        super().__init__()
+        self.image = image
 
 
 class ImageLock:
@@ -102,7 +121,7 @@ class Host:
         """See that a file can back so many bytes of guest memory. Raises Refused."""
 
     def image(self, driver: str, path: str) -> Image:
-        """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError."""
+        """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError, NeedsOpening."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
 
     def lock(self, path: str) -> ImageLock:

@@ -164,10 +164,7 @@ class Plugging:
     def _add_node(self, options: dict[str, object]) -> None:
         blocks = self._machine.blocks
         blocks.check_name(options.get("node-name"))
-        if is_simple(options) and not self._machine.store.up:
-            blocks.add_node(options)
-        else:
-            self._machine.store.open_first(options)
+        self._machine.store.open(options, here=is_simple(options))
 
     def _add_at_start(self, given: dict[str, object]) -> None:
         self._plugged(self.devices.add(given, running=False))

@@ -19,7 +19,7 @@ from qmpemu.machine.block.nodes import (
     size_of,
     through,
 )
-from qmpemu.machine.host import Image
+from qmpemu.machine.host import Image, NeedsOpening
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
@@ -44,7 +44,10 @@ class Blocks:
         self.locks = Locks(host, self)
 
     def add_node(self, options: dict[str, object], *, implicit: bool = False) -> Node:
-        """Add what a -blockdev describes, its inline `file`, `image` and `backing` included. Raises Refused."""
+        """Add what a -blockdev describes, its inline `file`, `image` and `backing` included.
+
+        Raises Refused, or NeedsOpening where only the real block layer can open it.
+        """
         before = dict(self.nodes)
         node = self._add(options, implicit=implicit)
         try:
@@ -70,7 +73,7 @@ class Blocks:
             self.nodes[node.name] = node
             made.append(node)
             node.backing = self._child(options.get("backing", backing_of(image, options)), made)
-        except Refused:
+        except (Refused, NeedsOpening):
             for each in made:
                 del self.nodes[each.name]
             raise
@@ -88,6 +91,8 @@ class Blocks:
             image = self._image(str(options["driver"]), path, options, below)
         except Refused:
             image = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+        except NeedsOpening as needs:
+            image = needs.image
         node = Node(options, below, image, path)
         node.backing = self.nodes.get(str(options.get("backing")))
         self.nodes[node.name] = node
@@ -132,7 +137,11 @@ class Blocks:
         if driver == "null-co":
             return Image(virtual_bytes=size_of(options), file_bytes=size_of(options), actual_bytes=0)
         try:
-            return self._host.image("raw" if driver in PROTOCOLS else driver, path)
+            return self._host.image(driver, path)
+        except NeedsOpening as needs:
+            if self.locks.asleep:  # nobody may open it yet
+                return needs.image
+            raise
         except OSError as error:
             if isinstance(error, IsADirectoryError):
                 raise Refused(f"'{driver}' driver requires '{path}' to be a regular file") from None

@@ -12,6 +12,7 @@ from qmpemu.machine.block.names import inward, made, outward
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
+from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
 
@@ -111,7 +112,10 @@ class Store:
         """
         self._blocks.renamed |= made(options)
         if here and not self.up:
-            return self._blocks.add_node(options)
+            try:
+                return self._blocks.add_node(options)
+            except NeedsOpening:
+                pass
         self.open_first(options)
         return self._blocks.nodes[str(options["node-name"])]
 

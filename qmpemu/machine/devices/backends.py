@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block import properties
 from qmpemu.machine.devices import requirements
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ class Backends:
             if about is not None:
                 self._join_named(device, about)
             machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
+            properties.check(device.kind, device.values)
         except Exception:
             self.part(device)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.properties import check_set
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ INTEGERS = {
 ENUMERATIONS = {
     "OnOffAuto": ("auto", "on", "off"),
     "BlockdevOnError": ("report", "ignore", "enospc", "stop", "auto"),
+    "BiosAtaTranslation": ("auto", "none", "lba", "large", "rechs"),
+    "FdcDriveType": ("144", "288", "120", "none", "auto"),
     "LostTickPolicy": ("discard", "delay", "slew"),
     "OffAutoPCIBAR": ("off", "auto", "bar0", "bar1", "bar2", "bar3", "bar4", "bar5"),
 }
@@ -51,7 +54,9 @@ def _value(about: About, name: str, kind: str, given: object) -> object:
     if kind == "bool":
         return _switch(name, given)
     if kind in INTEGERS:
-        return _integer(name, kind, given)
+        number = _integer(name, kind, given)
+        check_set(name, number)
+        return number
     if kind in ENUMERATIONS and given not in ENUMERATIONS[kind]:
         raise Refused(f"Parameter '{name}' does not accept value '{given}'")
     return given

@@ -1,0 +1,96 @@
+"""What a qcow2 image's header tells (docs: interop/qcow2, "Header").
+
+The header alone tells what is seen of most images. Others (encrypted, corrupt, with snapshots, bitmaps or a data file
+of their own) have to be opened by the real block layer: it has the words for what is wrong with them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from qmpemu.machine.host import Image, NeedsOpening
+
+MAGIC = b"QFI\xfb"
+HEADER_LEAST = 104
+LAZY_REFCOUNTS = 1
+CORRUPT = 2
+EXTENDED_L2 = 16
+BITMAPS = 1
+BACKING_FORMAT = 0xE2792ACA
+CLUSTER_LEAST = 512
+CLUSTER_BITS = range(9, 22)
+
+
+def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> Image:
+    """The image of that header. Raises OSError, NeedsOpening."""
+    if header[:4] != MAGIC or len(header) < HEADER_LEAST:
+        raise OSError(0, "Image is not in qcow2 format")
+    backing = _backing(path)
+    image = Image(
+        virtual_bytes=_number(header, 24, 8),
+        file_bytes=file_bytes,
+        actual_bytes=actual_bytes,
+        cluster_bytes=1 << (_number(header, 20, 4) & 63),
+        details=_details(header),
+        backing=None if backing is None else backing[:2],
+        names_format=backing is not None and backing[2],
+    )
+    if not _is_plain(header):
+        raise NeedsOpening(image)
+    return image
+
+
+def _is_plain(header: bytes) -> bool:
+    """Whether nothing is in the image that the header does not tell."""
+    version, bits = _number(header, 4, 4), _number(header, 20, 4)
+    if version not in (2, 3) or bits not in CLUSTER_BITS:
+        return False
+    features, automatic = (_number(header, 72, 8), _number(header, 88, 8)) if version == 3 else (0, 0)
+    encrypted, snapshots = _number(header, 32, 4), _number(header, 60, 4)
+    tables = _number(header, 40, 8), _number(header, 48, 8)
+    aligned = not any(at % (1 << bits) for at in tables)
+    return not (features & ~EXTENDED_L2 or automatic & BITMAPS or encrypted or snapshots) and aligned
+
+
+def _details(header: bytes) -> dict[str, object]:
+    if _number(header, 4, 4) == 2:
+        return {"compat": "0.10", "compression-type": "zlib", "refcount-bits": 16}
+    incompatible, compatible = _number(header, 72, 8), _number(header, 80, 8)
+    zstd = _number(header, 100, 4) > 104 and header[104] == 1
+    return {
+        "compat": "1.1",
+        "compression-type": "zstd" if zstd else "zlib",
+        "lazy-refcounts": bool(compatible & LAZY_REFCOUNTS),
+        "refcount-bits": 1 << (_number(header, 96, 4) & 7),
+        "corrupt": bool(incompatible & CORRUPT),
+        "extended-l2": bool(incompatible & EXTENDED_L2),
+    }
+
+
+def _backing(path: str) -> tuple[str, str, bool] | None:
+    """The image below it: its path, made one from here, its format, and whether that was told; else it is looked up."""
+    with open(path, "rb") as file:
+        header = file.read(CLUSTER_LEAST)
+        at, size = _number(header, 8, 8), _number(header, 16, 4)
+        if not at or size > CLUSTER_LEAST:
+            return None
+        file.seek(at)
+        name = os.fsdecode(file.read(size))
+    found = os.path.join(os.path.dirname(path), name)
+    extension = 72 if _number(header, 4, 4) == 2 else _number(header, 100, 4)
+    while extension + 8 <= min(at, len(header)):
+        kind, length = _number(header, extension, 4), _number(header, extension + 4, 4)
+        if kind == 0:
+            break
+        if kind == BACKING_FORMAT:
+            return found, header[extension + 8 : extension + 8 + length].decode(errors="replace"), True
+        extension += 8 + -(-length // 8) * 8
+    try:
+        with open(found, "rb") as file:
+            return found, "qcow2" if file.read(4) == MAGIC else "raw", False
+    except OSError:
+        return found, "raw", False
+
+
+def _number(header: bytes, offset: int, size: int) -> int:
+    return int.from_bytes(header[offset : offset + size], "big")
