@@ -136,3 +136,11 @@ def test_what_a_time_stands_before(line: str, stamped: bool) -> None:
     with pytest.raises(OptionError) as refused:
         parse(line)
     assert refused.value.stamped is stamped
+
+
+def test_spice_is_not_emulated_and_says_so() -> None:
+    """The machine starts, with its sound's driver, and a warning; without -spice that driver cannot be made."""
+    config, _ = parse("-audiodev spice,id=a -spice port=5990")
+    assert [text.partition(": ")[2] for text in config.warnings] == [
+        "warning: qmpemu does not emulate SPICE: the machine starts, and nobody listens there"
+    ]

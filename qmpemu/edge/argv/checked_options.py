@@ -71,6 +71,8 @@ def _overcommit(parser: Parser, argument: str) -> None:
 @option("spice")
 def _spice(parser: Parser, argument: str) -> None:
     shaped("spice", argument)
+    parser.spice = True
+    parser.warn("qmpemu does not emulate SPICE: the machine starts, and nobody listens there")
     _accepted(parser)
 
 
@@ -208,13 +210,16 @@ def _audiodev(parser: Parser, argument: str) -> None:
     _accepted(parser)
 
 
-def check_audio(drivers: list[str]) -> None:
-    """Whether each driver can be made; that is tried once all options are known. Raises Unprefixed."""
+def check_audio(drivers: list[str], *, spice: bool) -> None:
+    """Whether each driver can be made; that is tried once all options are known. Raises Unprefixed.
+
+    spice: there is a SPICE display, which its driver belongs to.
+    """
     for driver in drivers:
         if driver in AUDIO_MODULES:
             missing = MODULE_MISSING.format(f"audio-audio-{driver}")
             raise Unprefixed(f"{missing}\naudio: Unknown audio driver `{driver}'", program="qemu")
-        if driver == "spice" or (driver == "oss" and not os.path.exists("/dev/dsp")):
+        if (driver == "spice" and not spice) or (driver == "oss" and not os.path.exists("/dev/dsp")):
             raise Unprefixed(f"Could not init `{driver}' audio driver", program="audio")
 
 

@@ -97,6 +97,7 @@ class Parser:
         self.usb_devices: list[tuple[str, str]] = []
         self.audio: list[str] = []
         """The drivers of -audiodev."""
+        self.spice = False
         self.displays: list[str] = []
         """-display of the kinds that are opened last."""
         self.keymap = "en-us"
