@@ -191,15 +191,25 @@ class Profile:
     def cpu(self, accel: str, model: str) -> dict[str, Any]:
         """A processor object: `properties` (qom-list's rows), `values`, and the `cpu` and `accel` it was recorded of.
 
-        An unrecorded model has the default's; `cpu` says so.
+        An unrecorded model has the default's, and what it differs in; `cpu` says so.
         """
         for name in (model, DEFAULT_CPU[accel], DEFAULT_CPU["tcg"]):
             for layer in (accel, "tcg"):
                 file = cpu_file(layer, name)
                 data = None if file is None else self._read(file)
                 if data is not None:
-                    return dict(loads(data))
+                    about = dict(loads(data))
+                    if name != model:
+                        about["values"] |= self._model(accel, model)
+                    return about
         raise AssertionError(f"the profile {self.name} has no processor")
+
+    def _model(self, accel: str, model: str) -> dict[str, Any]:
+        """In what a model differs from the default one."""
+        data = self._read(models_file(accel)) or self._read(models_file("tcg"))
+        return (
+            {} if data is None else dict(loads(data).get(model, {}))
+        )  # profiles of an older recorder lack it
 
     def of_version(self, machine: str, model: str) -> dict[str, Any]:
         """Properties of a processor of that model in which a machine type differs from the newest of its family."""
@@ -227,6 +237,11 @@ def cpu_file(accel: str, model: str) -> str | None:
     """Where the processor object of a model stands; None for a name that no file can have."""
     safe = _safe(model, ".")
     return None if len(safe) > NAME_CHARS_MAX else f"cpu/{accel}/{safe}.json"
+
+
+def models_file(accel: str) -> str:
+    """Where it stands in what models differ."""
+    return f"cpu/{accel}/models.json"
 
 
 def added_file(kind: str, name: str) -> str:

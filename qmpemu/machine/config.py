@@ -70,8 +70,8 @@ class MachineConfig:
         """-cpu NAME,feature=value: what it sets of a processor's properties."""
         self.cpus = 1
         self.cpus_max = 1
-        self.topology = (1, 1, 1)
-        """sockets, cores, threads: their product is cpus_max."""
+        self.topology = (1, 1, 1, 1)
+        """sockets, dies, cores, threads: their product is cpus_max."""
         self.numa_nodes: dict[int, int] = {}
         """-numa: index of a processor's slot -> its node."""
         self.numa = False

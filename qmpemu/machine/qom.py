@@ -230,10 +230,49 @@ def processor(config: MachineConfig, profile: Profile) -> Object:
     if isinstance(expanded, bytes):  # the model's own features, where they were recorded (host, max)
         made.values.update(loads(expanded)["model"].get("props", {}))
     made.values.update(profile.of_version(config.machine, config.cpu))
-    made.values.update(
-        (name, value) for name, value in config.cpu_features.items() if name in made.properties
-    )
+    _ask_for(made, config, profile)
     return made
+
+
+def _ask_for(made: Object, config: MachineConfig, profile: Profile) -> None:
+    """What -cpu asks for beside the model: a feature that the accelerator has none of stays off, and is told of."""
+    asked = {name: value for name, value in config.cpu_features.items() if name in made.properties}
+    features = [name for name in asked if not name.startswith(NO_FEATURES)]
+    most = profile.cpu(config.accel, "max")["values"] if features else {}
+    lacking = made.values.get("unavailable-features")
+    for name, value in asked.items():
+        lacks = name in features and value is True and most.get(name) is False
+        for each in {name, name.replace("-", "_"), name.replace("_", "-")} & made.properties.keys():
+            made.values[each] = False if lacks else value
+        if isinstance(lacking, list):
+            told = [name] if lacks and (config.accel == "kvm" or name not in PARAVIRTUAL) else []
+            lacking = [each for each in lacking if each != name] + told
+    if lacking is not None:
+        made.values["unavailable-features"] = lacking
+
+
+PARAVIRTUAL = (
+    "kvm-poll-control",
+    "kvm-pv-eoi",
+    "kvm-pv-unhalt",
+    "kvm-pv-ipi",
+    "kvm-steal-time",
+    "kvm-asyncpf",
+)
+"""Features of KVM's own, which another accelerator passes over in silence."""
+NO_FEATURES = (
+    "hv-",
+    "x-",
+    "enforce",
+    "check",
+    "host-phys-bits",
+    "host-cache-info",
+    "full-width-write",
+    "l3-cache",
+    "migratable",
+    "pmu",
+)
+"""Beginnings of a processor's switches that are no features of the processor."""
 
 
 def _below(start: Object, parts: list[str]) -> Object | None:

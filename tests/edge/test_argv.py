@@ -40,7 +40,7 @@ def test_libvirts_domain() -> None:
     )
     assert (config.name, config.family, config.cpu) == ("w10", "q35", "qemu64")
     assert config.memory_bytes == 2 << 30
-    assert (config.cpus, config.cpus_max, config.topology) == (2, 4, (4, 1, 1))
+    assert (config.cpus, config.cpus_max, config.topology) == (2, 4, (4, 1, 1, 1))
     assert config.uuid == "8d0a3f3c-0000-4000-8000-000000000001"
     assert (config.s3_disabled, config.s4_disabled) == (False, True)
     assert config.actions == {"shutdown": "pause"}

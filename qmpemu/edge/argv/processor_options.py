@@ -95,7 +95,7 @@ def _smp(parser: Parser, argument: str) -> None:
             f"smp_cpus ({cpus})"
         )
     parser.config.cpus, parser.config.cpus_max = cpus, most
-    parser.config.topology = (sockets, dies * cores, threads)
+    parser.config.topology = (sockets, dies, cores, threads)
 
 
 def _numbers(options: dict[str, str]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
 from qmpemu.edge.record import devices, versions
+from qmpemu.edge.record.models import models
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
 from qmpemu.edge.record.questions import (
@@ -35,7 +36,7 @@ from qmpemu.edge.record.questions import (
 from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.widths import Asker
-from qmpemu.profile import added_file, cpu_file, reply_file
+from qmpemu.profile import added_file, cpu_file, models_file, reply_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -224,6 +225,8 @@ class Recorder:
                 assert name is not None
                 self._write(name, {"cpu": cpu, "accel": accel, **about})
                 break
+        async with self._emulator("q35", accel) as (client, _):
+            self._write(models_file(accel), await models(client))
 
     async def _versions(self) -> None:
         async with self._emulator("none", "tcg") as (client, _):

@@ -9,14 +9,18 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
 
 
+LEVELS = ("socket-id", "die-id", "core-id", "thread-id")
+"""Where a processor is, by the levels of the topology."""
+
+
 class Slots:
     """All slots of a machine, in order of their index. plugged: index -> what was plugged in."""
 
     __slots__ = ("by_os", "model", "nodes", "plugged", "started", "topology")
 
     def __init__(self) -> None:
-        self.topology = (1, 1, 1)
-        """sockets, cores, threads."""
+        self.topology = (1, 1, 1, 1)
+        """sockets, dies, cores, threads."""
         self.started = 0
         """How many processors the machine started with: those of the first slots."""
         self.model = ""
@@ -29,8 +33,8 @@ class Slots:
     @property
     def count(self) -> int:
         """How many slots there are."""
-        sockets, cores, threads = self.topology
-        return sockets * cores * threads
+        sockets, dies, cores, threads = self.topology
+        return sockets * dies * cores * threads
 
     def present(self) -> list[int]:
         """The indexes of all processors."""
@@ -38,22 +42,25 @@ class Slots:
 
     def props(self, index: int) -> dict[str, object]:
         """Where a slot is."""
-        _, cores, threads = self.topology
-        socket, rest = divmod(index, cores * threads)
+        _, dies, cores, threads = self.topology
+        rest, thread = divmod(index, threads)
+        rest, core = divmod(rest, cores)
+        socket, die = divmod(rest, dies)
+        within = {"die-id": die} if dies > 1 else {}
         node = {} if self.nodes is None else {"node-id": self.nodes.get(index, 0)}
-        return {"core-id": rest // threads, "thread-id": rest % threads, **node, "socket-id": socket}
+        return {"core-id": core, "thread-id": thread, **node, **within, "socket-id": socket}
 
     def plug(self, device: Device) -> int:
         """The slot for a new processor by its options. Raises Refused."""
         wanted = f"{self.model}-x86_64-cpu"
         if device.kind != wanted:
             raise Refused(f"Invalid CPU type, expected cpu type: '{wanted}'")
-        sockets, cores, threads = self.topology
-        where = [
-            _coordinate(device, name, most)
-            for name, most in (("socket-id", sockets), ("core-id", cores), ("thread-id", threads))
-        ]
-        index = (where[0] * cores + where[1]) * threads + where[2]
+        if self.topology[1] == 1:
+            device.values.setdefault("die-id", 0)
+        where = [_coordinate(device, name, most) for name, most in zip(LEVELS, self.topology, strict=True)]
+        index = 0
+        for number, count in zip(where, self.topology, strict=True):
+            index = index * count + number
         if index < self.started or index in self.plugged:
             raise Refused(f"CPU[{index}] with APIC ID {self._apic_id(where)} exists")
         self.plugged[index] = device
@@ -65,9 +72,10 @@ class Slots:
 
     def _apic_id(self, where: list[int]) -> int:
         """Fields as wide as their counts need."""
-        _, cores, threads = self.topology
-        core_bits, thread_bits = (cores - 1).bit_length(), (threads - 1).bit_length()
-        return (where[0] << core_bits | where[1]) << thread_bits | where[2]
+        found = 0
+        for number, count in zip(where, self.topology, strict=True):
+            found = found << (count - 1).bit_length() | number
+        return found
 
 
 def _coordinate(device: Device, name: str, most: int) -> int:
