@@ -128,6 +128,7 @@ INFO: dict[str, Callable[[Context], str | Later]] = {
     "memory-devices": _memory_devices,
     "numa": _numa,
     "block-jobs": info_block.jobs,
+    "blockstats": info_block.stats,
     "sev": _sev,
     "vm-generation-id": _generation,
     "tpm": _tpm,

@@ -24,18 +24,15 @@ def block(ctx: Context, words: list[str]) -> str | Later:
         given = read("block", "nodes:!n verbose:!v device:B?", words)
     except Misread as error:
         return f'{error}\r\nTry "help info block" for more information\r\n'
-    if "verbose" in given:
-        return "qmpemu does not emulate the command 'info block -v'\r\n"
+    drive, node = (_verbose(ctx, _drive), _verbose(ctx, _node)) if "verbose" in given else (_drive, _node)
     if "nodes" not in given and "device" not in given:
-        return when_told(ctx.commands("query-block", {}), _drives)
+        return when_told(ctx.commands("query-block", {}), lambda rows: _called(rows, "device", None, drive))
     wanted = given.get("device")
     if "nodes" not in given and ctx.machine.blocks.named(wanted) is not None:
-        return when_told(
-            ctx.commands("query-block", {}), lambda rows: _called(rows, "device", wanted, _drive)
-        )
+        return when_told(ctx.commands("query-block", {}), lambda rows: _called(rows, "device", wanted, drive))
 
     def nodes(rows: Any) -> str:
-        return _called(rows, "node-name", wanted, _node)
+        return _called(rows, "node-name", wanted, node)
 
     return when_told(ctx.commands("query-named-block-nodes", {}), nodes)
 
@@ -47,8 +44,17 @@ def _called(rows: Any, key: str, wanted: str | None, shown: Callable[[Any], str]
     )
 
 
-def _drives(rows: Any) -> str:
-    return "\r\n".join(_drive(row) for row in rows)
+def _verbose(ctx: Context, shown: Callable[[Any], str]) -> Callable[[Any], str]:
+    """With what is in the images."""
+    from qmpemu.commands.hmp.image_info import images
+
+    def show(row: Any) -> str:
+        inserted = row.get("inserted") if "device" in row else row
+        return shown(row) + (
+            "" if inserted is None else images(inserted["image"], ctx.machine.host.local_time)
+        )
+
+    return show
 
 
 def _drive(row: Any) -> str:
@@ -93,6 +99,25 @@ def _medium_lines(row: Any) -> list[str]:
         limits = " ".join(f"{name}={row.get(name, 0)}" for name in LIMITS)
         lines.append(f"    I/O throttling:   {limits} group={row.get('group', '')}")
     return lines
+
+
+COUNTS = """
+    rd_bytes wr_bytes rd_operations wr_operations flush_operations wr_total_time_ns rd_total_time_ns
+    flush_total_time_ns rd_merged wr_merged idle_time_ns
+""".split()
+
+
+def stats(ctx: Context) -> str | Later:
+    """A line of counts for each drive that has a name."""
+
+    def shown(rows: Any) -> str:
+        return "".join(f"{row['device']}: {_counts(row['stats'])}\r\n" for row in rows if row["device"])
+
+    return when_told(ctx.commands("query-blockstats", {}), shown)
+
+
+def _counts(given: Any) -> str:
+    return " ".join(f"{name}={given.get(name, 0)}" for name in COUNTS)
 
 
 def jobs(ctx: Context) -> str | Later:

@@ -7,7 +7,7 @@ Texts and names as measured on QEMU 7.2.
 
 from __future__ import annotations
 
-from qmpemu.core.options import OptionError, switch
+from qmpemu.core.options import OptionError, size, switch
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import Drive, policy, through
 from qmpemu.machine.config import OldDrive
@@ -56,6 +56,7 @@ FORMATS = frozenset(
     raw rbd replication snapshot-access ssh throttle vdi vhdx vmdk vpc vvfat
     """.split()
 )
+NULL_NUMBERS = ("size", "latency-ns")
 SHORT_WAYS = {"total": "", "read": "_rd", "write": "_wr"}
 
 
@@ -172,6 +173,8 @@ def _node(
     form = options.get("format", options.get("driver", ""))
     if form and form not in FORMATS:
         raise Refused(f"Unknown driver '{form}'")
+    if not path and form == "null-co":
+        return _null(options)
     if not path:
         return None
     for name, known in CHOICES.items():
@@ -196,6 +199,19 @@ def _node(
     if wrong:
         found["wrong"] = wrong[0]
     return found
+
+
+def _null(options: Mapping[str, str]) -> dict[str, object]:
+    """A null device, which has no file."""
+    found: dict[str, object] = {"driver": "null-co"}
+    found |= {name: options[name] for name in ("read-only", "node-name") if name in options}
+    for name in NULL_NUMBERS:
+        if name in options:
+            found[name] = size(name, options[name], "B")
+    if "read-zeroes" in options:
+        found["read-zeroes"] = switch("read-zeroes", options["read-zeroes"])
+    wrong = [name for name in options if name not in (*OWN, *NULL_NUMBERS, "read-zeroes")]
+    return {**found, "wrong": wrong[0]} if wrong else found
 
 
 def _number(options: Mapping[str, str], name: str, default: int) -> int:
@@ -243,16 +259,15 @@ def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
         blocks.check_name(name)
         if name == drive:
             raise Refused(f"Device name '{name}' conflicts with an existing node name")
-    file = protocol(str(options["file"]))
-    driver = options.get("driver") or host.probe(str(file.get("filename")))
-    if "cache" in options:
-        file["cache"] = options["cache"]
-    options |= {
-        "driver": driver,
-        "node-name": name or blocks.anonymous(),
-        "file": {**file, "node-name": blocks.anonymous()},
-    }
-    node = machine.store.open(options, here=driver in ("raw", "qcow2"))
+    options["node-name"] = name or blocks.anonymous()
+    driver = options.get("driver")
+    if "file" in options:
+        file = protocol(str(options["file"]))
+        driver = driver or host.probe(str(file.get("filename")))
+        if "cache" in options:
+            file["cache"] = options["cache"]
+        options |= {"driver": driver, "file": {**file, "node-name": blocks.anonymous()}}
+    node = machine.store.open(options, here=driver in ("raw", "qcow2", "null-co"))
     blocks.loose.add(node.name)
     if wrong is not None:
         machine.store.drop_unused()

@@ -153,7 +153,7 @@ class Snapshots:
         seconds, ms = divmod(clock_ms, 1000)
         clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{ms:03}"
         date = self._machine.host.local_time(int(row["date-sec"]))
-        return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{'':>11}\r\n"
+        return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{row.get('icount', ''):>11}\r\n"
 
     def _named(self, names: list[str]) -> list[Node]:
         """The nodes that a job is about, each once."""
