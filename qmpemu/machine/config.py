@@ -76,6 +76,8 @@ class MachineConfig:
         """-numa: index of a processor's slot -> its node."""
         self.numa = False
         """Whether there are nodes; a slot that is in no -numa belongs to node 0."""
+        self.numa_sizes: dict[int, str] = {}
+        """-numa: node -> its memory back end, or the text of a size."""
         self.numa_memory = False
         """Whether nodes have memory back ends of their own."""
         self.nodefaults = False
@@ -88,6 +90,8 @@ class MachineConfig:
         """-machine memory-backend=: the object that is the machine's RAM."""
         self.switches: dict[str, bool] = {}
         """-machine dump-guest-core=on, nvdimm=on ...: those that are given, by their names as properties."""
+        self.absent: frozenset[str] = frozenset()
+        """Types of the board's own devices that -machine has switched off."""
         self.firmware: str | None = None
         """-bios: a firmware file other than the machine's own."""
         self.start_paused = False

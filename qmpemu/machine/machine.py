@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
+    from qmpemu.machine.devices.table import Device
     from qmpemu.machine.dump.dump import Dump
     from qmpemu.machine.host import Host
     from qmpemu.machine.ioports import IoPorts
@@ -160,9 +161,9 @@ class Machine:
         if self._qom is None:
             from qmpemu.machine.qom import Tree
 
-            shown = self.plugging.shown()
+            shown, links = self.plugging.shown(), self.plugging.links()
             self._qom = Tree(
-                self.config, self._profile, self.chardevs.values(), shown, preconfig=self.preconfig
+                self.config, self._profile, self.chardevs.values(), shown, links, preconfig=self.preconfig
             )
             if self._looked_for_objects:
                 self._qom.contain("objects")
@@ -190,6 +191,16 @@ class Machine:
         self._looked_for_objects = True
         if self._qom is not None:
             self._qom.contain("objects")
+
+    def link(self, device: Device) -> None:
+        """A device is on its bus: show it, where the tree was built already."""
+        if self._qom is not None and device.bus is not None:
+            self._qom.link(device.bus.path, device.child, device.kind, device.path)
+
+    def unlink(self, device: Device) -> None:
+        """It is there no more."""
+        if self._qom is not None and device.bus is not None:
+            self._qom.unlink(device.bus.path, device.child)
 
     def prune(self, path: str) -> None:
         """Something is gone from the tree."""

@@ -30,10 +30,18 @@ BEFORE = {
 class Numbers:
     """The numbers of all unattached devices of a machine. more: processors beyond the first."""
 
-    __slots__ = ("_inserted", "_more", "paths")
+    __slots__ = ("_inserted", "_left_out", "_more", "paths")
 
     def __init__(self, config: MachineConfig, profile: Profile) -> None:
         self._more = max(0, config.cpus - 1)
+        self._left_out: list[int] = []
+        """The recorded numbers of devices that are not there."""
+        if config.absent:
+            self._left_out = [
+                number
+                for path, about in profile.tree(config.family).items()
+                if about["values"]["type"] in config.absent and (number := _recorded_number(path)) is not None
+            ]
         self._inserted: list[int] = []
         """For each device of the board, in order, the recorded number that it stands before."""
         self.paths: list[str] = []
@@ -41,28 +49,41 @@ class Numbers:
         if config.onboard:
             self._inserted = _positions(config.family, config.onboard, profile)
             self.paths = [
-                f"{UNATTACHED}/device[{position + self._more + count}]"
+                f"{UNATTACHED}/device[{position + self._more + count - self._gone_before(position)}]"
                 for count, position in enumerate(self._inserted)
             ]
 
     def moved(self, path: str) -> str:
         """A recorded path as it is here."""
-        if not path.startswith(f"{UNATTACHED}/device[") or not (self._more or self._inserted):
+        changed = self._more or self._inserted or self._left_out
+        if not path.startswith(f"{UNATTACHED}/device[") or not changed:
             return path
         digits, bracket, rest = path.removeprefix(f"{UNATTACHED}/device[").partition("]")
         number = int(digits)
         more = self._more if number > 1 else 0
         more += sum(position <= number for position in self._inserted)
-        return f"{UNATTACHED}/device[{number + more}{bracket}{rest}"
+        return f"{UNATTACHED}/device[{number + more - self._gone_before(number)}{bracket}{rest}"
+
+    def is_absent(self, path: str) -> bool:
+        """Whether a recorded path is that of a device that is not there, or below it."""
+        parts = path.removeprefix(f"{UNATTACHED}/").split("/")
+        return _recorded_number(f"{UNATTACHED}/{parts[0]}") in self._left_out
+
+    def _gone_before(self, number: int) -> int:
+        return sum(each < number for each in self._left_out)
+
+
+def _recorded_number(path: str) -> int | None:
+    digits = path.removeprefix(f"{UNATTACHED}/device[").removesuffix("]")
+    return int(digits) if digits.isdigit() else None
 
 
 def _positions(family: str, onboard: list[OnBoard], profile: Profile) -> list[int]:
     first: dict[str, int] = {}
     end = 0
     for path, about in profile.tree(family).items():
-        digits = path.removeprefix(f"{UNATTACHED}/device[").removesuffix("]")
-        if digits.isdigit():
-            number = int(digits)
+        number = _recorded_number(path)
+        if number is not None:
             kind = str(about["values"]["type"])
             first[kind] = min(number, first.get(kind, number))
             end = max(end, number + 1)

@@ -88,9 +88,10 @@ class Plugging:
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
         self.devices = Devices(Catalog(profile), self._board_buses, Backends(machine))
+        self.devices.next_unattached, self.devices.on_hub = self._next_unattached, self._plugged
         slots = self.devices.processors
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
-        slots.nodes = config.numa_nodes if config.numa else None
+        slots.nodes = config.numa_nodes if config.numa or config.memory_slots else None
         self.devices.memory.count = config.memory_slots
         self.devices.memory.base_bytes = config.memory_bytes
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
@@ -160,6 +161,17 @@ class Plugging:
             if each.group == "nic":
                 cards.append(device)
         self.netdevs.wire(self._machine.config.hub, cards)
+
+    def _next_unattached(self, reserved: str) -> str:
+        """Behind all that the board has made so far."""
+        from qmpemu.machine.onboard import UNATTACHED
+
+        start = f"{UNATTACHED}/device["
+        paths = [reserved, *self._machine.recorded_objects(), *(device.path for device in self.devices.all)]
+        taken = [
+            int(path[len(start) : -1]) for path in paths if path.startswith(start) and path.count("/") == 3
+        ]
+        return f"{start}{max(taken) + 1}]"
 
     def _add_node(self, options: dict[str, object]) -> None:
         blocks = self._machine.blocks
@@ -285,6 +297,12 @@ class Plugging:
         for device in self.devices.all:
             yield device.path, self.object_of(device)
 
+    def links(self) -> Iterator[tuple[str, int, str, str]]:
+        """Each device on a bus: the bus's path, its number there, its type and its path."""
+        for device in self.devices.all:
+            if device.bus is not None:
+                yield device.bus.path, device.child, device.kind, device.path
+
     def object_of(self, device: Device) -> Object:
         """The device as the object tree shows it."""
         from qmpemu.machine.devices import shown
@@ -366,6 +384,7 @@ class Plugging:
 
     def _gone(self, device: Device) -> None:
         machine = self._machine
+        machine.unlink(device)
         for identity, path in self.devices.remove(device):
             machine.prune(path)
             machine.facts.publish(DeviceRemoved(id=identity, path=path))
@@ -397,6 +416,7 @@ class Plugging:
         if chardev is not None:
             chardev.taken = True
         self._machine.graft(device.path, lambda: self.object_of(device))
+        self._machine.link(device)
 
     def _count_memory(self) -> None:
         self.balloon.resize(self._machine.config.memory_bytes + self.devices.memory.plugged_bytes)

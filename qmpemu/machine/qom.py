@@ -107,7 +107,7 @@ class Object:
 class Tree:
     """The tree of one machine, built at first need: the recorded one of a bare machine, and what was added to it.
 
-    shown: what was added, path -> object, each below one that is there.
+    shown: what was added, path -> object, each below one that is there. links: which of it is on which bus (`link`).
     """
 
     __slots__ = ("root",)
@@ -118,6 +118,7 @@ class Tree:
         profile: Profile,
         chardevs: Iterable[Chardev],
         shown: Iterable[tuple[str, Object]],
+        links: Iterable[tuple[str, int, str, str]],
         *,
         preconfig: bool,
     ) -> None:
@@ -133,6 +134,11 @@ class Tree:
             self.root.children.pop("objects", None)  # the default back end is not made then
         machine.values.update(config.switches)
         machine.values["memory"] = {"size": config.memory_bytes}
+        if config.memory_slots and not preconfig:
+            self._child(machine, "device-memory[0]", "memory-region")
+            for each in self._child(machine, "unattached").children.values():
+                if each.type_name in ("PIIX4_PM", "ICH9-LPC"):
+                    self._child(each, "acpi-mem-hotplug[0]", "memory-region")
         for chardev in chardevs:
             self.graft(f"/chardevs/{chardev.label}", Object(f"chardev-{chardev.backend}"))
         for path, made_later in shown:
@@ -140,10 +146,12 @@ class Tree:
                 self.graft(path, made_later)
         if preconfig:
             return
+        for bus, number, kind, device in links:
+            self.link(bus, number, kind, device)
         self._child(machine, "peripheral")
         self._child(machine, "peripheral-anon")
         for index in range(config.cpus if config.family != "none" else 0):
-            self.graft(f"{UNATTACHED}/{processor_name(index)}", processor(config, profile))
+            self.graft(f"{UNATTACHED}/{processor_name(index)}", processor(config, profile, index))
 
     def graft(self, path: str, made: Object) -> None:
         """Put an object with all below it at `path`."""
@@ -154,6 +162,21 @@ class Tree:
         here.children[name] = made
         if here.table is not None:
             here.table.insert(name)
+
+    def link(self, bus: str, number: int, kind: str, path: str) -> None:
+        """A device is on a bus, the number-th that ever was."""
+        found = _below(self.root, [part for part in bus.split("/") if part])
+        if found is None:
+            return
+        found.properties[f"child[{number}]"], found.values[f"child[{number}]"] = f"link<{kind}>", path
+        found.order = _bus_order(found)
+
+    def unlink(self, bus: str, number: int) -> None:
+        """It is there no more."""
+        found = _below(self.root, [part for part in bus.split("/") if part])
+        if found is not None:
+            found.properties.pop(f"child[{number}]", None)
+            found.values.pop(f"child[{number}]", None)
 
     def prune(self, path: str) -> None:
         """Remove the object at `path`, if it is there."""
@@ -203,23 +226,52 @@ def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dic
     """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
     numbers = Numbers(config, profile)
     tree = profile.tree(config.family, preconfig=preconfig)
-    return {numbers.moved(path): _recorded_object(about, numbers) for path, about in tree.items()}
+    return {
+        numbers.moved(path): _recorded_object(about, numbers)
+        for path, about in tree.items()
+        if not numbers.is_absent(path)
+    }
 
 
-def _recorded_object(about: dict[str, Any], numbers: Numbers) -> Object:
+def _there(about: dict[str, Any], numbers: Numbers | None) -> dict[str, Any]:
+    """A bus without the devices that are not there, the others numbered anew; anything else as it is."""
+    names = sorted((name for name, _ in about["rows"] if name[:6] == "child["), key=_number)
+    values = about["values"]
+    if numbers is None or not any(numbers.is_absent(values[name]) for name in names):
+        return about
+    kept = [(kind, values[name]) for name in names for row, kind in about["rows"] if row == name]
+    kept = [each for each in kept if not numbers.is_absent(each[1])]
+    links = {f"child[{number}]": each for number, each in enumerate(kept)}
+    own = {name: value for name, value in values.items() if name not in names}
+    rows = dict(
+        [row for row in about["rows"] if row[0] not in names]
+        + [(name, kind) for name, (kind, _) in links.items()]
+    )
+    order = ["type", *listed(["hotplug-handler", "realized", *links])]
+    paths = {name: path for name, (_, path) in links.items()}
+    return {**about, "rows": [[name, rows[name]] for name in order], "values": {**own, **paths}}
+
+
+def _bus_order(bus: Object) -> list[str]:
+    children = sorted((name for name in bus.properties if name[:6] == "child["), key=_number)
+    return ["type", *listed(["hotplug-handler", "realized", *children])]
+
+
+def _recorded_object(about: dict[str, Any], numbers: Numbers | None) -> Object:
+    about = _there(about, numbers)
     made = Object(str(about["values"]["type"]))
     made.order = None if made.type_name == "container" else [name for name, _ in about["rows"]]
     made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
     made.values = {
-        name: numbers.moved(value) if isinstance(value, str) else value
+        name: numbers.moved(value) if numbers is not None and isinstance(value, str) else value
         for name, value in about["values"].items()
     }
     made.unreadable = about["errors"]
     return made
 
 
-def processor(config: MachineConfig, profile: Profile) -> Object:
-    """One processor of the machine's model."""
+def processor(config: MachineConfig, profile: Profile, index: int = 0) -> Object:
+    """One processor of the machine's model, with its interrupt controller."""
     about = profile.cpu(config.accel, config.cpu)
     made = Object(f"{config.cpu}-x86_64-cpu")
     for row in about["properties"]:
@@ -231,6 +283,7 @@ def processor(config: MachineConfig, profile: Profile) -> Object:
         made.values.update(loads(expanded)["model"].get("props", {}))
     made.values.update(profile.of_version(config.machine, config.cpu))
     _ask_for(made, config, profile)
+    _fit_out(made, config, profile, index)
     return made
 
 
@@ -273,6 +326,26 @@ NO_FEATURES = (
     "pmu",
 )
 """Beginnings of a processor's switches that are no features of the processor."""
+
+FIRST = f"{UNATTACHED}/device[0]/"
+
+
+def _fit_out(made: Object, config: MachineConfig, profile: Profile, index: int) -> None:
+    """What a processor brings along, as recorded of the first one."""
+    family = config.family if config.family != "none" else "pc"
+    for path, about in profile.tree(family).items():
+        if path.startswith(FIRST):
+            *above, name = path.removeprefix(FIRST).split("/")
+            here = made.children[above[0]] if above else made
+            here.children[name] = _recorded_object(about, None)
+    controller = made.children["lapic"]
+    controller.values["id"] = index
+    if config.accel == "kvm":
+        controller.type_name = controller.values["type"] = "kvm-apic"
+
+
+def _number(name: str) -> int:
+    return int(name[6:-1])
 
 
 def _below(start: Object, parts: list[str]) -> Object | None:

@@ -103,7 +103,7 @@ def test_coverage_knows_every_command_and_its_module(tmp_path: Path) -> None:
     assert {module for _, module, _ in rows} >= {"control", "run-state", "machine", "block-core"}
     assert [name for name, module, _ in rows if module == "other"] == []
     kinds = {name: kind for name, _, kind in rows}
-    some = [kinds[name] for name in ("quit", "migrate", "query-machines", "chardev-change")]
+    some = [kinds[name] for name in ("quit", "migrate", "query-machines", "xen-colo-do-checkpoint")]
     assert some == ["behaves", "behaves", "recorded", "not emulated"]
     shown = qmpemu("coverage", cwd=tmp_path).stdout
     assert "216 commands" in shown

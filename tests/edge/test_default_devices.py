@@ -27,6 +27,12 @@ QUERIES: tuple[tuple[str, dict[str, str]], ...] = (
     ("qom-list", {"path": "/chardevs"}),
     ("human-monitor-command", {"command-line": "info network"}),
     ("human-monitor-command", {"command-line": "info block"}),
+    ("human-monitor-command", {"command-line": "info pci"}),
+    ("human-monitor-command", {"command-line": "info usb"}),
+    ("human-monitor-command", {"command-line": "info qom-tree"}),
+    ("human-monitor-command", {"command-line": "info numa"}),
+    ("human-monitor-command", {"command-line": "info memdev"}),
+    ("human-monitor-command", {"command-line": "info uuid"}),
 )
 LINES = """
     -name defaults
@@ -69,6 +75,8 @@ LINES = """
     -nodefaults -virtfs local,path=/tmp,mount_tag=shared-folder,security_model=none -device e1000,romfile=
     -nodefaults -chardev null,id=a,mux=on -serial chardev:a -chardev socket,id=c,path=/none,reconnect=9
     -nodefaults -readconfig {folder}/machine.cfg
+    -machine pc,vmport=off -usbdevice tablet -usbdevice mouse -m 256,slots=2,maxmem=1G -device virtio-serial-pci
+    -machine q35,hpet=off -smbios type=1,uuid=5e3b1a44-8d51-4b0a-8f5e-000000000001
 """.strip().splitlines()
 REFUSED = """
     -nodefaults -drive if=foo

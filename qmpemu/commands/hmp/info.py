@@ -5,8 +5,7 @@ What depends on more than is kept here (a back end's own description) is said to
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import info_block
-from qmpemu.qmp.errors import QmpError
+from qmpemu.commands.hmp import info_block, info_devices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,23 +94,8 @@ def _memory_size(ctx: Context) -> str:
     return f"base memory: {row['base-memory']}\r\nplugged memory: {row['plugged-memory']}\r\n"
 
 
-def _memory_devices(ctx: Context) -> str:
-    return "" if not _asked(ctx, "query-memory-devices") else _not_emulated("memory-devices")
-
-
-def _numa(ctx: Context) -> str:
-    split = any(each.startswith("-numa") for each in ctx.machine.config.not_emulated)
-    return _not_emulated("numa") if split else "0 nodes\r\n"
-
-
 def _sev(ctx: Context) -> str:
     return "SEV is not enabled\r\n"
-
-
-def _generation(ctx: Context) -> str:
-    if any(ctx.machine.devices.of_kind("vmgenid")):
-        return _not_emulated("vm-generation-id")
-    raise QmpError("VM Generation ID device not found")
 
 
 def _tpm(ctx: Context) -> str:
@@ -125,11 +109,9 @@ INFO: dict[str, Callable[[Context], str | Later]] = {
     "iothreads": _iothreads,
     "balloon": _balloon,
     "memory_size_summary": _memory_size,
-    "memory-devices": _memory_devices,
-    "numa": _numa,
     "block-jobs": info_block.jobs,
     "blockstats": info_block.stats,
     "sev": _sev,
-    "vm-generation-id": _generation,
     "tpm": _tpm,
+    **info_devices.INFO,
 }

@@ -5,7 +5,7 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import added, block, info, info_block, migration, snapshots, ui
+from qmpemu.commands.hmp import added, block, info, info_block, info_devices, migration, snapshots, ui
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -88,6 +88,8 @@ def _info(ctx: Context, words: list[str]) -> str | Later:
         return "".join(f"info {name}\r\n" for name in (*INFO, "block"))
     if words[0] == "block":
         return info_block.block(ctx, words[1:])
+    if words[0] == "qom-tree":
+        return info_devices.tree(ctx, words[1:])
     show = INFO.get(words[0])
     if show is None:
         return _unknown(ctx, "info", words[0], f"info {words[0]}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from qmpemu.edge import keyval
+from qmpemu.edge.argv import groups
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 
@@ -144,6 +145,11 @@ def _smbios(parser: Parser, argument: str) -> None:
         raise OptionError("Must specify type= or file=")
     if path is None and options["type"] not in SMBIOS_TYPES:
         raise OptionError(f"Don't know how to build fields for SMBIOS type {options['type']}")
+    if options.get("type") == "1" and "uuid" in options:
+        uuid = groups.grouped_uuid(options["uuid"])
+        if uuid is None:
+            raise OptionError("Invalid UUID")
+        parser.config.uuid = uuid
     _accepted(parser)
 
 
@@ -192,6 +198,8 @@ def _numa_node(parser: Parser, argument: str, given: str | None) -> None:
     node = known if given is None else int(given)
     config.numa = True
     config.numa_memory |= ",memdev=" in argument
+    memory = keyval.parse(argument, "type")
+    config.numa_sizes[node] = memory.get("memdev", memory.get("mem", ""))
     for part in argument.split(","):
         name, _, value = part.partition("=")
         first, _, last = value.partition("-")

@@ -54,6 +54,15 @@ def number(name: str, text: str) -> int:
         raise OptionError(f"Parameter '{name}' expects a number") from None
 
 
+def grouped_uuid(text: str) -> str | None:
+    """A UUID in small letters with its dashes; None for what is none."""
+    digits = text.replace("-", "").lower()
+    grouped = [len(part) for part in text.split("-")] in ([32], [8, 4, 4, 4, 12])
+    if not grouped or any(char not in "0123456789abcdef" for char in digits):
+        return None
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def _warn(parser: Parser, argument: str, implied: str | None) -> None:
     """Of switches that are given without a value."""
     for place, item in enumerate(split_items(argument)):

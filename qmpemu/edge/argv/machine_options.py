@@ -70,12 +70,10 @@ SHIPPED_FIRMWARE = ("bios.bin", "bios-256k.bin", "bios-microvm.bin", "qboot.rom"
 
 @option("uuid")
 def _uuid(parser: Parser, text: str) -> None:
-    digits = text.replace("-", "")
-    grouped = [len(part) for part in text.split("-")] in ([32], [8, 4, 4, 4, 12])
-    if not grouped or any(c not in "0123456789abcdefABCDEF" for c in digits):
+    uuid = groups.grouped_uuid(text)
+    if uuid is None:
         raise OptionError("failed to parse UUID string: wrong format")
-    d = digits.lower()
-    parser.config.uuid = f"{d[:8]}-{d[8:12]}-{d[12:16]}-{d[16:20]}-{d[20:]}"
+    parser.config.uuid = uuid
 
 
 @option("machine", "M")
@@ -90,6 +88,10 @@ def _machine(parser: Parser, argument: str) -> None:
     if switches.get("usb"):
         add_usb(parser.config)
     parser.config.switches.update(switches)
+    for name, types in BOARD_DEVICES.items():
+        if name in options:
+            off = options[name] in ("off", "no", "false", "n")
+            parser.config.absent = parser.config.absent | types if off else parser.config.absent - types
     for name in options.keys() - KNOWN_MACHINE_OPTIONS:
         _check_machine_option(parser, name)
 
@@ -100,6 +102,13 @@ KNOWN_MACHINE_OPTIONS = frozenset(
 """What libvirt says of every machine: it needs no look into the recorded one."""
 
 
+BOARD_DEVICES = {
+    "hpet": frozenset(("hpet",)),
+    "vmport": frozenset(("vmport", "vmmouse")),
+    "pit": frozenset(("isa-pit", "isa-pcspk")),
+    "pic": frozenset(("isa-i8259",)),
+}
+"""What else is switched off by name: the types of the board's devices."""
 MACHINE_SWITCHES = ("usb", "dump-guest-core", "graphics", "hpet", "nvdimm", "mem-merge")
 
 
@@ -190,6 +199,11 @@ def _global(parser: Parser, argument: str) -> None:
 @option("nodefaults")
 def _nodefaults(parser: Parser, _: str) -> None:
     parser.config.nodefaults = True
+
+
+@option("no-hpet")
+def _no_hpet(parser: Parser, _: str) -> None:
+    _machine(parser, "hpet=off")
 
 
 def _nothing(parser: Parser, _: str) -> None:

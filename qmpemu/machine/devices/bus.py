@@ -37,6 +37,7 @@ class Bus:
         "number",
         "owner",
         "path",
+        "recorded",
         "taken",
     )
 
@@ -50,6 +51,8 @@ class Bus:
         self.devices: list[Device] = []
         self.free_ports: list[str] | None = None
         """Of a USB bus, in the order in which they are taken."""
+        self.recorded = name
+        """The name that it had where its device was recorded."""
         self.number = 0
         """Of a PCI bus, once firmware has numbered it."""
         self.children = 0
@@ -81,8 +84,15 @@ class Bus:
         if found is not None:
             self.taken[found] = device
         self.devices.append(device)
+        device.child = self.children
         self.children += 1
         return found
+
+    def ports_left(self) -> list[str]:
+        """The free ports of a USB bus, in the order in which they are taken."""
+        if self.free_ports is None:
+            self.free_ports = _root_ports(self)
+        return self.free_ports
 
     def leave(self, device: Device) -> None:
         """The device is gone."""
@@ -125,17 +135,16 @@ def _pci(bus: Bus, device: Device) -> int:
 
 
 def _usb(bus: Bus, device: Device) -> str:
-    if bus.free_ports is None:
-        bus.free_ports = _root_ports(bus)
+    ports = bus.ports_left()
     asked = device.values.get("port")
-    if asked and asked not in bus.free_ports:
+    if asked and asked not in ports:
         raise Refused(f"usb port {asked} (bus {bus.name}) not found (in use?)")
-    if not bus.free_ports:
+    if not ports:
         raise Refused(f"tried to attach usb device {device.kind} to a bus with no free ports")
-    port = str(asked or bus.free_ports[0])
-    bus.free_ports.remove(port)
+    port = str(asked or ports[0])
+    ports.remove(port)
     if device.kind == "usb-hub":
-        bus.free_ports += [f"{port}.{number + 1}" for number in range(HUB_PORTS)]
+        ports += [f"{port}.{number + 1}" for number in range(HUB_PORTS)]
     return port
 
 

@@ -24,6 +24,8 @@ def device(shown: Device) -> Object:
     made: dict[str, Object] = {}
     modern_only = _is_modern_only(shown)
     for path, about in shown.recorded.objects.items():
+        if _is_left_out(shown, path):
+            continue
         if modern_only and path == f"/{LEGACY_PORTS}":
             continue
         made[path] = _recorded(about)
@@ -48,6 +50,16 @@ def device(shown: Device) -> Object:
             if each.type_name == bus.kind and "hotplug-handler" in each.properties:
                 each.values["hotplug-handler"] = _moved(shown, str(each.values["hotplug-handler"]))
     return top
+
+
+def _is_left_out(shown: Device, path: str) -> bool:
+    """Whether its options take a part of the recorded device away."""
+    if path == f"/{RECORDED_ID}.0" and "masterbus" in shown.values:
+        return True
+    if path.endswith(".rom[0]") and shown.values.get("romfile") == "":
+        return True
+    vectors = path.startswith("/msix-") or path.endswith("-msix[0]")
+    return vectors and shown.values.get("vectors") == 0
 
 
 def _is_modern_only(shown: Device) -> bool:

@@ -70,6 +70,7 @@ class Device:
         "asked_ns",
         "bus",
         "buses",
+        "child",
         "hotplugged",
         "id",
         "kind",
@@ -87,6 +88,8 @@ class Device:
         self.values: dict[str, Any] = {}
         self.place: object = None
         self.bus: Bus | None = None
+        self.child = 0
+        """Its number among all that its bus ever had."""
         self.buses: list[Bus] = []
         self.recorded: Recorded | None = None
         self.asked_ns: int | None = None
@@ -94,7 +97,11 @@ class Device:
 
     def renamed(self, path: str) -> str:
         """A path within the recorded device as one within this: buses are named after the device."""
-        return path if self.id is None else path.replace(f"/{RECORDED_ID}", f"/{self.id}")
+        if self.id is not None:
+            return path.replace(f"/{RECORDED_ID}", f"/{self.id}")
+        for bus in self.buses:
+            path = path.replace(f"/{bus.recorded}", f"/{bus.name}")
+        return path
 
 
 class Devices:
@@ -108,6 +115,10 @@ class Devices:
         self._board = board
         self._board_buses: list[Bus] | None = None
         self._anonymous = 0
+        self.next_unattached: Callable[[str], str] = str
+        """Where the board's next own device stands, behind the one that is to stand at a path."""
+        self.on_hub: Callable[[Device], object] = _unheard
+        """A hub was made where ports ran out."""
         self.all: list[Device] = []
 
     # --- finding ------------------------------------------------------------------------------------------------
@@ -146,6 +157,7 @@ class Devices:
         identity = given.get("id") if isinstance(given.get("id"), str) else None
         if identity is not None and self.named(str(identity)) is not None:
             raise Refused(f"Duplicate device ID '{identity}'")
+        self._chain_hub(kind, bus, given, path)
         device = Device(kind.name, identity if identity is None else str(identity), "", hotplugged=running)
         device.path = path or self._path(device)
         about = self._configure(device, kind, given)
@@ -154,6 +166,14 @@ class Devices:
         device.buses = self._own_buses(device)
         self.all.append(device)
         return device
+
+    def _chain_hub(self, kind: Kind, bus: Bus | None, given: dict[str, object], path: str) -> None:
+        """A hub comes onto the last free port of a USB bus, and what was to go there onto the hub."""
+        if bus is None or bus.kind != "usb-bus" or kind.name == "usb-hub" or "port" in given:
+            return
+        if len(bus.ports_left()) == 1:
+            hub: dict[str, object] = {"driver": "usb-hub", "bus": bus.name}
+            self.on_hub(self.add(hub, running=False, path=self.next_unattached(path)))
 
     def _configure(self, device: Device, kind: Kind, given: dict[str, object]) -> Recorded | Listed | None:
         about: Recorded | Listed | None = None
@@ -193,19 +213,24 @@ class Devices:
         """The buses that come with it, named after it; a companion controller drives another one's."""
         if device.recorded is None or "masterbus" in device.values:
             return []
-        made = []
+        made: list[Bus] = []
         for path, about in device.recorded.objects.items():
             if not any(name == "hotplug-handler" for name, _ in about["rows"]):
                 continue
             kind, handler = about["values"]["type"], about["values"]["hotplug-handler"]
-            name = self._bus_name(device, path.rpartition("/")[2], kind)
-            made.append(Bus(name, kind, device.path + device.renamed(path), handler, device))
+            above, _, recorded = path.rpartition("/")
+            name = self._bus_name(device, recorded, kind, made)
+            made.append(Bus(name, kind, f"{device.path}{above}/{name}", handler, device))
+            made[-1].recorded = recorded
         return made
 
-    def _bus_name(self, device: Device, recorded: str, kind: str) -> str:
+    def _bus_name(self, device: Device, recorded: str, kind: str, made: list[Bus]) -> str:
+        if not recorded.startswith(RECORDED_ID):
+            return recorded
         if device.id is not None:
             return recorded.replace(RECORDED_ID, device.id)
-        count = sum(bus.kind == kind for each in self.all for bus in each.buses if each.id is None)
+        known = [*(bus for each in self.all for bus in each.buses), *made]
+        count = sum(bus.kind == kind and bus.recorded.startswith(RECORDED_ID) for bus in known)
         return f"{kind.lower()}.{count}"
 
     def _bus(self, kind: Kind, name: object) -> Bus | None:
@@ -269,3 +294,7 @@ class Devices:
             behind = [each for each in device.bus.devices if str(each.place).startswith(f"{device.place}.")]
             found += sorted(behind, key=lambda each: str(each.place))
         return found
+
+
+def _unheard(_: Device) -> None:
+    """Nobody shows it."""
