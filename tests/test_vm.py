@@ -92,12 +92,12 @@ def test_a_machine_without_hardware_has_no_guest() -> None:
 def test_what_is_not_emulated_says_so() -> None:
     """A command of the version without emulation is refused by name and counted in the time line."""
     driven = Driven()
-    (reply,) = driven.say("trace-event-get-state", name="x")
+    (reply,) = driven.say("xen-colo-do-checkpoint")
     assert reply["error"] == {
         "class": "GenericError",
-        "desc": "qmpemu does not emulate the command 'trace-event-get-state'",
+        "desc": "qmpemu does not emulate the command 'xen-colo-do-checkpoint'",
     }
-    assert driven.last("CommandNotEmulated").data() == {"command": "trace-event-get-state"}
+    assert driven.last("CommandNotEmulated").data() == {"command": "xen-colo-do-checkpoint"}
 
 
 def test_what_names_nothing_is_refused_as_qemu_does_and_what_names_something_is_not() -> None:
@@ -107,8 +107,9 @@ def test_what_names_nothing_is_refused_as_qemu_does_and_what_names_something_is_
         "class": "DeviceNotFound",
         "desc": "Device 'x' not found",
     }
-    (reply,) = driven.say("x-query-virtio-status", path="/machine/peripheral/rng0")
+    (reply,) = driven.say("x-query-virtio-status", path="/machine/peripheral/rng0/virtio-backend")
     assert reply["error"]["desc"] == "qmpemu does not emulate the command 'x-query-virtio-status'"
+    assert driven.last("CommandNotEmulated").data() == {"command": "x-query-virtio-status"}
     (reply,) = driven.say("block-job-cancel", device="j")
     assert reply["error"] == {"class": "DeviceNotActive", "desc": "Block job 'j' not found"}
     (reply,) = driven.say("device-list-properties", typename="nope")

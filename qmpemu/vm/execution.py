@@ -106,6 +106,8 @@ class Execution:
         try:
             return self._run(name, arguments)
         except QmpError as error:
+            if command is not None and error.desc == not_emulated(name).desc:
+                self._facts.publish(CommandNotEmulated(command=name))
             self._facts.publish(CommandRefused(command=name, desc=error.desc))
             raise
         finally:
