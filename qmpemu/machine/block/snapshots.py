@@ -13,6 +13,7 @@ from json import dumps, loads
 
 from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.table import Refused
+from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -187,10 +188,19 @@ class Snapshots:
         return nodes
 
     def _known(self, node: Node) -> dict[str, dict[str, Any]]:
-        """The snapshots in a node's image, by name."""
+        """The snapshots in a node's image, by name. Where it has none, nothing is started to look for them."""
+        if not self._machine.store.up and self._has_none(node):
+            return {}
         rows: Any = self._do("query-named-block-nodes", {"flat": True})
         image: dict[str, Any] = next((each["image"] for each in rows if each["node-name"] == node.name), {})
         return {row["name"]: row for row in image.get("snapshots", [])}
+
+    def _has_none(self, node: Node) -> bool:
+        try:
+            self._machine.host.image("qcow2", node.path)
+        except (OSError, NeedsOpening):
+            return False  # only the real block layer can tell
+        return True
 
     def _do(self, command: str, arguments: dict[str, object]) -> object:
         outcome = self._machine.store.do(command, arguments)
