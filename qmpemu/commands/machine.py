@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
+from qmpemu.machine.devices.memory import PAGE
 from qmpemu.machine.devices.objects import memory_defaults
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
@@ -135,18 +136,38 @@ def query_memory_size_summary(ctx: Context) -> object:
 
 @command("query-memory-devices")
 def query_memory_devices(ctx: Context) -> object:
-    """-> one row per DIMM, by address."""
-    dimms = sorted(ctx.machine.devices.memory.plugged.values(), key=lambda each: int(each.values["addr"]))
-    return [_memory_device(each) for each in dimms]
+    """-> one row per DIMM and per memory behind a virtio device, by address."""
+    ranges = ctx.machine.devices.memory.ranges
+    return [
+        (_memory_device if each.bus is None else _virtio_memory)(each, ranges[each][1])
+        for each in sorted(ranges, key=lambda each: ranges[each])
+    ]
 
 
-def _memory_device(dimm: Device) -> dict[str, object]:
+def _virtio_memory(device: Device, size: int) -> dict[str, object]:
+    kind, values = device.kind.removesuffix("-pci"), device.values
+    data: dict[str, object] = {"memdev": _back_end(device), "memaddr": values["memaddr"]}
+    if kind == "virtio-mem":
+        data |= {"block-size": values.get("block-size", PAGE), "size": 0, "node": values.get("node", 0)}
+        data |= {"max-size": size, "requested-size": values.get("requested-size", 0)}
+    else:
+        data["size"] = size
+    if device.id is not None:
+        data["id"] = device.id
+    return {"type": kind, "data": data}
+
+
+def _back_end(device: Device) -> str:
+    return f"/objects/{str(device.values['memdev']).removeprefix('/objects/')}"
+
+
+def _memory_device(dimm: Device, size: int) -> dict[str, object]:
     data: dict[str, object] = {
-        "memdev": f"/objects/{str(dimm.values['memdev']).removeprefix('/objects/')}",
+        "memdev": _back_end(dimm),
         "hotplugged": dimm.hotplugged,
         "addr": dimm.values["addr"],
         "hotpluggable": True,
-        "size": dimm.values["size"],
+        "size": size,
         "slot": dimm.place,
         "node": dimm.values["node"],
     }

@@ -38,6 +38,8 @@ REFUSED = """
 -smbios file=/none
 -fw_cfg x
 -fw_cfg name=opt/x
+-fw_cfg name=opt/x,string=a -fw_cfg name=opt/x,string=b
+-fw_cfg name=opt/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx,string=a
 -readconfig /none
 -D /none/x
 -pidfile /none/x
@@ -109,8 +111,12 @@ REFUSED = """
 -device rtl8139,acpi-index=7 -device VGA,acpi-index=7
 -compat x
 -compat deprecated-input=x
+-compat '{"deprecated-output":"x"}'
 -acpitable file=/none
 -rotate 1
+-M q35 -m 256,slots=1,maxmem=1G -object memory-backend-ram,id=m,size=2M -device virtio-mem-pci,memdev=m,requested-size=3
+-M q35 -m 256,slots=1,maxmem=1G -object memory-backend-ram,id=m,size=2M -device virtio-mem-pci,memdev=m,memaddr=1
+-M q35 -m 256,slots=1,maxmem=1G -object memory-backend-ram,id=m,size=2M -device pc-dimm,memdev=m,addr=1
 -device VGA,id=1a
 -device pcie-root-port,io-reserve=1kB
 -m nope=1

@@ -123,7 +123,16 @@ def _fw_cfg(parser: Parser, argument: str) -> None:
         raise OptionError(
             f"can't load {path}: Failed to open file \u201c{path}\u201d: No such file or directory"
         )
+    name = options["name"]
+    if len(name) > FW_CFG_NAME_MAX:
+        raise OptionError(f"name too long (max. {FW_CFG_NAME_MAX} char)")
+    if name in parser.ids.setdefault("fw_cfg name", set()):
+        raise OptionError(f"duplicate fw_cfg file name: {name}")
+    parser.ids["fw_cfg name"].add(name)
     _accepted(parser)
+
+
+FW_CFG_NAME_MAX = 55
 
 
 @option("acpitable")
@@ -301,12 +310,17 @@ def _mem_path(parser: Parser, path: str) -> None:
 
 @option("compat")
 def _compat(parser: Parser, argument: str) -> None:
-    key, equals, value = argument.partition("=")
-    if not equals:
-        raise OptionError(f"Expected '=' after parameter '{key}'")
+    if argument.startswith("{"):
+        given = keyval.parse_json_or_keyval(argument, "")
+    else:
+        key, equals, value = argument.partition("=")
+        if not equals:
+            raise OptionError(f"Expected '=' after parameter '{key}'")
+        given = {key: value}
     values = {"deprecated-input": ("accept", "reject", "crash"), "deprecated-output": ("accept", "hide")}
-    if key in values and value not in values[key]:
-        raise OptionError(f"Parameter '{key}' does not accept value '{value}'")
+    for key, each in given.items():
+        if key in values and each not in values[key]:
+            raise OptionError(f"Parameter '{key}' does not accept value '{each}'")
     _accepted(parser)
 
 

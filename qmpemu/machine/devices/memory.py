@@ -1,4 +1,8 @@
-"""DIMM slots: memory that was plugged in, and what the guest reported of it."""
+"""Memory that was plugged in: DIMMs in their slots, and memory behind a virtio device, all in one range of addresses.
+
+A virtio-mem device has a range for the most it can give; it gives nothing until a guest's driver asks, and Windows
+has none.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +12,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
 
-DRIVERS = ("pc-dimm", "nvdimm", "virtio-mem-pci", "virtio-pmem-pci")
+VIRTIO = ("virtio-mem-pci", "virtio-pmem-pci")
+DRIVERS = ("pc-dimm", "nvdimm", *VIRTIO)
 FOUR_GIB = 1 << 32
+PAGE = 2 << 20
 ALIGNMENT = 1 << 27
 """Windows and QEMU place a DIMM at multiples of 128 MiB."""
 
 
 class Slots:
-    """count: `-m slots=`; most_bytes: `-m maxmem=` less the machine's own. plugged: slot -> DIMM."""
+    """count: `-m slots=`; most_bytes: `-m maxmem=` less the machine's own. plugged: slot -> DIMM.
 
-    __slots__ = ("base_bytes", "count", "most_bytes", "plugged")
+    ranges: every device -> address and bytes.
+    """
+
+    __slots__ = ("base_bytes", "count", "most_bytes", "plugged", "ranges")
 
     def __init__(self) -> None:
         self.count = 0
         self.base_bytes = 0
         self.most_bytes = 0
         self.plugged: dict[int, Device] = {}
+        self.ranges: dict[Device, tuple[int, int]] = {}
 
     @property
     def plugged_bytes(self) -> int:
-        """All memory that was plugged in."""
-        return sum(int(device.values["size"]) for device in self.plugged.values())
+        """All memory that was plugged in and is there."""
+        return sum(int(device.values["size"]) for device in self.ranges)
 
     def plug(self, device: Device) -> int:
         """The slot and address for a DIMM; `size` among its values is its back end's. Raises Refused."""
@@ -37,24 +47,42 @@ class Slots:
         if not device.values.get("memdev"):
             raise Refused("'memdev' property must be set")
         slot = self._slot(device)
+        self._place(device, "addr")
+        device.values.update({"slot": slot, "node": device.values.get("node", 0)})
+        self.plugged[slot] = device
+        return slot
+
+    def plug_virtio(self, device: Device) -> None:
+        """The address for memory behind a virtio device. Raises Refused."""
+        is_mem = device.kind == "virtio-mem-pci"
+        block = int(device.values.get("block-size", PAGE))
+        if int(device.values.get("requested-size", 0)) % block:
+            raise Refused(f"'requested-size' property has to be multiples of 'block-size' ({block:#x})")
+        self._place(device, "memaddr")
+        if is_mem:
+            device.values["size"] = 0
+
+    def _place(self, device: Device, name: str) -> None:
         size = int(device.values["size"])
-        if self.plugged_bytes + size > self.most_bytes:
+        used = sum(each for _, each in self.ranges.values())
+        if used + size > self.most_bytes:
             raise Refused(
-                f"not enough space, currently 0x{self.plugged_bytes:x} in use of total space for memory "
+                f"not enough space, currently 0x{used:x} in use of total space for memory "
                 f"devices 0x{self.most_bytes:x}"
             )
         address = self._start()
-        for other in sorted(self.plugged.values(), key=lambda each: int(each.values["addr"])):
-            address = max(address, int(other.values["addr"]) + _aligned(int(other.values["size"])))
-        device.values.update({"slot": slot, "node": device.values.get("node", 0)})
-        if not device.values.get("addr"):
-            device.values["addr"] = address
-        self.plugged[slot] = device
-        return slot
+        for start, length in sorted(self.ranges.values()):
+            address = max(address, start + _aligned(length))
+        asked = int(str(device.values.get(name, 0)), 0)
+        if asked % PAGE:
+            raise Refused(f"address must be aligned to {PAGE:#x} bytes")
+        device.values[name] = asked or address
+        self.ranges[device] = device.values[name], size
 
     def unplug(self, device: Device) -> None:
         """The DIMM is gone, if it was one."""
         self.plugged = {slot: each for slot, each in self.plugged.items() if each is not device}
+        self.ranges.pop(device, None)
 
     def _start(self) -> int:
         """Behind the machine's own memory above 4 GiB."""

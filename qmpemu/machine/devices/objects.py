@@ -70,6 +70,8 @@ class Objects:
         if name in self.all or name == "type":  # a property of the container itself
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
         self._check(kind, given)
+        if kind == "secret":
+            given = {"data": "", **given}  # what is read from a file is not shown
         if kind.startswith("memory-backend-"):
             given = {**memory_defaults(self._switches), **given}
         recorded = self._profile.added("object", kind)

@@ -56,6 +56,8 @@ def _is_left_out(shown: Device, path: str) -> bool:
     """Whether its options take a part of the recorded device away."""
     if path == f"/{RECORDED_ID}.0" and "masterbus" in shown.values:
         return True
+    if path == f"{VIRTIO_BACKEND}/default-backend" and "rng" in shown.values:
+        return True
     if path.endswith(".rom[0]") and shown.values.get("romfile") == "":
         return True
     vectors = path.startswith("/msix-") or path.endswith("-msix[0]")

@@ -195,7 +195,9 @@ class Devices:
             return
         self._backends.join(device, about)
         try:
-            if device.kind in memory.DRIVERS:
+            if device.kind in memory.VIRTIO:
+                self.memory.plug_virtio(device)
+            if device.kind in memory.DRIVERS and device.bus is None:
                 device.place = self.memory.plug(device)
             elif device.bus is not None:
                 device.place = device.bus.place(device)
