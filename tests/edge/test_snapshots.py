@@ -94,6 +94,12 @@ def test_disks_that_cannot(emulator: Emulator) -> None:
     emulator.socket_path.unlink()
     client = start(emulator, disk="raw,node-name=n0,file.driver=file,file.filename=raw.img")
     assert human(client, "savevm x") == ["Error: Device 'n0' is writable but does not support snapshots"]
+    assert human(client, "info snapshots") == [text]
+    emulator.kill()
+    emulator.socket_path.unlink()
+    client = start(emulator, "-drive", "file=raw.img,format=raw,if=virtio,id=d1")
+    assert human(client, "info snapshots") == ["There is no snapshot available."]
+    assert human(client, "savevm x") == ["Error: Device 'd1' is writable but does not support snapshots"]
 
 
 def test_a_snapshot_of_the_disk_alone(emulator: Emulator) -> None:

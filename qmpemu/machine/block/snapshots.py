@@ -132,7 +132,7 @@ class Snapshots:
 
     def listing(self) -> str:
         """As `info snapshots` shows them."""
-        nodes = self._disks()
+        nodes = self._disks(only_able=True)
         known = [self._known(node) for node in nodes]
         everywhere = [row for name, row in known[0].items() if all(name in each for each in known[1:])]
         if not any(known):
@@ -143,7 +143,8 @@ class Snapshots:
         for node, each in zip(nodes, known, strict=True):
             partial = [row for name, row in each.items() if name not in names]
             if partial:
-                text += f"\r\nList of partial (non-loadable) snapshots on '':\r\n{HEAD}"
+                where = self._device(node)
+                text += f"\r\nList of partial (non-loadable) snapshots on '{where}':\r\n{HEAD}"
                 text += "".join(self._row(node.path, row, str(row["id"])) for row in partial)
         return text
 
@@ -170,8 +171,11 @@ class Snapshots:
                 raise Refused(f"Device '{node.name}' is writable but does not support snapshots")
         return found
 
-    def _disks(self) -> list[Node]:
-        """Nodes that are part of a snapshot: writable ones that a device has, or that nothing is over."""
+    def _disks(self, *, only_able: bool = False) -> list[Node]:
+        """Nodes that are part of a snapshot: writable ones that a device has, or that nothing is over.
+
+        only_able: without those that can have none, for which a snapshot is refused. Raises Refused.
+        """
         blocks = self._machine.blocks
         used = [drive.node for drive in blocks.drives if drive.node is not None]
         under = {below.name for node in blocks.nodes.values() for below in (node.file, node.backing) if below}
@@ -180,12 +184,19 @@ class Snapshots:
             for node in blocks.nodes.values()
             if not node.read_only and (node in used or node.name not in under)
         ]
+        if only_able:
+            nodes = [node for node in nodes if node.driver == "qcow2"]
         for node in nodes:
             if node.driver != "qcow2":
-                raise Refused(f"Device '{node.name}' is writable but does not support snapshots")
+                name = self._device(node) or node.name
+                raise Refused(f"Device '{name}' is writable but does not support snapshots")
         if not nodes:
             raise Refused(NO_PLACE)
         return nodes
+
+    def _device(self, node: Node) -> str:
+        """The name of the drive of the old kind that is on it."""
+        return next((drive.name for drive in self._machine.blocks.drives if drive.node is node), "")
 
     def _known(self, node: Node) -> dict[str, dict[str, Any]]:
         """The snapshots in a node's image, by name. Where it has none, nothing is started to look for them."""
