@@ -23,9 +23,9 @@ from emulators import PATIENCE_S, Emulator
 NULL = "driver=null-co,size=1099511627776,node-name="
 
 
-def start(emulator: Emulator, nodes: tuple[str, ...] = (), **more: Any) -> Any:
-    """A client of a machine with two large nodes, and others."""
-    emulator.start("-machine", "none", "-blockdev", f"{NULL}from", "-blockdev", f"{NULL}to", *nodes, **more)
+def start(emulator: Emulator, **more: Any) -> Any:
+    """A client of a machine with two large nodes."""
+    emulator.start("-machine", "none", "-blockdev", f"{NULL}from", "-blockdev", f"{NULL}to", **more)
     return emulator.client()
 
 
@@ -66,15 +66,6 @@ def test_it_starts_with_the_first_command_that_needs_it(ours: Emulator) -> None:
     assert daemon(ours) == 0
     mirror(client)
     assert daemon(ours) != 0
-
-
-def test_what_it_tells_is_heard_at_once_where_the_start_needed_it(ours: Emulator, tmp_path: Path) -> None:
-    """Nobody has to ask again for events of a job to come."""
-    client = start(ours, nodes=("-blockdev", "driver=null-aio,node-name=other"))
-    made = {"driver": "file", "filename": str(tmp_path / "made"), "size": 65536}
-    client.put("blockdev-create", job_id="c", options=made)
-    assert client.story("return") == ["JOB_STATUS_CHANGE", "JOB_STATUS_CHANGE", "return"]
-    assert statuses(client, "concluded") == ["waiting", "pending", "concluded"]
 
 
 def test_its_death_ends_its_jobs_and_nothing_else(ours: Emulator) -> None:
