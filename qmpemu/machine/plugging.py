@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 SERIAL_DRIVERS = ("isa-serial", "pci-serial")
 PORT_DRIVERS = ("virtserialport", "virtconsole")
 OST_SLOT_TYPES = {"CPU": "CPU", "DIMM": "DIMM"}
-NIC_DRIVERS = ("virtio-net", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3", "usb-net", "igb")
+NIC_DRIVERS = tuple(
+    "virtio-net e1000 e1000e rtl8139 ne2k_ pcnet vmxnet3 usb-net igb i8255 i8256 tulip".split()
+)
 
 
 class OstReported(Fact):
@@ -260,7 +262,9 @@ class Plugging:
 
     def nics(self) -> list[Device]:
         """Network cards, in order."""
-        return [each for each in self.devices.all if each.kind.startswith(NIC_DRIVERS)]
+        return [
+            each for each in self.devices.all if each.kind.startswith(NIC_DRIVERS) or each.kind == "i82801"
+        ]
 
     def cards(self) -> list[tuple[Device, str, str]]:
         """Each network card with its name among network clients and its hardware address."""

@@ -30,14 +30,14 @@ class Backends:
     def join(self, device: Device, about: Recorded | Listed | None) -> None:
         """Take what the options name, all or nothing. about: what is known of the type. Raises Refused or QmpError."""
         machine = self._machine
+        if device.kind == "nvdimm" and not machine.config.switches.get("nvdimm"):
+            raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
         requirements.check(device.kind, device.values, machine)
         if "acpi-index" in device.values:
             others = (each.values.get("acpi-index") for each in machine.plugging.devices.all)
             requirements.check_acpi_index(device.values["acpi-index"], others)
         if device.kind.startswith("virtio-9p-pci"):
             self._file_system(device)
-        if device.kind == "nvdimm" and not machine.config.switches.get("nvdimm"):
-            raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
         try:
             if about is not None:
                 self._join_named(device, about)

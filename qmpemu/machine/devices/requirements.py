@@ -13,9 +13,20 @@ if TYPE_CHECKING:
 
     from qmpemu.machine.machine import Machine
 
+CHASSIS = "Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0."
 NEEDED = {
     "ivshmem-doorbell": ("chardev", "You must specify a 'chardev'"),
     "ivshmem-plain": ("memdev", "You must specify a 'memdev'"),
+    "cxl-type3": ("memdev", "memdev property must be set"),
+    "pci-bridge": ("chassis_nr", CHASSIS),
+    "pci-bridge-seat": ("chassis_nr", CHASSIS),
+    "vhost-user-gpio-pci": ("chardev", "vhost-user-gpio: chardev is mandatory"),
+    "vhost-user-i2c-pci": ("chardev", "vhost-user-i2c: missing chardev"),
+    "vhost-user-rng-pci": ("chardev", "missing chardev"),
+    "vhost-user-scsi-pci": ("chardev", "vhost-user-scsi: missing chardev"),
+    "vhost-scsi-pci": ("wwpn", "vhost-scsi: missing wwpn"),
+    "ide-hd": ("drive", "No drive specified"),
+    "nvme": ("serial", "serial property not set"),
     "acpi-erst": ("memdev", "'memdev' property is not set"),
     "isa-ipmi-bt": ("bmc", "IPMI device requires a bmc attribute to be set"),
     "isa-ipmi-kcs": ("bmc", "IPMI device requires a bmc attribute to be set"),
@@ -37,7 +48,10 @@ NEEDED = {
 
 LACKING = dict.fromkeys(
     ("virtio-gpu-gl-pci", "virtio-vga-gl"), "missing object type 'virtio-gpu-gl-device'"
-) | {"vhost-user-gpu-pci": "vhost initialization failed: requires kvm"}
+) | dict.fromkeys(
+    ("vhost-user-gpu-pci", "vhost-user-input-pci", "vhost-user-vga"),
+    "vhost initialization failed: requires kvm",
+)
 """Types that a QEMU without the package qemu-system-modules-opengl, or without KVM, lists and cannot make."""
 
 VHOST = {
@@ -59,7 +73,7 @@ def check(kind: str, values: Mapping[str, object], machine: Machine) -> None:
     if kind in LACKING:
         raise Refused(LACKING[kind])
     option, text = NEEDED.get(kind, ("", ""))
-    if option and values.get(option) is None:
+    if option and not values.get(option):
         raise Refused(text)
     if kind == "vfio-pci":
         _vfio(values, why_unreadable)
