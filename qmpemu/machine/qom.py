@@ -275,7 +275,9 @@ def processor(config: MachineConfig, profile: Profile, index: int = 0) -> Object
     about = profile.cpu(config.accel, config.cpu)
     made = Object(f"{config.cpu}-x86_64-cpu")
     for row in about["properties"]:
-        made.properties[row["name"]] = row["type"]
+        if not row["type"].startswith("child<"):
+            made.properties[row["name"]] = row["type"]
+    made.order = [row["name"] for row in about["properties"]]
     made.values.update(about["values"])
     asked: dict[str, Any] = {"type": "static", "model": {"name": config.cpu}}
     expanded = profile.reply("none", config.accel, "query-cpu-model-expansion", asked)
