@@ -176,11 +176,14 @@ class MachineClock:
         self._started_ns = None
         self._arm()
 
-    def rewind(self, now_ns: int) -> None:
-        """Forget everything scheduled and stand still at `now_ns`: the past is about to be lived again."""
+    def rewind(self, now_ns: int, ran: int = 0) -> None:
+        """Forget everything scheduled and stand still at `now_ns`: the past is about to be lived again.
+
+        ran: callbacks that had run at that nanosecond.
+        """
         self._timers = Timers()
         self._elapsed_ns, self._started_ns = now_ns, None
-        self._ran = self._ran_at_ns = 0
+        self._ran, self._ran_at_ns = ran, now_ns
         self._arm()
 
     def replay(self, until_ns: int, ran: int) -> None:

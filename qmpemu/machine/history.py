@@ -53,6 +53,7 @@ class History:
         "again",
         "answers",
         "boot_ns",
+        "boot_ran",
         "doors",
         "entries",
         "facts",
@@ -82,11 +83,13 @@ class History:
     def begin(self) -> None:
         """The processor leaves reset: a new boot, of which nothing is known yet."""
         self.end()
-        self.boot_ns = self._clock.now_ns
+        self.boot_ns, self.boot_ran = self._clock.now_ns, self._clock.ran
 
     def end(self) -> None:
         """The guest is gone."""
         self.boot_ns = None
+        self.boot_ran = 0
+        """Callbacks that had run at that nanosecond: what a boot does at once is counted with them."""
         self.entries: list[Entry] = []
         self.answers: dict[str, list[list[int | str]]] = {}
         """What the guest has read of the world, by kind: from when on (as in `Entry`), and what."""

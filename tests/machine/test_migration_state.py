@@ -193,3 +193,18 @@ def test_days_of_uptime_are_lived_again_in_a_moment() -> None:
     before = perf_counter()
     arrived(taken(driven), driven.vm.machine.board.runstate)
     assert perf_counter() - before < 1
+
+
+def test_a_boot_without_duration_is_lived_again() -> None:
+    """What a boot does at the very nanosecond of its beginning is counted from the same place on."""
+    nothing = "boot_firmware_ms=0,boot_loader_ms=0,boot_kernel_ms=0,boot_services_ms=0"
+    line = LINE + " -device virtio-serial-pci -device virtio-balloon-pci"
+    driven = Driven(line, QMPEMU_GUEST="windows-10-cloud", QMPEMU_SET=nothing)
+    driven.run(5)
+    for _ in range(2):
+        given = taken(driven)
+        at_ns, ran, _ = given["boot"]["answers"]["hardware"][0]
+        assert at_ns == given["boot"]["at_ns"], "asked for in the boot's first nanosecond"
+        assert ran > given["boot"]["at_ran"] == 1
+        driven = Driven(line + " -S")
+        state.restore(driven.vm.machine, given, RUNNING)

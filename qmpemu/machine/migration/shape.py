@@ -35,6 +35,7 @@ ORIGIN = {
 }
 BOOT = {
     "at_ns": int,
+    "at_ran": int,
     "ran": int,
     "origin": ORIGIN,
     "inputs": [ENTRY],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.history import Entry
     from qmpemu.machine.machine import Machine
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Origin:
@@ -94,6 +94,7 @@ def capture(machine: Machine) -> dict[str, Any]:
     if history.origin is not None:
         boot = {
             "at_ns": history.boot_ns,
+            "at_ran": history.boot_ran,
             "ran": clock.ran,
             "origin": history.origin.data(),
             "inputs": history.entries,
@@ -133,7 +134,10 @@ def _restore(machine: Machine, state: dict[str, Any], runstate: str) -> None:
     machine.plugging.reset()
     for port in machine.ports.values():
         port.forget()
-    machine.clock.rewind(boot["at_ns"] if boot is not None else now_ns)
+    if boot is None:
+        machine.clock.rewind(now_ns)
+    else:
+        machine.clock.rewind(boot["at_ns"], boot["at_ran"])
     if machine.acpi is not None:
         machine.acpi.reset()
     if boot is None:
