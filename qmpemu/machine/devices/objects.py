@@ -70,13 +70,13 @@ class Objects:
         if name in self.all or name == "type":  # a property of the container itself
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
         self._check(kind, given)
-        if kind == "secret":
-            given = {"data": "", **given}  # what is read from a file is not shown
         if kind.startswith("memory-backend-"):
             given = {**memory_defaults(self._switches), **given}
         recorded = self._profile.added("object", kind)
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)
+        if kind == "secret" and "data" not in given:
+            made.values["data"] = ""  # what is read from a file is not shown
         for each, value in made.values.items():
             check_range(made, each, value)
         self.all[name] = made
