@@ -6,7 +6,7 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.ghash import walked
 from qmpemu.machine.rtc import RtcSet
 from qmpemu.machine.runstate import FINISH_MIGRATE, RUNNING, SHUTDOWN
-from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.errors import QmpError, not_emulated
 
 
 @command("stop")
@@ -141,3 +141,15 @@ def query_iothreads(ctx: Context) -> object:
 def rtc_change(fact: RtcSet) -> dict[str, object]:
     """offset: seconds from the host's time to the guest's clock, which QEMU 7.2 keeps in 32 bits."""
     return {"offset": (fact.offset_s + 2**31) % 2**32 - 2**31, "qom-path": fact.qom_path}
+
+
+@command("query-vm-generation-id")
+def query_vm_generation_id(ctx: Context) -> object:
+    """-> the number that changes when a machine is copied, where the device that tells it was given one."""
+    device = next(ctx.machine.devices.of_kind("vmgenid"), None)
+    if device is None:
+        raise QmpError("VM Generation ID device not found")
+    guid = str(device.values.get("guid", "auto")).lower()
+    if guid == "auto":
+        raise not_emulated("query-vm-generation-id")
+    return {"guid": guid}
