@@ -87,10 +87,10 @@ def choose(
 
 
 def _first_disk(blocks: Blocks) -> Node | None:
-    """The first disk that can be written to and is a file."""
+    """The first disk that can be written to and is a file; a firmware's flash is no disk."""
     for drive in blocks.drives:
         node = drive.node
-        if drive.removable or node is None or node.read_only:
+        if drive.removable or not drive.driver or node is None or node.read_only:
             continue
         try:
             if stat.S_ISREG(os.stat(node.path).st_mode):

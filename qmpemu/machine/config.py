@@ -88,6 +88,8 @@ class MachineConfig:
         """-m slots=, maxmem=: what can be plugged in."""
         self.main_memory: str | None = None
         """-machine memory-backend=: the object that is the machine's RAM."""
+        self.flash: dict[str, str] = {}
+        """-machine pflash0=, pflash1=: the nodes in the chips that hold the firmware."""
         self.switches: dict[str, bool] = {}
         """-machine dump-guest-core=on, nvdimm=on ...: those that are given, by their names as properties."""
         self.absent: frozenset[str] = frozenset()

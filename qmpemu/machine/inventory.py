@@ -30,7 +30,7 @@ def hardware(machine: Machine) -> Hardware:
         pci_ids=pci_ids,
         processors=len(machine.devices.processors.present()),
         memory_bytes=machine.config.memory_bytes + machine.devices.memory.plugged_bytes,
-        uefi=any("pflash" in name for name in machine.blocks.nodes),
+        uefi=any(drive.qdev.startswith("/machine/system.flash") for drive in machine.blocks.drives),
     )
 
 

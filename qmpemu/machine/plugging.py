@@ -111,6 +111,10 @@ class Plugging:
             self._each(config.drives, "drive", lambda each: add(self._machine, each))
         if config.no_place is not None:
             raise Refused(config.no_place)
+        if config.flash or config.drives:
+            from qmpemu.machine.block import flash
+
+            flash.fit(self._machine)
         self._each(config.netdevs, "netdev", self.netdevs.add)
         main = self.objects.all.get(config.main_memory or "")
         if main is not None:

@@ -133,6 +133,8 @@ class Tree:
         if config.main_memory is not None:
             self.root.children.pop("objects", None)  # the default back end is not made then
         machine.values.update(config.switches)
+        machine.values.update(config.flash)
+        machine.properties.update(dict.fromkeys(config.flash, "str"))
         machine.values["memory"] = {"size": config.memory_bytes}
         if config.memory_slots and not preconfig:
             self._child(machine, "device-memory[0]", "memory-region")

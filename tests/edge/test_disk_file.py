@@ -76,6 +76,8 @@ def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 DISK = ["-blockdev", "driver=file,node-name=d,filename={}", "-device", "virtio-blk-pci,drive=d,id=disk"]
+FLASH = ["-drive", "if=pflash,format=raw,file={}.vars"]
+"""A firmware's variables: the first image that can be written to, and no disk."""
 AGENT = ["-device", "virtio-serial-pci", "-chardev", "null,id=agent"]
 AGENT += ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0,id=port"]
 
@@ -85,7 +87,8 @@ def start(folder: Path, **environment: str) -> Emulator:
     image = folder / "vm.img"
     if not image.exists():
         image.write_bytes(bytes(1 << 20))
-    words = [word.format(image) for word in DISK]
+    Path(f"{image}.vars").write_bytes(bytes(1 << 20))
+    words = [word.format(image) for word in FLASH + DISK]
     env = {"QMPEMU_SPEED": "100x", "QMPEMU_LOG": str(folder / "log"), **environment}
     return Emulator("ours", folder).start("-machine", "q35", "-S", *words, *AGENT, env=env)
 

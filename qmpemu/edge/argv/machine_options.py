@@ -88,6 +88,7 @@ def _machine(parser: Parser, argument: str) -> None:
     if switches.get("usb"):
         add_usb(parser.config)
     parser.config.switches.update(switches)
+    parser.config.flash.update({chip: options[chip] for chip in ("pflash0", "pflash1") if options.get(chip)})
     for name, types in BOARD_DEVICES.items():
         if name in options:
             off = options[name] in ("off", "no", "false", "n")
@@ -121,7 +122,9 @@ def _is_on(name: str, text: str) -> bool:
 def _check_machine_option(parser: Parser, name: str) -> None:
     machine = parser.config.machine
     tree = parser.profile.tree(parser.config.family)
-    known = {row[0] for row in tree["/machine"]["rows"]} | {"firmware", "pflash0", "pflash1", "smp", "boot"}
+    known = {row[0] for row in tree["/machine"]["rows"]} | {"firmware", "smp", "boot"}
+    if parser.config.family != "none":
+        known |= {"pflash0", "pflash1"}  # gone from a recorded machine that has none
     if name.replace("_", "-") not in known:
         raise Unprefixed(f"Property '{machine}-machine.{name}' not found")
 
