@@ -6,6 +6,7 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.board import system_wakeup_supported
 from qmpemu.machine.devices.memory import PAGE
 from qmpemu.machine.devices.objects import memory_defaults
+from qmpemu.machine.devices.virtio_memory import MemoryResized
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.onboard import UNATTACHED
@@ -148,7 +149,11 @@ def _virtio_memory(device: Device, size: int) -> dict[str, object]:
     kind, values = device.kind.removesuffix("-pci"), device.values
     data: dict[str, object] = {"memdev": _back_end(device), "memaddr": values["memaddr"]}
     if kind == "virtio-mem":
-        data |= {"block-size": values.get("block-size", PAGE), "size": 0, "node": values.get("node", 0)}
+        data |= {
+            "block-size": values.get("block-size", PAGE),
+            "size": values["size"],
+            "node": values.get("node", 0),
+        }
         data |= {"max-size": size, "requested-size": values.get("requested-size", 0)}
     else:
         data["size"] = size
@@ -174,6 +179,13 @@ def _memory_device(dimm: Device, size: int) -> dict[str, object]:
     if dimm.id is not None:
         data["id"] = dimm.id
     return {"type": "nvdimm" if dimm.kind == "nvdimm" else "dimm", "data": data}
+
+
+@event(MemoryResized, "MEMORY_DEVICE_SIZE_CHANGE")
+def memory_device_size_change(fact: MemoryResized) -> dict[str, object]:
+    """id: the device's, where it has one; size: bytes in use now; qom-path: where it stands."""
+    named = {"id": fact.id} if fact.id is not None else {}
+    return {**named, "size": fact.size_bytes, "qom-path": fact.path}
 
 
 @command("pmemsave")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from qmpemu.balloon import Balloon
 from qmpemu.console import Console
 from qmpemu.hotplug import Hotplug
+from qmpemu.virtio_mem import VirtioMem
 from qmpemu.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ class Platform:
     clock: lives as long as this boot. rng: this machine's own seeded generator. ports: virtio-serial ports by name.
     store: its disk. alarm(delay_ns): lets the clock wake the machine from S3. rtc_base_ns: the battery-backed clock at
     machine time 0, in nanoseconds since 1970. hardware(): what devices there are now.
-    hotplug: tells of those that come and go. balloon: what memory the host wants back. os_started(): the operating
-    system's ACPI driver runs.
+    hotplug: tells of those that come and go. balloon: what memory the host wants back. virtio_mem: what it
+    wants in use of such devices. os_started(): the operating system's ACPI driver runs.
     watchdog: counts down unless it is fed. panic(codes): the kernel has died, with a stop code and its parameters.
     set_rtc(time_ns): sets the battery-backed clock. true_time_ns(): what a time server says.
     """
@@ -139,6 +140,7 @@ class Platform:
         "set_rtc",
         "store",
         "true_time_ns",
+        "virtio_mem",
         "watchdog",
     )
 
@@ -161,6 +163,7 @@ class Platform:
         console: Console | None = None,
         watchdog: Watchdog | None = None,
         panic: Callable[[tuple[int, ...]], object] = _nobody_hears,
+        virtio_mem: VirtioMem | None = None,
     ) -> None:
         self.acpi = acpi
         self.clock = clock
@@ -178,6 +181,7 @@ class Platform:
         self.console = Console(clock) if console is None else console
         self.watchdog = Watchdog() if watchdog is None else watchdog
         self.panic = panic
+        self.virtio_mem = VirtioMem() if virtio_mem is None else virtio_mem
         self.store: Store = MemoryStore() if store is None else store
 
 

@@ -35,6 +35,7 @@ def open_doors(machine: Machine) -> None:
             "port came": lambda name, value: _port_came(machine, name),
             "port went": lambda name, value: machine.ports.__delitem__(name),
             "balloon": lambda name, value: machine.plugging.balloon.ask(int(value)),
+            "virtio-mem": lambda name, value: machine.plugging.virtio_memory.shared.ask(name, int(value)),
             "notice": lambda name, value: _notice(machine, name, value),
         }
     )
@@ -75,6 +76,8 @@ def note_standing(machine: Machine) -> None:
             note("port bytes", name, port.waiting.decode("latin-1"))
     if plugging.balloon.target_bytes != machine.config.memory_bytes:
         note("balloon", "", str(plugging.balloon.target_bytes))
+    for path, size_bytes in plugging.virtio_memory.shared.requested.items():
+        note("virtio-mem", path, str(size_bytes))
     for notice in plugging.hotplug.waiting:
         note("notice", *of_notice(notice))
     machine.history.keep()

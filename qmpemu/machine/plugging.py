@@ -30,6 +30,8 @@ from qmpemu.machine.devices.table import (
     DeviceUnplugRefused,
     DeviceUnplugRequested,
 )
+from qmpemu.machine.devices.virtio_memory import KIND as VIRTIO_MEM
+from qmpemu.machine.devices.virtio_memory import VirtioMemory
 from qmpemu.qmp.errors import QmpError, device_not_found
 from qmpemu.watchdog import DRIVERS as WATCHDOGS
 from qmpemu.watchdog import Watchdog
@@ -84,6 +86,7 @@ class Plugging:
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
         self.balloon_stats = BalloonStats(machine, self.balloon)
+        self.virtio_memory = VirtioMemory(machine)
         self.watchdog = Watchdog()
         self.ports = PortDevices(machine)
         self.filters = Filters(machine.facts)
@@ -240,6 +243,7 @@ class Plugging:
         self.devices.processors.by_os = False
         self.filters.reset()
         self.balloon.reset()
+        self.virtio_memory.shared.reset()
         self.watchdog.set(None)
         for device in sorted(filter(_is_asked, self.devices.all), key=self._turn_at_reset):
             if self._kind_of_notice(device) == "PCI":
@@ -324,6 +328,8 @@ class Plugging:
             behind = made.children[VIRTIO_BACKEND[1:]]
             for each in (made, behind):
                 self.balloon_stats.show_in(each, behind.type_name)
+        if device.kind == VIRTIO_MEM:
+            self.virtio_memory.show_in(made, device)
         return made
 
     def object_shown(self, made: UserObject) -> Object:
@@ -410,6 +416,8 @@ class Plugging:
             self.balloon.present = True
         if device.kind in WATCHDOGS:
             self._have_watchdog()
+        if device.kind == VIRTIO_MEM:
+            self.virtio_memory.add(device)
         if device.kind in DIMMS:
             self._count_memory()
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))

@@ -37,6 +37,7 @@ class Object:
 
     __slots__ = (
         "children",
+        "getters",
         "order",
         "properties",
         "setters",
@@ -58,6 +59,8 @@ class Object:
         """A recorded order of properties and children; without one it is that of the hash table."""
         self.unreadable: dict[str, str] = {}
         """The recorded texts of properties that cannot be read."""
+        self.getters: dict[str, Callable[[], object]] = {}
+        """Where values of properties come from that change by themselves."""
         self.writable: frozenset[str] = frozenset()
         """Properties that may be set while the machine runs."""
         self.setters: dict[str, Callable[[object], object]] = {}
@@ -84,6 +87,8 @@ class Object:
             return f"{path.rstrip('/')}/{name}"
         if name in self.unreadable:
             raise Refused(self.unreadable[name])
+        if name in self.getters:
+            return self.getters[name]()
         if name not in self.values:
             raise Refused(f"Property '{self.type_name}.{name}' not found")
         return self.values[name]

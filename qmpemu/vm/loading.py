@@ -98,6 +98,7 @@ class Loading:
             machine.console,
             machine.plugging.watchdog,
             self._guest_died,
+            machine.plugging.virtio_memory.shared,
         )
         if machine.blocks.drives and self._costs is None:
             self._costs = guests.traffic()

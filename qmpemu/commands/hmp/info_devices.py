@@ -147,11 +147,16 @@ def slots(ctx: Context) -> str:
 
 
 def dimms(ctx: Context) -> str:
-    """Each module of memory that is plugged in."""
+    """Each module of memory that is plugged in, and each memory behind a virtio device."""
     lines = []
     for row in _asked(ctx, "query-memory-devices"):
         data = row["data"]
         lines.append(f'Memory device [{row["type"]}]: "{data.get("id", "")}"')
+        if "memaddr" in data:
+            lines.append(f"  memaddr: {data['memaddr']:#x}")
+            names = ("node", "requested-size", "size", "max-size", "block-size", "memdev")
+            lines += [f"  {name}: {data[name]}" for name in names if name in data]
+            continue
         lines += [f"  addr: 0x{data['addr']:x}", f"  slot: {data['slot']}", f"  node: {data['node']}"]
         lines += [f"  size: {data['size']}", f"  memdev: {data['memdev']}"]
         lines += [f"  {name}: {str(data[name]).lower()}" for name in ("hotplugged", "hotpluggable")]

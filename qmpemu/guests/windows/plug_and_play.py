@@ -1,4 +1,4 @@
-"""Devices that come and go while Windows runs: Plug and Play over ACPI, and the balloon driver.
+"""Devices that come and go while Windows runs: Plug and Play over ACPI, and the drivers of balloon and virtio-mem.
 
 A device that came is started after a moment; one that is asked to go is let go, kept, or the question is left
 unanswered (setting device_removal). What came before Windows' ACPI driver runs is simply there at its start.
@@ -22,7 +22,7 @@ START_NS = 200 * NS_PER_MS
 REMOVE_NS = 300 * NS_PER_MS
 """From the eject request to _EJ0 (U): libvirt waits five seconds for it."""
 STEP_BYTES = 64 << 20
-"""The balloon driver moves by so much at a time."""
+"""The drivers of balloon and virtio-mem move by so much at a time (U)."""
 STEP_NS = 20 * NS_PER_MS
 IN_USE_BYTES = 700 << 20
 """What Windows itself occupies, of which the balloon gets nothing (U)."""
@@ -55,14 +55,15 @@ class DeviceKept(Fact):
 class PlugAndPlay:
     """One booted Windows' part in hot plug."""
 
-    __slots__ = ("_balloon_moves", "_windows")
+    __slots__ = ("_balloon_moves", "_memory_moves", "_windows")
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._balloon_moves = False
+        self._memory_moves = False
 
     def start(self) -> None:
-        """The ACPI driver and the balloon driver run."""
+        """The ACPI driver and those of balloon and virtio-mem run."""
         platform = self._windows.system.platform
         platform.hotplug.on_notice = self._look
         platform.os_started()
@@ -73,6 +74,8 @@ class PlugAndPlay:
             balloon.on_ask = self._inflate
             balloon.stats = self._stats
             self._inflate()
+        platform.virtio_mem.on_ask = self._resize
+        self._resize()
 
     def _look(self) -> None:
         for notice in self._windows.system.platform.hotplug.take():
@@ -99,6 +102,25 @@ class PlugAndPlay:
         if answer == "refuse":
             notice.report(EJECT_REQUESTED, NON_SPECIFIC_FAILURE)
             notice.refuse()
+
+    # --- virtio-mem -----------------------------------------------------------------------------------------------
+
+    def _resize(self) -> None:
+        memory = self._windows.system.platform.virtio_mem
+        if not self._memory_moves and memory.plugged != memory.requested:
+            self._memory_moves = True
+            self._windows.system.activities.start(self._plug())
+
+    def _plug(self) -> Steps[None]:
+        """Step by step, device by device, to what the host wants: Windows takes and gives all of it."""
+        memory = self._windows.system.platform.virtio_mem
+        while memory.plugged != memory.requested:
+            yield STEP_NS
+            for path, wanted in memory.requested.items():
+                gap = wanted - memory.plugged[path]
+                step = min(abs(gap), STEP_BYTES)
+                memory.give(path, memory.plugged[path] + (step if gap > 0 else -step))
+        self._memory_moves = False
 
     # --- the balloon ----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """Memory that was plugged in: DIMMs in their slots, and memory behind a virtio device, all in one range of addresses.
 
-A virtio-mem device has a range for the most it can give; it gives nothing until a guest's driver asks, and Windows
-has none.
+A virtio-mem device has a range for the most it can give; it gives nothing until a guest's driver asks.
 """
 
 from __future__ import annotations
