@@ -52,6 +52,10 @@ if TYPE_CHECKING:
 SCI_IRQ, RTC_IRQ = 9, 8
 
 
+DRAINING = ("virtio-blk-", "scsi-hd", "scsi-cd", "scsi-block")
+"""Disks whose reset waits for what is on its way, so that block jobs pause; an IDE disk's does not (measured)."""
+
+
 class BalloonTargetSet(Fact):
     """The host asked the guest, through the balloon device, to live with this much memory."""
 
@@ -367,12 +371,14 @@ class Machine:
         self.board.on_reset = self._reset_ports
 
     def _reset_ports(self) -> None:
-        """Serial ports forget that a program held them; I/O ports take their values of the start."""
+        """Serial ports forget that a program held them; I/O ports take their values of the start; jobs pause."""
         for port in self.ports.values():
             port.set_guest_open(False)
         self.plugging.reset()
         if self._io_ports is not None:
             self._io_ports.reset()
+        if self._store is not None and any(each.kind.startswith(DRAINING) for each in self.devices.all):
+            self._store.drain()
 
     def plug_serial(self, chardev: Chardev) -> None:
         """The first serial line goes to whatever software runs here."""

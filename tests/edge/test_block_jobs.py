@@ -103,8 +103,8 @@ def test_a_copy_that_the_drive_goes_over_to(emulator: Emulator) -> None:
     assert image("compare", "disk.qcow2", "copy.qcow2") == "Images are identical.\n"
 
 
-def test_a_stop_lets_jobs_pause(emulator: Emulator) -> None:
-    """Behind STOP the job tells that it stood still, before the reply."""
+def test_a_stop_and_a_reset_let_jobs_pause(emulator: Emulator) -> None:
+    """Behind STOP, and before RESET, the job tells that it stood still, before the reply."""
     client = start(emulator)
     client.put("drive-mirror", device="n0", target="copy.qcow2", sync="full", job_id="j", node_name="t")
     told(client, "BLOCK_JOB_READY")
@@ -113,6 +113,10 @@ def test_a_stop_lets_jobs_pause(emulator: Emulator) -> None:
     messages = [client.read() for _ in range(6)]
     words = [each.get("data", {}).get("status", each.get("event", "return")) for each in messages]
     assert words == ["RESUME", "return", "STOP", "standby", "ready", "return"]
+    client.put("system_reset")
+    messages = [client.read() for _ in range(4)]
+    words = [each.get("data", {}).get("status", each.get("event", "return")) for each in messages]
+    assert words == ["standby", "ready", "RESET", "return"]
 
 
 def test_a_copy_of_the_top_goes_over_the_same_backing_file(emulator: Emulator) -> None:
