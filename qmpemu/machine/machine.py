@@ -8,6 +8,7 @@ from qmpemu.core.clock import NS_PER_S, Clock, MachineClock
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine import inputs
+from qmpemu.machine.assembly import assemble
 from qmpemu.machine.block import Blocks
 from qmpemu.machine.block.accounting import Accounting
 from qmpemu.machine.board import Board
@@ -135,7 +136,7 @@ class Machine:
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
         inputs.open_doors(self)
-        self.plugging.start()
+        assemble(self, profile)
         if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
             self.plug_serial(self.chardevs["serial0"])  # -serial
 

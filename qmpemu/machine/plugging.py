@@ -12,10 +12,9 @@ from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.hotplug import Hotplug, Notice
 from qmpemu.machine import inputs
-from qmpemu.machine.block.nodes import is_simple
+from qmpemu.machine.assembly import board_buses, next_unattached
 from qmpemu.machine.devices.backends import Backends
 from qmpemu.machine.devices.balloon_stats import BalloonStats
-from qmpemu.machine.devices.bus import Bus
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND, Catalog
 from qmpemu.machine.devices.memory import DRIVERS as DIMMS
 from qmpemu.machine.devices.netdevs import Netdevs
@@ -32,22 +31,18 @@ from qmpemu.machine.devices.table import (
 )
 from qmpemu.machine.devices.virtio_memory import KIND as VIRTIO_MEM
 from qmpemu.machine.devices.virtio_memory import VirtioMemory
-from qmpemu.qmp.errors import QmpError, device_not_found
+from qmpemu.qmp.errors import device_not_found
 from qmpemu.watchdog import DRIVERS as WATCHDOGS
 from qmpemu.watchdog import Watchdog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import TypeVar
+    from collections.abc import Iterator
 
-    from qmpemu.machine.config import OnBoard
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.qom import Object
     from qmpemu.profile import Profile
-
-    Given = TypeVar("Given")
 
 SERIAL_DRIVERS = ("isa-serial", "pci-serial")
 PORT_DRIVERS = ("virtserialport", "virtconsole")
@@ -79,7 +74,6 @@ class Plugging:
     def __init__(self, machine: Machine, profile: Profile) -> None:
         config = machine.config
         self._machine = machine
-        self._profile = profile
         self.hotplug = Hotplug()
         self.objects = Objects(profile, machine.host, machine.config.switches)
         self.netdevs = Netdevs()
@@ -92,8 +86,9 @@ class Plugging:
         self.filters = Filters(machine.facts)
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
-        self.devices = Devices(Catalog(profile), self._board_buses, Backends(machine))
-        self.devices.next_unattached, self.devices.on_hub = self._next_unattached, self._plugged
+        self.devices = Devices(Catalog(profile), lambda: board_buses(machine), Backends(machine))
+        self.devices.next_unattached = lambda reserved: next_unattached(machine, reserved)
+        self.devices.on_hub = self.plugged
         slots = self.devices.processors
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
         slots.nodes = config.numa_nodes if config.numa or config.memory_slots else None
@@ -101,32 +96,7 @@ class Plugging:
         self.devices.memory.base_bytes = config.memory_bytes
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
 
-    # --- what the machine starts with -------------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Make what the command line asks for, in QEMU's order. Raises Refused whose text begins with the option."""
-        config = self._machine.config
-        self._each(config.objects, "", self.add_object)  # these name no option, once they were understood
-        self._each(config.blockdevs, "blockdev", self._add_node)
-        if config.drives:
-            from qmpemu.machine.block.old_drives import add
-
-            self._each(config.drives, "drive", lambda each: add(self._machine, each))
-        if config.no_place is not None:
-            raise Refused(config.no_place)
-        if config.flash or config.drives:
-            from qmpemu.machine.block import flash
-
-            flash.fit(self._machine)
-        self._each(config.netdevs, "netdev", self.netdevs.add)
-        main = self.objects.all.get(config.main_memory or "")
-        if main is not None:
-            main.users.append(self)
-            if main.values.get("size") != config.memory_bytes:
-                raise Refused("Machine memory size does not match the size of the memory backend")
-        if config.onboard or config.hub:
-            self._make_board(config.onboard)
-        self._each(config.devices, "device", self._add_at_start)
+    # --- objects --------------------------------------------------------------------------------------------
 
     def add_object(self, given: dict[str, object]) -> None:
         """object-add, and what the object takes of the host's. Raises Refused or QmpError."""
@@ -148,71 +118,13 @@ class Plugging:
         if made is not None and made.kind == "rng-egd":
             self._machine.chardevs[str(made.given["chardev"])].release()
 
-    def _each(self, given: list[Given], option: str, add: Callable[[Given], object]) -> None:
-        typed = self._machine.config.typed.get(option, [])
-        for index, members in enumerate(given):
-            try:
-                add(members)
-            except (Refused, QmpError) as error:
-                text = error.desc if isinstance(error, QmpError) else str(error)
-                hint = error.hint if isinstance(error, Refused) else ""
-                raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text, hint) from None
-
-    def _make_board(self, onboard: list[OnBoard]) -> None:
-        """What the board makes itself. Raises Refused."""
-        from qmpemu.machine.onboard import Numbers
-
-        paths = Numbers(self._machine.config, self._profile).paths
-        cards: list[Device] = []
-        for each, path in zip(onboard, paths, strict=True):
-            device = self.devices.add(each.given, running=False, path=path)
-            self._plugged(device)
-            if each.group == "nic":
-                cards.append(device)
-        self.netdevs.wire(self._machine.config.hub, cards)
-
-    def _next_unattached(self, reserved: str) -> str:
-        """Behind all that the board has made so far."""
-        from qmpemu.machine.onboard import UNATTACHED
-
-        start = f"{UNATTACHED}/device["
-        paths = [reserved, *self._machine.recorded_objects(), *(device.path for device in self.devices.all)]
-        taken = [
-            int(path[len(start) : -1]) for path in paths if path.startswith(start) and path.count("/") == 3
-        ]
-        return f"{start}{max(taken) + 1}]"
-
-    def _add_node(self, options: dict[str, object]) -> None:
-        blocks = self._machine.blocks
-        blocks.check_name(options.get("node-name"))
-        self._machine.store.open(options, here=is_simple(options))
-
-    def _add_at_start(self, given: dict[str, object]) -> None:
-        self._plugged(self.devices.add(given, running=False))
-
-    def _board_buses(self) -> list[Bus]:
-        """The machine's own buses, with what stands on them, from the bare machine's tree."""
-        found = []
-        objects = self._machine.recorded_objects()
-        for path, each in objects.items():
-            if "hotplug-handler" in each.properties:
-                handler = str(each.values["hotplug-handler"])
-                bus = Bus(path.rpartition("/")[2], each.type_name, path, handler, None)
-                bus.children = sum(name.startswith("child[") for name in each.values)
-                found.append(bus)
-        for each in objects.values():
-            parent = next((bus for bus in found if bus.path == each.values.get("parent_bus")), None)
-            if parent is not None and "addr" in each.values:
-                parent.taken[int(str(each.values["addr"]))] = each.type_name
-        return found
-
     # --- at run time --------------------------------------------------------------------------------------------
 
     def add(self, given: dict[str, object]) -> Device:
         """device_add. Raises Refused or QmpError."""
         machine = self._machine
         device = self.devices.add(given, running=True)
-        self._plugged(device)
+        self.plugged(device)
         machine.facts.publish(DeviceAdded(id=device.id, driver=device.kind))
         kind = self._kind_of_notice(device)
         if kind is not None and machine.acpi is not None:
@@ -408,7 +320,8 @@ class Plugging:
 
     # --- what comes with a device -------------------------------------------------------------------------------
 
-    def _plugged(self, device: Device) -> None:
+    def plugged(self, device: Device) -> None:
+        """A device is there: what comes with it. Raises Refused."""
         if device.kind.startswith("virtio-balloon"):
             if self.balloon.present:
                 self.devices.remove(device)

@@ -1,0 +1,109 @@
+"""What a machine has at its start: the board's own devices and what the command line asks for, in QEMU's order.
+
+objects ─> nodes ─> drives, flash ─> networks ─> the board's devices ─> -device
+"""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.machine.block.nodes import is_simple
+from qmpemu.machine.devices.bus import Bus
+from qmpemu.qmp.errors import QmpError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from qmpemu.machine.config import OnBoard
+    from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.machine import Machine
+    from qmpemu.profile import Profile
+
+    Given = TypeVar("Given")
+
+
+def assemble(machine: Machine, profile: Profile) -> None:
+    """Make it all. Raises Refused whose text begins with the option."""
+    config, plugging = machine.config, machine.plugging
+
+    def each(given: list[Given], option: str, add: Callable[[Given], object]) -> None:
+        _each(config.typed.get(option, []), given, add)
+
+    each(config.objects, "", plugging.add_object)  # these name no option, once they were understood
+    each(config.blockdevs, "blockdev", lambda options: _add_node(machine, options))
+    if config.drives:
+        from qmpemu.machine.block.old_drives import add
+
+        each(config.drives, "drive", lambda drive: add(machine, drive))
+    if config.no_place is not None:
+        raise Refused(config.no_place)
+    if config.flash or config.drives:
+        from qmpemu.machine.block import flash
+
+        flash.fit(machine)
+    each(config.netdevs, "netdev", plugging.netdevs.add)
+    main = plugging.objects.all.get(config.main_memory or "")
+    if main is not None:
+        main.users.append(plugging)
+        if main.values.get("size") != config.memory_bytes:
+            raise Refused("Machine memory size does not match the size of the memory backend")
+    if config.onboard or config.hub:
+        _make_board(machine, profile, config.onboard)
+    each(config.devices, "device", lambda given: plugging.plugged(plugging.devices.add(given, running=False)))
+
+
+def _each(typed: list[str], given: list[Given], add: Callable[[Given], object]) -> None:
+    for index, members in enumerate(given):
+        try:
+            add(members)
+        except (Refused, QmpError) as error:
+            text = error.desc if isinstance(error, QmpError) else str(error)
+            hint = error.hint if isinstance(error, Refused) else ""
+            raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text, hint) from None
+
+
+def _make_board(machine: Machine, profile: Profile, onboard: list[OnBoard]) -> None:
+    """What the board makes itself. Raises Refused."""
+    from qmpemu.machine.onboard import Numbers
+
+    plugging = machine.plugging
+    cards: list[Device] = []
+    for each, path in zip(onboard, Numbers(machine.config, profile).paths, strict=True):
+        device = plugging.devices.add(each.given, running=False, path=path)
+        plugging.plugged(device)
+        if each.group == "nic":
+            cards.append(device)
+    plugging.netdevs.wire(machine.config.hub, cards)
+
+
+def _add_node(machine: Machine, options: dict[str, object]) -> None:
+    machine.blocks.check_name(options.get("node-name"))
+    machine.store.open(options, here=is_simple(options))
+
+
+def next_unattached(machine: Machine, reserved: str) -> str:
+    """A path behind all that the board has made so far."""
+    from qmpemu.machine.onboard import UNATTACHED
+
+    start = f"{UNATTACHED}/device["
+    paths = [reserved, *machine.recorded_objects(), *(device.path for device in machine.plugging.devices.all)]
+    taken = [int(path[len(start) : -1]) for path in paths if path.startswith(start) and path.count("/") == 3]
+    return f"{start}{max(taken) + 1}]"
+
+
+def board_buses(machine: Machine) -> list[Bus]:
+    """The machine's own buses, with what stands on them, from the bare machine's tree."""
+    found = []
+    objects = machine.recorded_objects()
+    for path, each in objects.items():
+        if "hotplug-handler" in each.properties:
+            handler = str(each.values["hotplug-handler"])
+            bus = Bus(path.rpartition("/")[2], each.type_name, path, handler, None)
+            bus.children = sum(name.startswith("child[") for name in each.values)
+            found.append(bus)
+    for each in objects.values():
+        parent = next((bus for bus in found if bus.path == each.values.get("parent_bus")), None)
+        if parent is not None and "addr" in each.values:
+            parent.taken[int(str(each.values["addr"]))] = each.type_name
+    return found
