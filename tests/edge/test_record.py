@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qmpemu.edge import shipped
-from qmpemu.edge.record import RecordError, record, recorder
+from qmpemu.edge.record import RecordError, process, record
 
 REAL = "/usr/bin/qemu-system-x86_64"
 SHIPPED = Path(shipped.FOLDER) / shipped.DEFAULT
@@ -90,7 +90,7 @@ async def test_a_binary_that_never_answers_is_given_up_and_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence, no process, no half profile."""
-    monkeypatch.setattr(recorder, "DIALOGUE_S", 1.0)
+    monkeypatch.setattr(process, "DIALOGUE_S", 1.0)
     with pytest.raises(RecordError, match=r"gave no answer$"):
         await record(script(tmp_path, "silent", SILENT), tmp_path / "profile", progress=lambda _: None)
     assert not is_running(tmp_path / "silent.pid")

@@ -10,6 +10,7 @@ the same binary on the same machine gives the same files but for the date.
 
 from __future__ import annotations
 
-from qmpemu.edge.record.recorder import RecordError, record
+from qmpemu.edge.record.process import RecordError
+from qmpemu.edge.record.recorder import record
 
 __all__ = ["RecordError", "record"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import hashlib
 import json
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
-from qemu.qmp.error import QMPError
 
 from qmpemu import __version__
 from qmpemu.edge.record import devices, versions
 from qmpemu.edge.record.models import models
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
+from qmpemu.edge.record.process import RecordError, StartError, emulator, output
 from qmpemu.edge.record.questions import (
     BEFORE_MODULES,
     CPU_LESS,
@@ -41,23 +40,10 @@ from qmpemu.profile import added_file, cpu_file, models_file, reply_file
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-PATIENCE_S = 30.0
-"""For a program that only prints and ends."""
-DIALOGUE_S = 120.0
-"""For all that one emulator is asked; a second or two is usual."""
-
 BARE = "-S -no-user-config -nodefaults -nographic".split()
 
 SCALARS = re.compile(r"bool|str|strList|string|u?int\d*|OnOffAuto")
 OPTION_LINE = re.compile(r"^--?([A-Za-z0-9][\w-]*)(?:/-([\w-]+))?(?:.* or -([\w-]+))?")
-
-
-class RecordError(Exception):
-    """The binary cannot be recorded; one sentence."""
-
-
-class StartError(RecordError):
-    """The emulator left before its monitor greeted: this machine cannot have what was asked for."""
 
 
 async def record(binary: str, target: Path, *, progress: Callable[[str], object]) -> str:
@@ -93,7 +79,7 @@ class Recorder:
 
     async def run(self) -> None:
         """Record everything."""
-        self.banner = (await self._output("-version")).partition("\n")[0]
+        self.banner = (await output(self.binary, "-version")).partition("\n")[0]
         if not self.banner.startswith("QEMU emulator version"):
             raise RecordError(f"{self.binary} does not call itself a QEMU emulator")
         self._progress(self.banner)
@@ -114,12 +100,12 @@ class Recorder:
     async def _options(self) -> dict[str, bool]:
         """Every option and whether it takes an argument: two invalid options behind it, which one is refused?"""
         names = set(UNLISTED_OPTIONS)
-        for line in (await self._output("-help")).splitlines():
+        for line in (await output(self.binary, "-help")).splitlines():
             if match := OPTION_LINE.match(line):
                 names.update(name for name in match.groups() if name)
         options: dict[str, bool] = {}
         for name in sorted(names):
-            refused = await self._output(f"-{name}", "-qmpemu-first", "-qmpemu-second")
+            refused = await output(self.binary, f"-{name}", "-qmpemu-first", "-qmpemu-second")
             if "-qmpemu-first: invalid option" in refused:
                 options[name] = False
             elif "-qmpemu-second: invalid option" in refused:
@@ -261,7 +247,7 @@ class Recorder:
             return {"properties": rows, "values": values}
 
     async def _devices(self) -> None:
-        types = devices.types(await self._output("-device", "help"))
+        types = devices.types(await output(self.binary, "-device", "help"))
         async with self._emulator("q35", "tcg") as (client, _):
             await devices.mark_unpluggable(client, types)
             for name, about in (await devices.objects(client)).items():
@@ -341,76 +327,10 @@ class Recorder:
         assert name is not None, "what the recorder asks can be named"
         return self.folder / name
 
-    async def _output(self, *words: str) -> str:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                self.binary, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-            )
-        except OSError as error:
-            raise RecordError(f"{self.binary} cannot be run: {error.strerror}") from None
-        try:
-            output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-        except TimeoutError:
-            raise RecordError(f"{self.binary} {' '.join(words)} does not end") from None
-        finally:
-            await _end(process)
-        return output.decode("utf-8", "replace")
-
     @asynccontextmanager
     async def _emulator(self, machine: str, accel: str, *more: str) -> AsyncIterator[tuple[QMPClient, bytes]]:
         """A stopped emulator, with a negotiated client and the greeting's bytes. Raises RecordError."""
         words = [*BARE, "-machine", f"{machine},accel={accel}", *more]
-        with tempfile.TemporaryDirectory(prefix="qmpemu-") as folder:
-            socket, said = f"{folder}/qmp", Path(folder, "stderr")
-            with said.open("wb") as stderr:  # a file: nobody would empty a pipe
-                process = await asyncio.create_subprocess_exec(
-                    self.binary,
-                    *words,
-                    "-qmp",
-                    f"unix:{socket},server=on,wait=off",
-                    stderr=stderr,
-                    stdin=asyncio.subprocess.DEVNULL,
-                )
-            client = QMPClient("recorder")
-            try:
-                async with asyncio.timeout(DIALOGUE_S):
-                    greeting = await self._greeting(socket, process, said)
-                    self._progress(" ".join(words))
-                    await client.connect(socket)
-                    try:
-                        yield client, greeting
-                    finally:
-                        with suppress(
-                            EOFError, ConnectionError
-                        ):  # it left first; what that broke says so itself
-                            await client.disconnect()
-            except TimeoutError:
-                raise RecordError(f"{self.binary} {' '.join(words)} gave no answer") from None
-            except (QMPError, EOFError, ConnectionError) as error:
-                raise RecordError(f"{self.binary} {' '.join(words)} broke off: {error}") from None
-            finally:
-                await _end(process)
+        async with emulator(self.binary, words, lambda: self._progress(" ".join(words))) as talk:
+            yield talk
         self._argv.append(" ".join(words))
-
-    async def _greeting(self, socket: str, process: asyncio.subprocess.Process, said: Path) -> bytes:
-        """The greeting's bytes, read below the client library, by a connection of its own."""
-        while process.returncode is None:
-            try:
-                reader, writer = await asyncio.open_unix_connection(socket)
-            except OSError:
-                await asyncio.sleep(0.02)
-                continue
-            line = await reader.readline()
-            writer.close()
-            if line.startswith(b'{"QMP": '):
-                return line.rstrip()
-            break
-        text = said.read_text("utf-8", "replace").strip()
-        raise StartError(f"it left without a greeting, with status {await process.wait()}: {text[:300]}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """However a recording ends, and be it cancelled, none of its processes stays."""
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
