@@ -8,12 +8,13 @@ What the guest reads of the world (`answered`: its devices, the time of day) is 
 
 from __future__ import annotations
 
+from qmpemu.port import Port
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.hotplug import Notice
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.machine import Machine
-    from qmpemu.port import Port
 
 
 def open_doors(machine: Machine) -> None:
@@ -66,6 +67,19 @@ def join_port(machine: Machine, port: Port, chardev: Chardev) -> None:
     port.on_traceless = lambda pieces: history.forget("port bytes", port.name, pieces)
     chardev.receive = host_wrote
     chardev.on_connected = host_opened
+
+
+def join_serial(machine: Machine, chardev: Chardev) -> None:
+    """The first serial line goes to whatever software runs here."""
+    line = machine.console.serial = Port("COM1")
+    line.guest_open = chardev.frontend_open = True
+    line.on_guest_data = lambda data: None if machine.history.replaying else chardev.write(data)
+
+    def host_wrote(data: bytes) -> None:
+        machine.history.note("serial", "", data.decode("latin-1"))
+        line.host_write(data)
+
+    chardev.receive = host_wrote
 
 
 def note_standing(machine: Machine) -> None:

@@ -18,7 +18,6 @@ from qmpemu.machine.history import History
 from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
 from qmpemu.machine.runstate import INMIGRATE
-from qmpemu.port import Port
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ class Machine:
         inputs.open_doors(self)
         assemble(self, profile)
         if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
-            self.plug_serial(self.chardevs["serial0"])  # -serial
+            inputs.join_serial(self, self.chardevs["serial0"])  # -serial
 
     @property
     def store(self) -> Store:
@@ -380,18 +379,6 @@ class Machine:
             self._io_ports.reset()
         if self._store is not None and any(each.kind.startswith(DRAINING) for each in self.devices.all):
             self._store.drain()
-
-    def plug_serial(self, chardev: Chardev) -> None:
-        """The first serial line goes to whatever software runs here."""
-        line = self.console.serial = Port("COM1")
-        line.guest_open = chardev.frontend_open = True
-        line.on_guest_data = lambda data: None if self.history.replaying else chardev.write(data)
-
-        def host_wrote(data: bytes) -> None:
-            self.history.note("serial", "", data.decode("latin-1"))
-            line.host_write(data)
-
-        chardev.receive = host_wrote
 
 
 def _nobody(number: int, level: bool) -> None:

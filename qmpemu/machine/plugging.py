@@ -341,7 +341,7 @@ class Plugging:
         elif chardev is not None:
             chardev.frontend_open = True
             if device.kind in SERIAL_DRIVERS and self._machine.console.serial is None:
-                self._machine.plug_serial(chardev)
+                inputs.join_serial(self._machine, chardev)
         if chardev is not None:
             chardev.taken = True
         self._machine.graft(device.path, lambda: self.object_of(device))
