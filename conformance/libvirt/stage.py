@@ -78,9 +78,8 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._end_background()
         self.libvirtd.virsh("destroy", self.name)
-        self.libvirtd.virsh(
-            "undefine", self.name, "--managed-save", "--snapshots-metadata", "--checkpoints-metadata"
-        )
+        with_all = "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram"
+        self.libvirtd.virsh("undefine", self.name, *with_all)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def play(self, row: Row) -> list[Line]:
