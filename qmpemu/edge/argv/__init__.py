@@ -58,6 +58,7 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
     try:
         parser.parse(words)
         short_options.finish(parser)
+        parser.config.not_emulated += [each.option for each in parser.process.monitors if not each.control]
         checked_options.check_audio(parser.audio, spice=parser.spice)
         checked_options.check_kernel(parser.boots)
         display_options.finish(parser)

@@ -93,6 +93,8 @@ def _machine(parser: Parser, argument: str) -> None:
         if name in options:
             off = options[name] in ("off", "no", "false", "n")
             parser.config.absent = parser.config.absent | types if off else parser.config.absent - types
+    if any(options.get(name) in ("off", "no", "false", "n") for name in STAYING):
+        parser.config.not_emulated.append(parser.typed)
     for name in options.keys() - KNOWN_MACHINE_OPTIONS:
         _check_machine_option(parser, name)
 
@@ -103,6 +105,8 @@ KNOWN_MACHINE_OPTIONS = frozenset(
 """What libvirt says of every machine: it needs no look into the recorded one."""
 
 
+STAYING = ("acpi", "sata", "smbus", "i8042")
+"""What cannot be switched off here."""
 BOARD_DEVICES = {
     "hpet": frozenset(("hpet",)),
     "vmport": frozenset(("vmport", "vmmouse")),
