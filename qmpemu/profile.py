@@ -29,6 +29,9 @@ JSON_STARTS = '-0123456789"{'
 NAME_CHARS_MAX, DEPTH_MAX = 200, 4
 """Arguments beyond these were never recorded; a client may send a name longer than a file system takes."""
 
+LACKING_FILE = "cpu/tcg/lacking.json"
+"""Where it stands which features the accelerator has none of."""
+
 DEFAULT_CPU = {"kvm": "host", "tcg": "qemu64"}
 """The recorded model that stands for one that is not."""
 
@@ -210,6 +213,15 @@ class Profile:
         return (
             {} if data is None else dict(loads(data).get(model, {}))
         )  # profiles of an older recorder lack it
+
+    def unavailable(self, accel: str, model: str) -> list[str]:
+        """The features of a model that the accelerator has none of."""
+        return list(self._model(accel, model).get("unavailable-features", []))
+
+    def lacking(self) -> list[str]:
+        """All features that TCG has none of, as it warns of them: `CPUID.01H:ECX.vmx [bit 5]`, in that order."""
+        data = self._read(LACKING_FILE)  # profiles of an older recorder lack it
+        return [] if data is None else list(loads(data))
 
     def of_version(self, machine: str, model: str) -> dict[str, Any]:
         """Properties of a processor of that model in which a machine type differs from the newest of its family."""

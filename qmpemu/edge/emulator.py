@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Emulator:
-    """A running machine. on_exit(status) is called once, when it has ended and everything is delivered."""
+    """A running machine. on_exit(status) is called once, when it has ended and everything is delivered.
+
+    say: called with what QEMU says on standard error.
+    """
 
     def __init__(
         self,
@@ -42,11 +45,14 @@ class Emulator:
         *,
         scale: float | None = 1.0,
         on_exit: Callable[[int], None],
+        say: Callable[[str], object] | None = None,
     ) -> None:
         self.loop = loop
         self.options = options
         self.clock = Clock()
         self.host = RealHost(loop)
+        if say is not None:
+            self.host.say = say
         self.vm = VM(config, profile, self.host, self.clock)
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
         self.host.begin_turn, self.host.end_turn = self.timekeeper.sync, self.turn_done

@@ -104,14 +104,14 @@ def _serve(
         statuses.append(status)
         loop.stop()
 
-    try:
-        emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=exited)
-    except Refused as refused:
-        raise OptionError("\n".join(filter(None, (str(refused), refused.hint)))) from None
-
     def report(text: str) -> None:
         stamp = f"{_utc_now()} " if options.timestamps else ""
         print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
+
+    try:
+        emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=exited, say=report)
+    except Refused as refused:
+        raise OptionError("\n".join(filter(None, (str(refused), refused.hint)))) from None
 
     for each in emulator.vm.machine.plugging.unpaired():
         report(f"warning: {each}")
@@ -120,7 +120,6 @@ def _serve(
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
-    emulator.host.say = report
     try:
         emulator.open(report)
     except OptionError as error:

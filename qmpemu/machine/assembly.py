@@ -48,9 +48,19 @@ def assemble(machine: Machine, profile: Profile) -> None:
         main.users.append(plugging)
         if main.values.get("size") != config.memory_bytes:
             raise Refused("Machine memory size does not match the size of the memory backend")
+    _tell_of_processors(machine, profile)
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
     each(config.devices, "device", lambda given: plugging.plugged(plugging.devices.add(given, running=False)))
+
+
+def _tell_of_processors(machine: Machine, profile: Profile) -> None:
+    """The plain model has everything, and needs no look. Raises Refused."""
+    config = machine.config
+    if config.cpu_given or config.topology[3] > 1:
+        from qmpemu.machine.features import tell
+
+        tell(config, profile, machine.host)
 
 
 def _each(typed: list[str], given: list[Given], add: Callable[[Given], object]) -> None:

@@ -66,6 +66,8 @@ class MachineConfig:
         """The machine type, aliases resolved (`q35` is `pc-q35-7.2`)."""
         self.accel = "tcg"
         self.cpu = "qemu64"
+        self.cpu_given = False
+        """Whether there was a -cpu: a machine without a board has a processor only then."""
         self.cpu_features: dict[str, object] = {}
         """-cpu NAME,feature=value: what it sets of a processor's properties."""
         self.cpus = 1

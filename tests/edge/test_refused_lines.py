@@ -65,6 +65,8 @@ REFUSED = """
 -icount x
 -accel none
 -cpu none
+-cpu qemu64,enforce=on,+vmx
+-M none -cpu EPYC
 -smp 2,cores=3
 -object none,id=x
 -object rng-builtin

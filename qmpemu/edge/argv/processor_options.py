@@ -13,6 +13,7 @@ LEVELS = ("sockets", "dies", "cores", "threads")
 def _cpu(parser: Parser, argument: str) -> None:
     model, *features = argument.split(",")
     parser.config.cpu = model
+    parser.config.cpu_given = True
     parser.config.cpu_features = {}
     for feature in features:
         name, _, value = feature.partition("=")

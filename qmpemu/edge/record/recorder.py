@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 
 from qmpemu import __version__
-from qmpemu.edge.record import devices, versions
+from qmpemu.edge.record import devices, features, versions
 from qmpemu.edge.record.models import models
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
@@ -35,7 +35,7 @@ from qmpemu.edge.record.questions import (
 from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.widths import Asker
-from qmpemu.profile import added_file, cpu_file, models_file, reply_file
+from qmpemu.profile import LACKING_FILE, added_file, cpu_file, models_file, reply_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -91,6 +91,7 @@ class Recorder:
             await self._machine(machine)
         for accel in ("tcg", "kvm") if kvm_recorded else ("tcg",):
             await self._processors(accel)
+        await self._features()
         await self._versions()
         await self._devices()
         self._write("profile.json", {**self._about, "kvm_recorded": kvm_recorded, "recordings": self._argv})
@@ -213,6 +214,11 @@ class Recorder:
                 break
         async with self._emulator("q35", accel) as (client, _):
             self._write(models_file(accel), await models(client))
+
+    async def _features(self) -> None:
+        rows = json.loads(self._place(cpu_file("tcg", versions.MODEL)).read_bytes())["properties"]
+        switches = [row["name"] for row in rows if row["type"] == "bool"]
+        self._write(LACKING_FILE, await features.lacking(self.binary, switches, versions.MODEL))
 
     async def _versions(self) -> None:
         async with self._emulator("none", "tcg") as (client, _):
