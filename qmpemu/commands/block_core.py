@@ -125,10 +125,9 @@ def blockdev_add(ctx: Context, **options: object) -> object:
     machine = ctx.machine
     blocks = machine.blocks
     named = {name.replace("_", "-"): value for name, value in options.items()}
-    blocks.check_name(named.get("node-name"))
-    if machine.store.up:
-        return _add_real(ctx, named)
-    if named["driver"] not in WITHOUT_DAEMON:
+    if "node-name" not in named or named["driver"] in WITHOUT_DAEMON:
+        blocks.check_name(named.get("node-name"))  # of others, whether there is such a driver is asked first
+    if machine.store.up or named["driver"] not in WITHOUT_DAEMON:
         return _add_real(ctx, named)
     if named["driver"] != "blkdebug" or "config" not in named:
         try:
