@@ -153,7 +153,8 @@ def _serve(
 
 def _warn(texts: Sequence[str], program: str) -> None:
     for text in texts:
-        print(f"{program}: {text}".replace(AT_FILE, ":"), file=sys.stderr, flush=True)
+        line = text[1:] if text.startswith(argv.BARE) else f"{program}: {text}"
+        print(line.replace(AT_FILE, ":"), file=sys.stderr, flush=True)
 
 
 def _participants(names: tuple[str, ...]) -> tuple[Participant, ...]:

@@ -26,7 +26,7 @@ from qmpemu.edge.argv import (
     qtest_options,
     short_options,
 )
-from qmpemu.edge.argv.parser import Monitor, Parser, ProcessOptions, Unprefixed
+from qmpemu.edge.argv.parser import BARE, Monitor, Parser, ProcessOptions, Unprefixed
 from qmpemu.edge.keyval import OptionError
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
-__all__ = ["Monitor", "ProcessOptions", "parse_command_line"]
+__all__ = ["BARE", "Monitor", "ProcessOptions", "parse_command_line"]
 
 OPTION_FILES = (
     chardev_options,
@@ -57,6 +57,7 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
     parser = Parser(profile)
     try:
         parser.parse(words)
+        display_options.choose(parser)
         short_options.finish(parser)
         parser.config.not_emulated += [each.option for each in parser.process.monitors if not each.control]
         checked_options.check_audio(parser.audio, spice=parser.spice)

@@ -6,7 +6,7 @@ import os
 
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.checked_options import MODULE_MISSING
-from qmpemu.edge.argv.parser import Parser, Unprefixed, option
+from qmpemu.edge.argv.parser import BARE, Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 
 VNC_OPTIONS = frozenset(
@@ -14,6 +14,8 @@ VNC_OPTIONS = frozenset(
     "power-control reverse sasl sasl-authz share tls-authz tls-creds to vnc websocket".split()
 )
 VGA_NAMES = ("std", "cirrus", "vmware", "qxl", "xenfb", "tcx", "cg3", "virtio", "none")
+DEFAULT_VNC = "localhost:0,to=99,id=default"
+"""What is served where nothing was said of displays, since a QEMU without qemu-system-gui has no window."""
 WINDOWS = ("gtk", "sdl")
 """Displays of the package qemu-system-gui, without which they are refused."""
 KEYMAPS = frozenset(
@@ -43,6 +45,16 @@ def _keymap(parser: Parser, name: str) -> None:
     parser.keymap = name
 
 
+def choose(parser: Parser) -> None:
+    """Serve the default display, where nothing was said of one."""
+    told = parser.nographic or parser.spice or parser.config.vnc or parser.displays
+    if told or parser.window != "default":
+        return
+    for name in WINDOWS:
+        parser.config.warnings.append(BARE + "qemu: " + MODULE_MISSING.format(f"ui-ui-{name}"))
+    _vnc(parser, DEFAULT_VNC)
+
+
 def finish(parser: Parser) -> None:
     """What is only tried once the machine is there. Raises OptionError, Unprefixed."""
     for each in parser.displays:
@@ -54,7 +66,8 @@ def finish(parser: Parser) -> None:
         parser.config.not_emulated.append(f"-display {each}")
     if parser.keymap not in KEYMAPS and parser.config.vnc:
         typed = parser.config.vnc[0]["typed"]
-        raise OptionError(f"-vnc {typed}: could not read keymap file: '{parser.keymap}'")
+        option = "" if typed == DEFAULT_VNC else f"-vnc {typed}: "
+        raise OptionError(f"{option}could not read keymap file: '{parser.keymap}'")
 
 
 @option("vga")
@@ -79,3 +92,5 @@ def _display(parser: Parser, argument: str) -> None:
         raise OptionError("VNC requires a display argument vnc=<display>")
     elif argument not in ("none", "default"):
         raise OptionError(f"Parameter 'type' does not accept value '{argument.partition(',')[0]}'")
+    else:
+        parser.window = argument

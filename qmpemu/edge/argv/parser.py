@@ -63,6 +63,8 @@ AT_ONCE = frozenset(
 )
 """Options that QEMU refuses as it meets them, so a later -msg puts no time before it; the others wait (measured)."""
 OPTIONS: dict[str, Handler] = {}
+BARE = "\x02"
+"""What begins a warning before which the program's name does not stand."""
 
 
 def option(*names: str) -> Callable[[Handler], Handler]:
@@ -98,6 +100,8 @@ class Parser:
         self.audio: list[str] = []
         """The drivers of -audiodev."""
         self.spice = False
+        self.window = "default"
+        """The last -display that is neither served nor opened last."""
         self.displays: list[str] = []
         """-display of the kinds that are opened last."""
         self.keymap = "en-us"

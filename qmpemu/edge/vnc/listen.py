@@ -33,7 +33,9 @@ def open_option(options: dict[str, str]) -> list[socket.socket]:
         raise OptionError("no vnc port specified")
     first = _display_port(number)
     last = _display_port(options["to"]) if "to" in options else first
-    return _inet(host.removeprefix("[").removesuffix("]"), str(first), max(first, last))
+    if last < first:
+        raise OptionError("Failed to create a socket")
+    return _inet(host.removeprefix("[").removesuffix("]"), str(first), last)
 
 
 def open_addresses(addresses: list[dict[str, Any]]) -> list[socket.socket]:
