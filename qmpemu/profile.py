@@ -29,6 +29,8 @@ JSON_STARTS = '-0123456789"{'
 NAME_CHARS_MAX, DEPTH_MAX = 200, 4
 """Arguments beyond these were never recorded; a client may send a name longer than a file system takes."""
 
+GLOBALS_FILE = "globals.json"
+"""Where it stands what is said of a -global that met no device."""
 LACKING_FILE = "cpu/tcg/lacking.json"
 """Where it stands which features the accelerator has none of."""
 
@@ -134,6 +136,17 @@ class Profile:
         reply = self.reply("none", "tcg", "qom-list-types", {"implements": "device", "abstract": True})
         assert isinstance(reply, bytes)
         return {row["name"]: row.get("abstract", False) for row in loads(reply)}
+
+    def parents(self) -> dict[str, str]:
+        """Every type that is a device -> the type above it."""
+        reply = self.reply("none", "tcg", "qom-list-types", {"implements": "device", "abstract": True})
+        assert isinstance(reply, bytes)
+        return {row["name"]: row["parent"] for row in loads(reply)}
+
+    def unmet_classes(self) -> dict[str, list[str]]:
+        """The classes of which a -global that met no device is told of as `unused`, or as `unknown`."""
+        data = self._read(GLOBALS_FILE)  # profiles of an older recorder lack it
+        return {"unused": [], "unknown": []} if data is None else dict(loads(data))
 
     def monitor_commands(self) -> dict[str, list[str]]:
         """The human monitor's `verbs` and `info` topics, aliases joined by `|`."""

@@ -115,6 +115,9 @@ def _serve(
 
     for each in emulator.vm.machine.plugging.unpaired():
         report(f"warning: {each}")
+    given = emulator.vm.machine.devices.globals
+    for each in given.unused() if given is not None else ():
+        report(f"warning: {each}")
     emulator.vm.participants = _participants(config.participants)
     if config.family != "none" and config.guest != guests.NONE:
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)

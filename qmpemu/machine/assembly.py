@@ -48,16 +48,31 @@ def assemble(machine: Machine, profile: Profile) -> None:
         main.users.append(plugging)
         if main.values.get("size") != config.memory_bytes:
             raise Refused("Machine memory size does not match the size of the memory backend")
+    _settle_globals(machine, profile)
     _tell_of_processors(machine, profile)
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
     each(config.devices, "device", lambda given: plugging.plugged(plugging.devices.add(given, running=False)))
 
 
+def _settle_globals(machine: Machine, profile: Profile) -> None:
+    """Have the devices that are made from now on take their values. Raises Refused."""
+    config = machine.config
+    if all(each.settled(config.family) for each in config.globals):
+        return
+    from qmpemu.machine.devices.globals import Globals
+
+    given = Globals(config.globals, profile, machine.host.report)
+    if config.family != "none":
+        given.check_processor(config)
+        given.check_board(machine.recorded_objects().values())
+    machine.devices.globals = given
+
+
 def _tell_of_processors(machine: Machine, profile: Profile) -> None:
     """The plain model has everything, and needs no look. Raises Refused."""
     config = machine.config
-    if config.cpu_given or config.topology[3] > 1:
+    if config.cpu_given or config.cpu_features or config.topology[3] > 1:
         from qmpemu.machine.features import tell
 
         tell(config, profile, machine.host)

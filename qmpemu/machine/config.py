@@ -56,6 +56,24 @@ class OnBoard:
         self.given = given
 
 
+class Global:
+    """-global: a property's value, as a text, in each device of a class."""
+
+    __slots__ = ("driver", "name", "value")
+
+    def __init__(self, driver: str, name: str, value: str) -> None:
+        self.driver = driver
+        self.name = name
+        self.value = value
+
+    def settled(self, family: str) -> bool:
+        """Whether it is one of those that libvirt gives, and nothing has to be looked up for it."""
+        if self.driver == "kvm-pit":
+            return self.name == "lost_tick_policy" and self.value in ("delay", "discard")
+        here = self.driver == "ICH9-LPC" or (self.driver == "PIIX4_PM" and family == "pc")
+        return here and self.name in ("disable_s3", "disable_s4") and self.value in ("0", "1")
+
+
 class MachineConfig:
     """One machine's configuration, QEMU's option names and units (memory in bytes)."""
 
@@ -115,8 +133,7 @@ class MachineConfig:
         """-qtest-log: the file, or None for standard error."""
         self.rtc_virtual = False
         """-rtc clock=vm: the battery-backed clock follows the virtual clock."""
-        self.s3_disabled = False
-        self.s4_disabled = False
+        self.globals: list[Global] = []
         self.actions: dict[str, str] = {}
         self.chardevs: list[Chardev] = []
         self.devices: list[dict[str, object]] = []
@@ -130,6 +147,8 @@ class MachineConfig:
         """What the board makes beside the bare machine's devices, in order."""
         self.no_place: str | None = None
         """The text with which the board refuses one of the drives, once they are open."""
+        self.default_network = False
+        """Whether the network is the board's own, since none was asked for."""
         self.hub: list[tuple[str, int]] = []
         """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
         self.warnings: list[str] = []
@@ -157,6 +176,21 @@ class MachineConfig:
         """-vnc, each by QEMU's option names, the first word as `vnc`; `typed` is the whole option."""
         self.not_emulated: list[str] = []
         """Options that were accepted because QEMU has them, and that change nothing here."""
+
+    @property
+    def s3_disabled(self) -> bool:
+        """Whether the chipset does not offer suspend to RAM."""
+        return self._disabled("disable_s3")
+
+    @property
+    def s4_disabled(self) -> bool:
+        """Whether the chipset does not offer suspend to disk."""
+        return self._disabled("disable_s4")
+
+    def _disabled(self, name: str) -> bool:
+        driver = "ICH9-LPC" if self.family == "q35" else "PIIX4_PM"
+        said = [each.value for each in self.globals if (each.driver, each.name) == (driver, name)]
+        return bool(said) and said[-1].strip("0x") != ""
 
     @property
     def memory_bytes(self) -> int:

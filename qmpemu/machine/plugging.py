@@ -195,6 +195,8 @@ class Plugging:
 
     def unpaired(self) -> list[str]:
         """What is said at the start of back ends without a card, and of cards without one."""
+        if self._machine.config.default_network:
+            return []
         hub = self.netdevs.hub
         alone = [
             f"netdev {name}"

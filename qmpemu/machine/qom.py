@@ -233,11 +233,16 @@ def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dic
     """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
     numbers = Numbers(config, profile)
     tree = profile.tree(config.family, preconfig=preconfig)
-    return {
+    found = {
         numbers.moved(path): _recorded_object(about, numbers)
         for path, about in tree.items()
         if not numbers.is_absent(path)
     }
+    if config.globals:
+        from qmpemu.machine.devices.globals import shown
+
+        shown(found.values(), config.globals)
+    return found
 
 
 def _there(about: dict[str, Any], numbers: Numbers | None) -> dict[str, Any]:

@@ -67,6 +67,16 @@ REFUSED = """
 -cpu none
 -cpu qemu64,enforce=on,+vmx
 -M none -cpu EPYC
+-global e1000.mitigation
+-global e1000=1
+-global driver=e1000
+-global e1000.mitigation=foo
+-global PIIX4_PM.disable_s3=foo
+-global hpet.nosuch=1
+-global cpu.nosuch=1
+-global pci-device.romsize=foo -device e1000
+-nodefaults -global virtio-device.iommu_platform=foo -device virtio-rng-pci
+-global isa-serial.index=9 -device isa-serial
 -smp 2,cores=3
 -object none,id=x
 -object rng-builtin

@@ -20,6 +20,8 @@ SAID = """
 -cpu EPYC,check=off -smp 4,cores=2,threads=2
 -cpu qemu64,+vmx,+ffxsr,+ds_cpl,-svm
 -display default
+-global foo.bar=1 -global VGA.x=1 -global PIIX4_PM.disable_s3=1 -M q35 -device e1000 -msg guest-name=on
+-global qemu64-x86_64-cpu.vmx=on -global driver=e1000,property=mitigation,value=off
 """
 
 

@@ -33,7 +33,7 @@ REPLACES = {
         "video",
     ),
 }
-"""-device of a type -> the default that it takes away."""
+"""-device, or -global, of a type -> the default that it takes away."""
 USB = {
     "tablet": "usb-tablet",
     "mouse": "usb-mouse",
@@ -56,7 +56,8 @@ def finish(parser: Parser) -> None:
     if not config.machine.startswith(("pc-q35-", "pc-i440fx-")):
         return
     absent = set(REPLACES.values()) if config.nodefaults else set()
-    absent |= {REPLACES[str(each["driver"])] for each in config.devices if str(each["driver"]) in REPLACES}
+    named = [str(each["driver"]) for each in config.devices] + [each.driver for each in config.globals]
+    absent |= {REPLACES[driver] for driver in named if driver in REPLACES}
     _default_drives(parser, absent)
     drive_options.check_places(parser)
     parts = {

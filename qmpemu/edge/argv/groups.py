@@ -20,6 +20,7 @@ NO_IDENTIFIER = (
 def read(parser: Parser, group: str, argument: str, implied: str | None = None) -> dict[str, str]:
     """Name -> value, `id` among them. Raises OptionError."""
     options = keyval.parse(argument, implied)
+    _warn(parser, argument, implied)
     check_id(parser, group, options.get("id"))
     known = parser.profile.parameters(group)
     for name, value in options.items():
@@ -31,7 +32,6 @@ def read(parser: Parser, group: str, argument: str, implied: str | None = None) 
             keyval.switch(name, value)
         elif known[name] == "number":
             number(name, value)
-    _warn(parser, argument, implied)
     return options
 
 

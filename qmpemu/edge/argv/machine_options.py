@@ -11,6 +11,7 @@ from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.actions import ACTION_VALUES
+from qmpemu.machine.config import Global
 
 
 @option("S")
@@ -196,11 +197,14 @@ def _loadvm(parser: Parser, tag: str) -> None:
 
 @option("global")
 def _global(parser: Parser, argument: str) -> None:
-    for key, value in keyval.parse(argument).items():
-        if key in ("ICH9-LPC.disable_s3", "PIIX4_PM.disable_s3"):
-            parser.config.s3_disabled = value in ("1", "on", "true")
-        elif key in ("ICH9-LPC.disable_s4", "PIIX4_PM.disable_s4"):
-            parser.config.s4_disabled = value in ("1", "on", "true")
+    path, equals, value = argument.partition("=")
+    driver, dot, name = path.partition(".")
+    if not (equals and dot and driver and name):
+        options = groups.read(parser, "global", argument)
+        if not {"driver", "property", "value"} <= options.keys():
+            raise OptionError("options 'driver', 'property', and 'value' are required")
+        driver, name, value = options["driver"], options["property"], options["value"]
+    parser.config.globals.append(Global(driver, name, value))
 
 
 @option("nodefaults")

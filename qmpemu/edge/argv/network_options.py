@@ -43,6 +43,7 @@ def finish(parser: Parser) -> list[OnBoard]:
     config = parser.config
     given = parser.networks
     if not given and not config.netdevs and not config.nodefaults:
+        config.default_network = True
         given = [("net", {"type": "nic"}, ""), ("net", {"type": "user"}, "")]
     cards: list[OnBoard] = []
     for kind, options, typed in given:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 
 from qmpemu import __version__
-from qmpemu.edge.record import devices, features, versions
+from qmpemu.edge.record import devices, features, globals, versions
 from qmpemu.edge.record.models import models
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
@@ -35,7 +35,7 @@ from qmpemu.edge.record.questions import (
 from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.widths import Asker
-from qmpemu.profile import LACKING_FILE, added_file, cpu_file, models_file, reply_file
+from qmpemu.profile import GLOBALS_FILE, LACKING_FILE, added_file, cpu_file, models_file, reply_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,6 +94,7 @@ class Recorder:
         await self._features()
         await self._versions()
         await self._devices()
+        self._write(GLOBALS_FILE, await globals.unmet(self.binary, self._classes()))
         self._write("profile.json", {**self._about, "kvm_recorded": kvm_recorded, "recordings": self._argv})
 
     # --- parts ------------------------------------------------------------------------------------------------
@@ -263,6 +264,11 @@ class Recorder:
         self._write("devices.json", types)
         for name in sorted({*DEVICES, *devices.further(types)} & types.keys()):
             await self._device(name, **types[name])
+
+    def _classes(self) -> list[str]:
+        """Every type that is a device."""
+        asked = reply_file("common", "qom-list-types", {"implements": "device", "abstract": True})
+        return [row["name"] for row in json.loads(self._place(asked).read_bytes())["return"]]
 
     async def _device(self, name: str, *, type: str, bus: str | None, pluggable: bool) -> None:
         """Record one device by the first recipe that makes it, if any does; its file says which."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
+    from qmpemu.machine.devices.globals import Globals
+
     class Backends(Protocol):
         """What a device is joined with on the host's side; every call may refuse."""
 
@@ -119,6 +121,8 @@ class Devices:
         """Where the board's next own device stands, behind the one that is to stand at a path."""
         self.on_hub: Callable[[Device], object] = _unheard
         """A hub was made where ports ran out."""
+        self.globals: Globals | None = None
+        """What their properties are unless they say otherwise; None where nothing was said."""
         self.all: list[Device] = []
 
     # --- finding ------------------------------------------------------------------------------------------------
@@ -186,6 +190,8 @@ class Devices:
             }
         else:
             device.values = options.values(about, given)
+            if self.globals is not None:
+                device.values = self.globals.of(about, running=device.hotplugged) | device.values
         return about
 
     def _realize(self, device: Device, about: Recorded | Listed | None) -> None:
