@@ -51,7 +51,7 @@ def node_info(node: Node, *, flat: bool = False) -> dict[str, object]:
         "image": _image_info(node, flat=flat),
         "ro": node.read_only,
         "node-name": node.name,
-        **({"backing_file": node.backing.path} if node.backing is not None else {}),
+        **({"backing_file": node.backing.shown_path} if node.backing is not None else {}),
         "backing_file_depth": 0 if flat else _depth(node),
         "drv": node.driver,
         "write_threshold": node.write_threshold,
@@ -61,7 +61,7 @@ def node_info(node: Node, *, flat: bool = False) -> dict[str, object]:
             "direct": asked.get("direct", False),
             "no-flush": asked.get("no-flush", False),
         },
-        "file": node.path,
+        "file": node.shown_path,
     }
 
 
@@ -140,16 +140,16 @@ def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
         "virtual-size": -(-image.file_bytes // SECTOR_BYTES) * SECTOR_BYTES
         if protocol
         else image.virtual_bytes,
-        "filename": node.path,
+        "filename": node.shown_path,
         "format": node.driver,
     }
     if node.driver == "blkdebug" and node.file is not None:
         return {**info, "backing-image": _image_info(node.file)}
     if node.backing is not None:
-        info["backing-filename"] = node.backing.path
+        info["backing-filename"] = node.backing.shown_path
         if image.names_format:
             info["backing-filename-format"] = node.backing.driver
-        info["full-backing-filename"] = node.backing.path
+        info["full-backing-filename"] = node.backing.shown_path
         if not flat:
             info["backing-image"] = _image_info(node.backing)
     info["actual-size"] = image.actual_bytes

@@ -148,3 +148,24 @@ def test_jobs_of_named_drives(emulator: Emulator, tmp_path: Path) -> None:
     assert client.ask("block-dirty-bitmap-add", **bitmap) == {"return": {}}
     refused = client.ask("block-dirty-bitmap-add", **bitmap)
     assert refused["error"]["desc"] == "Bitmap already exists: b"
+
+
+def test_parts_of_files(tmp_path: Path) -> None:
+    """A raw drive shows a part of its file, as Proxmox has it of a firmware's variables, and is told of by it."""
+    node = {
+        "driver": "raw",
+        "node-name": "r",
+        "offset": 1024,
+        "file": {"driver": "file", "filename": "raw.iso"},
+    }
+    words = ["-drive", "file=raw.iso,format=raw,size=540672,if=none,id=vars", "-machine", "q35"]
+    asked: list[dict[str, Any]] = [
+        {"command": "query-block"},
+        {"command": "query-named-block-nodes", "flat": True},
+        line("info block"),
+        {"command": "blockdev-add", **node, "size": 2 << 20, "read-only": True},
+        {"command": "blockdev-add", **node, "size": 1000, "read-only": True},
+        {"command": "blockdev-add", **node, "offset": 2 << 20, "read-only": True},
+    ]
+    ours, real = both(tmp_path, words, asked)
+    assert ours == real

@@ -19,6 +19,7 @@ from qmpemu.machine.block.nodes import (
     size_of,
     through,
 )
+from qmpemu.machine.block.slices import cut, is_slice
 from qmpemu.machine.host import Image, NeedsOpening
 from qmpemu.qmp.errors import device_not_found
 
@@ -133,7 +134,7 @@ class Blocks:
 
     def _image(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
         if driver in ("blkdebug", "raw") and file is not None:
-            return file.image
+            return cut(file.image, options) if is_slice(options) else file.image
         if driver == "null-co":
             return Image(virtual_bytes=size_of(options), file_bytes=size_of(options), actual_bytes=0)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.machine.block.accounting import Counts
 from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.machine.block.slices import is_slice, name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class Node:
         self.path = path
         """The file at the bottom of this node."""
         self.read_only = options.get("read-only") in (True, "on")
+
+    @property
+    def shown_path(self) -> str:
+        """The file, or by what a part of it is told of."""
+        return name(self) if is_slice(self.options) else self.path
 
 
 class Drive:
@@ -163,7 +169,7 @@ SIMPLE = {
         PROTOCOLS, ("filename", "aio", "locking", "pr-manager", "drop-cache", "x-check-cache-dropped")
     ),
     "null-co": ("size", "latency-ns"),
-    "raw": ("file",),
+    "raw": ("file", "offset", "size"),
     "qcow2": ("file", "backing", *(f"pass-discard-{what}" for what in ("request", "snapshot", "other"))),
     "blkdebug": ("image", "config"),
 }
@@ -184,6 +190,8 @@ def is_simple(options: dict[str, object]) -> bool:
     """Whether all that is seen of such a node is known without opening it."""
     known = SIMPLE.get(str(options["driver"]), ())
     inline = [each for each in options.values() if isinstance(each, dict) and "driver" in each]
+    if is_slice(options) and not (inline and inline[0]["driver"] in PROTOCOLS):
+        return False  # it is told of by what it is a part of
     fits = all(name in GENERAL or name in known for name in options)
     return fits and options["driver"] in SIMPLE and all(is_simple(each) for each in inline)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from qmpemu.core.options import OptionError, size, switch
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import Drive, policy, through
+from qmpemu.machine.block.slices import PARTS as SLICE
+from qmpemu.machine.block.slices import written
 from qmpemu.machine.config import OldDrive
 
 TYPE_CHECKING = False
@@ -191,10 +193,12 @@ def _node(
     for name in ("discard", "detect-zeroes", "node-name"):
         if name in options:
             found[name] = options[name]
+    cut = SLICE if form in ("", "raw") else ()
+    found |= {name: written(size(name, options[name], "B"), options[name]) for name in cut if name in options}
     wrong = [
         key
         for key in options
-        if key not in OWN and not key.startswith(("bps", "iops", "throttling.", "file."))
+        if key not in (*OWN, *cut) and not key.startswith(("bps", "iops", "throttling.", "file."))
     ]
     if wrong:
         found["wrong"] = wrong[0]
@@ -267,6 +271,10 @@ def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
         if "cache" in options:
             file["cache"] = options["cache"]
         options |= {"driver": driver, "file": {**file, "node-name": blocks.anonymous()}}
+    cut = [each for each in SLICE if each in options]
+    if driver != "raw" and cut:
+        wrong = wrong or cut[0]
+        options = {key: value for key, value in options.items() if key not in cut}
     node = machine.store.open(options, here=driver in ("raw", "qcow2", "null-co"))
     blocks.loose.add(node.name)
     if wrong is not None:
