@@ -40,7 +40,7 @@ def dump_guest_memory(
         raise QmpError("Dump not allowed during incoming migration.")
     if dump.status == "active":
         raise QmpError("There is a dump in process, please wait.")
-    if format.startswith("kdump") and (paging or begin is not None or length is not None):
+    if format != "elf" and (paging or begin is not None or length is not None):
         raise QmpError("kdump-compressed format doesn't support paging or filter")
     if begin is not None and length is None:
         raise parameter_missing("length")

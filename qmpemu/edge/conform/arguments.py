@@ -46,7 +46,9 @@ NEVER = frozenset(
 )
 """Left out: those that end or begin a session, whose numbers or seconds are the host's, or that have a step of their
 own."""
-ONLY_REFUSED = frozenset({"blockdev-create", "memsave", "pmemsave"})
+ONLY_REFUSED = frozenset(
+    {"blockdev-create", "memsave", "pmemsave", "snapshot-delete", "snapshot-load", "snapshot-save"}
+)
 """Only sent to be refused: jobs end in their own time; of a negative size the real one writes till the disk is full."""
 SPICE = b"{}[]:,\"'\\ \n\t0123456789-+.eEtrufalsn\x00\x01\x1f\x7f\x80\xc0\xe2\xf0\xfe\xff"
 IDS: tuple[Any, ...] = (None, 0, -1, 1.5, "id", "é\n", [], {}, {"b": 1, "a": [{}]}, 2**64, True)

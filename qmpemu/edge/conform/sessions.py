@@ -32,6 +32,8 @@ ENDING_S = 0.5
 """How long a process that has hung up may take to end; one that only parts from a client goes on."""
 ABORTED = "-6"
 """The exit status of a process that SIGABRT has ended."""
+CRASHED = "-11"
+"""That of one that SIGSEGV has."""
 DECLARED = '"desc": "qmpemu does not emulate the command'
 
 
@@ -43,13 +45,13 @@ class Tally:
     """What a run has done so far."""
 
     def __init__(self) -> None:
-        self.sessions = self.steps = self.lines = self.declared = self.tolerated = self.aborted = 0
+        self.sessions = self.steps = self.lines = self.declared = self.tolerated = self.crashed = 0
 
     def __str__(self) -> str:
         return (
             f"{self.sessions} sessions, {self.steps} steps, {self.lines} lines compared, {self.declared} replies "
             f"declared not emulated, {self.tolerated} differences tolerated by the ledger"
-        ) + (f", {self.aborted} sessions cut short by an assertion of the real one" if self.aborted else "")
+        ) + (f", {self.crashed} sessions cut short by a crash of the real one" if self.crashed else "")
 
 
 class Side:
@@ -59,6 +61,7 @@ class Side:
         self.process = Process(binary, case)
         self.wires: dict[str, Wire] = {}
         self.references = References(self.process.folder)
+        self.has_hung_up = False
 
     def line(self, client: str) -> Step:
         """The next line of a client."""
@@ -67,6 +70,7 @@ class Side:
         except Silence:
             return Step(client, LINE, "(nothing)")
         if not data:
+            self.has_hung_up = True
             return Step(client, END, "")
         ending = b"\n" if client == "q" else b"\r\n"
         if not data.endswith(ending) or not data.isascii():
@@ -123,10 +127,11 @@ class Session:
         self._stack.close()
 
     @property
-    def real_aborted(self) -> bool:
-        """Whether the real one has ended itself: no reply of another can be compared with that."""
+    def real_crashed(self) -> bool:
+        """Whether a defect of its own has ended the real one: no reply of another can be compared with that."""
         process = self.sides[0].process
-        return "Assertion" in process.said() and process.exit_status(ENDING_S) == ABORTED
+        status = process.exit_status(ENDING_S if self.sides[0].has_hung_up else 0)
+        return status == CRASHED or (status == ABORTED and "Assertion" in process.said())
 
     # --- steps --------------------------------------------------------------------------------------------------
 
@@ -281,8 +286,8 @@ def run(
         try:
             script.play(session)
         except (Different, TargetError) as error:
-            if session.real_aborted:
-                tally.aborted += 1
+            if session.real_crashed:
+                tally.crashed += 1
                 return
             if isinstance(error, TargetError):
                 raise
