@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
 from qmpemu.core.json_text import loads
+from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.pci import Firmware
 from qmpemu.qmp.order import as_inserted
 
@@ -24,4 +25,12 @@ def query_pci(ctx: Context) -> object:
         return buses
     firmware = Firmware(done=machine.acpi is not None and machine.acpi.pm_base != 0)
     rows = firmware.rows(root, 0, buses[0]["devices"], machine.devices)
-    return [{**buses[0], "devices": rows}]
+    found = [{**buses[0], "devices": rows}]
+    for device in machine.devices.all:
+        if device.kind in EXPANDERS:
+            bus = device.buses[0]
+            firmware.begin(bus.number)
+            found.insert(
+                0, {"bus": bus.number, "devices": firmware.rows(bus, bus.number, [], machine.devices)}
+            )
+    return found

@@ -53,6 +53,8 @@ def assemble(machine: Machine, profile: Profile) -> None:
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
     each(config.devices, "device", lambda given: plugging.plugged(plugging.devices.add(given, running=False)))
+    if not config.switches.get("cxl") and next(plugging.devices.of_kind("pxb-cxl"), None) is not None:
+        raise Refused("CXL host bridges present, but cxl=off")
 
 
 def _settle_globals(machine: Machine, profile: Profile) -> None:
@@ -112,7 +114,9 @@ def next_unattached(machine: Machine, reserved: str) -> str:
     from qmpemu.machine.onboard import UNATTACHED
 
     start = f"{UNATTACHED}/device["
-    paths = [reserved, *machine.recorded_objects(), *(device.path for device in machine.plugging.devices.all)]
+    made = machine.plugging.devices.all
+    paths = [reserved, *machine.recorded_objects(), *(device.path for device in made)]
+    paths += [bus.path.rpartition("/")[0] for device in made for bus in device.buses]
     taken = [int(path[len(start) : -1]) for path in paths if path.startswith(start) and path.count("/") == 3]
     return f"{start}{max(taken) + 1}]"
 

@@ -15,6 +15,7 @@ from qmpemu.machine import inputs
 from qmpemu.machine.assembly import board_buses, next_unattached
 from qmpemu.machine.devices.backends import Backends
 from qmpemu.machine.devices.balloon_stats import BalloonStats
+from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND, Catalog
 from qmpemu.machine.devices.memory import DRIVERS as DIMMS
 from qmpemu.machine.devices.netdevs import Netdevs
@@ -92,6 +93,7 @@ class Plugging:
         slots = self.devices.processors
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
         slots.nodes = config.numa_nodes if config.numa or config.memory_slots else None
+        self.devices.nodes = max(len(config.numa_sizes), int(bool(config.memory_slots)))
         self.devices.memory.count = config.memory_slots
         self.devices.memory.base_bytes = config.memory_bytes
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
@@ -222,6 +224,10 @@ class Plugging:
             yield f"/objects/{name}", self.object_shown(each)
         for device in self.devices.all:
             yield device.path, self.object_of(device)
+            if device.kind in EXPANDERS:
+                from qmpemu.machine.devices.expander import host
+
+                yield host(device)
 
     def links(self) -> Iterator[tuple[str, int, str, str]]:
         """Each device on a bus: the bus's path, its number there, its type and its path."""

@@ -67,6 +67,13 @@ REFUSED = """
 -cpu none
 -cpu qemu64,enforce=on,+vmx
 -M none -cpu EPYC
+-M q35 -device pxb,bus_nr=2
+-device pxb-pcie,bus_nr=2
+-device pxb
+-nodefaults -device pxb,bus_nr=20 -device e1000
+-M q35 -device pxb-pcie,bus_nr=20 -device pxb-pcie,bus_nr=20,bus=pcie.0
+-M q35 -device pxb-pcie,bus_nr=20,numa_node=4
+-M q35 -device pxb-cxl
 -global e1000.mitigation
 -global e1000=1
 -global driver=e1000

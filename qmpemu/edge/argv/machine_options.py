@@ -115,7 +115,7 @@ BOARD_DEVICES = {
     "pic": frozenset(("isa-i8259",)),
 }
 """What else is switched off by name: the types of the board's devices."""
-MACHINE_SWITCHES = ("usb", "dump-guest-core", "graphics", "hpet", "nvdimm", "mem-merge")
+MACHINE_SWITCHES = ("usb", "cxl", "dump-guest-core", "graphics", "hpet", "nvdimm", "mem-merge")
 
 
 def _is_on(name: str, text: str) -> bool:

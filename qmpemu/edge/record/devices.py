@@ -53,6 +53,8 @@ RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (",bmc=back", ("-device", "ipmi-bmc-sim,id=back")),
     (",memdev=back", ("-machine", "nvdimm=on", *MEMORY)),
     ("", ("-machine", "pc")),
+    (",bus_nr=1", ("-machine", "pc")),
+    (",bus_nr=1", ("-machine", "cxl=on")),
     (",bus=up0", ("-device", "pcie-root-port,id=port0", "-device", "x3130-upstream,id=up0,bus=port0")),
 )
 """What a device may need: its own options, and others before it."""
@@ -145,11 +147,12 @@ def attempts(name: str, bus: str | None, properties: set[str]) -> list[tuple[str
 async def device(client: QMPClient) -> dict[str, Any]:
     """The recorded device of a running emulator."""
     rows: Any = await client.execute("query-pci")
+    # the bus that an expander brings, on which a bridge has its name, comes before the bus that it is on
     found = [row for bus in rows for row in _functions(bus["devices"]) if row["qdev_id"] == ID]
     objects = await tree(client, f"/machine/peripheral/{ID}")
     for about in objects.values():
         about["values"].pop(UNENDED.get(about["values"].get("type"), ""), None)
-    return {"objects": objects, "pci": found[0] if found else None}
+    return {"objects": objects, "pci": found[-1] if found else None}
 
 
 def _functions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

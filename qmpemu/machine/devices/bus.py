@@ -11,7 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
 
-PCI_KINDS = ("PCI", "PCIE")
+EXPANDERS = {"pxb": "pxb-bus", "pxb-pcie": "pxb-pcie-bus", "pxb-cxl": "pxb-cxl-bus"}
+"""Devices that bring a root bus of its own -> its kind."""
+BRIDGES = frozenset(
+    "pcie-root-port ioh3420 pxb-cxl cxl-rp pcie-pci-bridge pci-bridge pci-bridge-seat i82801b11-bridge".split()
+)
+"""What goes onto such a bus."""
+PCI_KINDS = ("PCI", "PCIE", *EXPANDERS.values())
 FUNCTIONS = 8
 SLOTS = 32
 SERIAL_PORTS = 31

@@ -17,7 +17,7 @@ MEMORY_TOP, IO_BASE = 0xFEBF_0000, 0xC000
 IRQS = (10, 10, 11, 11)
 """PCI interrupt routing of SeaBIOS, by (slot + pin) modulo 4."""
 WINDOW = 2 << 20
-ROM_BAR = 6
+ROM_BAR, SHPC_BAR = 6, 0
 NO_ROM = {"romfile": ""}
 MSIX_BAR = 1
 """Of a virtio device: where its interrupt vectors are, if it has any."""
@@ -53,11 +53,14 @@ class Firmware:
         assert device.recorded is not None and device.recorded.pci is not None
         slot, function = divmod(devfn, 8)
         row: dict[str, Any] = {**device.recorded.pci, "bus": number, "slot": slot, "function": function}
-        row["qdev_id"] = device.id or ""
+        row["qdev_id"] = device.id or device.alias
         if device.values.get("vectors") == 0 and device.kind.startswith("virtio"):
             row["regions"] = [each for each in row["regions"] if each["bar"] != MSIX_BAR]
         if "mount_tag" in device.values:
             row["regions"] = [_with_tag(each, str(device.values["mount_tag"])) for each in row["regions"]]
+        if device.values.get("shpc") is False:
+            row["regions"] = [each for each in row["regions"] if each["bar"] != SHPC_BAR]
+            row = {name: value for name, value in row.items() if name != "irq"} | {"irq_pin": 0}
         if NO_ROM.items() <= device.values.items():
             row["regions"] = [each for each in row["regions"] if each["bar"] != ROM_BAR]
         if device.bus is not None and device.bus.owner is not None and device.bus.kind == "PCIE":
@@ -67,6 +70,10 @@ class Firmware:
         if "pci_bridge" in row:
             row["pci_bridge"] = self._bridge(device, row["pci_bridge"], devices)
         return row
+
+    def begin(self, number: int) -> None:
+        """Go on behind a root bus of that number."""
+        self._number = number
 
     def _placed(self, row: dict[str, Any]) -> dict[str, Any]:
         """A function as firmware leaves it."""

@@ -60,6 +60,8 @@ def _is_left_out(shown: Device, path: str) -> bool:
         return True
     if path.endswith(".rom[0]") and shown.values.get("romfile") == "":
         return True
+    if path.startswith("/shpc-") and shown.values.get("shpc") is False:
+        return True
     vectors = path.startswith("/msix-") or path.endswith("-msix[0]")
     return vectors and shown.values.get("vectors") == 0
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import memory, options, processors
-from qmpemu.machine.devices.bus import Bus
+from qmpemu.machine.devices import expander, memory, options, processors
+from qmpemu.machine.devices.bus import EXPANDERS, Bus
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Listed, Recorded
 from qmpemu.qmp.errors import device_not_found
 
@@ -69,6 +69,7 @@ class Device:
     """One device. kind: type name. values: given options as property values. place: where on its bus."""
 
     __slots__ = (
+        "alias",
         "asked_ns",
         "bus",
         "buses",
@@ -86,6 +87,8 @@ class Device:
         self.kind = kind
         self.id = identity
         self.path = path
+        self.alias = ""
+        """By what query-pci tells of it where it has no id."""
         self.hotplugged = hotplugged
         self.values: dict[str, Any] = {}
         self.place: object = None
@@ -121,6 +124,8 @@ class Devices:
         """Where the board's next own device stands, behind the one that is to stand at a path."""
         self.on_hub: Callable[[Device], object] = _unheard
         """A hub was made where ports ran out."""
+        self.nodes = 0
+        """How many NUMA nodes there are."""
         self.globals: Globals | None = None
         """What their properties are unless they say otherwise; None where nothing was said."""
         self.all: list[Device] = []
@@ -169,6 +174,8 @@ class Devices:
         self._realize(device, about)
         device.buses = self._own_buses(device)
         self.all.append(device)
+        if device.kind == "pxb":
+            expander.bridge(device, self)
         return device
 
     def _chain_hub(self, kind: Kind, bus: Bus | None, given: dict[str, object], path: str) -> None:
@@ -199,6 +206,7 @@ class Devices:
         if device.kind.endswith(CPU_SUFFIX):
             device.place = self.processors.plug(device)
             return
+        expander.check(device, self)
         self._backends.join(device, about)
         try:
             if device.kind in memory.VIRTIO:
@@ -219,6 +227,8 @@ class Devices:
 
     def _own_buses(self, device: Device) -> list[Bus]:
         """The buses that come with it, named after it; a companion controller drives another one's."""
+        if device.kind in EXPANDERS:
+            return expander.made(device, self, self.next_unattached)
         if device.recorded is None or "masterbus" in device.values:
             return []
         made: list[Bus] = []
@@ -243,6 +253,8 @@ class Devices:
 
     def _bus(self, kind: Kind, name: object) -> Bus | None:
         """The bus that is named, or else found. Raises Refused."""
+        if isinstance(name, Bus):
+            return name
         if name is not None:
             if str(name).startswith(
                 "/"
@@ -263,6 +275,7 @@ class Devices:
 
     def _buses(self) -> Iterator[Bus]:
         """In QEMU's order of search: the root bus first, then what came last."""
+        yield from (bus for each in reversed(self.all) if each.kind in EXPANDERS for bus in each.buses)
         yield from (bus for bus in self.board_buses if bus.is_pci)
         for device in reversed(self.all):
             yield from reversed(device.buses)

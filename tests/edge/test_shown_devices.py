@@ -1,0 +1,48 @@
+"""Machines with devices that bring more than themselves: what is shown of them, on ours as on the real one."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.edge.emulators import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOWN = {
+    "-M q35 -device pxb-pcie,bus_nr=20,id=a -device pxb-pcie,bus_nr=40,id=b,bus=pcie.0 "
+    "-device pcie-root-port,bus=b,id=rb,chassis=1 -device pcie-root-port,bus=a,id=ra,chassis=2 "
+    "-device virtio-rng-pci,bus=ra": "/machine/peripheral/rb /machine/unattached/device[26]",
+    "-M pc -device pxb,id=b,bus_nr=20 -device e1000,bus=b,id=e "
+    "-device pci-bridge,id=c,chassis_nr=3,bus=pci.0,shpc=off": (
+        "/machine/peripheral/e /machine/unattached/device[28] /machine/unattached/device[27]"
+    ),
+}
+"""Command line -> objects whose properties are looked at."""
+
+
+def seen(kind: str, folder: Path, line: str, paths: str) -> list[Any]:
+    """query-pci, and each object's properties with what is read of them."""
+    emulator = Emulator(kind, folder).start("-S", *shlex.split(line), env={"QMPEMU_GUEST": "none"})
+    try:
+        client = emulator.client()
+        found = [client.ask("query-pci")]
+        for path in paths.split():
+            rows = client.ask("qom-list", path=path)["return"]
+            found += [
+                (path, row, client.ask("qom-get", path=path, property=row["name"]))
+                for row in sorted(rows, key=lambda row: str(row["name"]))
+            ]
+        return found
+    finally:
+        emulator.kill()
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_as_the_real_one(tmp_path: Path, line: str) -> None:
+    """The same functions, objects and values."""
+    ours, real = (seen(kind, tmp_path, line, SHOWN[line]) for kind in ("ours", "real"))
+    assert ours == real
