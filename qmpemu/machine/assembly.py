@@ -44,6 +44,8 @@ def assemble(machine: Machine, profile: Profile) -> None:
         flash.fit(machine)
     each(config.netdevs, "netdev", plugging.netdevs.add)
     main = plugging.objects.all.get(config.main_memory or "")
+    if main is None and config.main_memory is not None:
+        raise Refused(f"Memory backend '{config.main_memory}' not found")
     if main is not None:
         main.users.append(plugging)
         if main.values.get("size") != config.memory_bytes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMPLETE = ("qemu64", "max", "host")
 """Models of which TCG has everything, or that are made of what it has."""
+VENDOR_LETTERS = 12
 AMD = "AuthenticAMD"
 ALIASES = {"ffxsr": "fxsr-opt", "i64": "lm", "xd": "nx", "pclmuldq": "pclmulqdq"}
 
@@ -31,6 +32,8 @@ def tell(config: MachineConfig, profile: Profile, host: Host) -> None:
     texts = _lacking(config, profile) if config.cpu_features.get("check") is not False else []
     enforced = config.cpu_features.get("enforce") is True
     for number in range(config.cpus):
+        if len(str(config.cpu_features.get("hv-vendor-id", ""))) > VENDOR_LETTERS:
+            host.report(f"warning: hv-vendor-id truncated to {VENDOR_LETTERS} characters")
         for text in texts:
             host.report(f"warning: TCG doesn't support requested feature: {text}")
         if enforced and texts:

@@ -65,6 +65,34 @@ REFUSED = """
 -icount x
 -accel none
 -cpu none
+-cpu qemu64,foo
+-cpu qemu64,migratable=no
+-cpu qemu64,vendor=foo
+-cpu qemu64,family=999
+-cpu qemu64,phys-bits=99
+-cpu qemu64,level=foo
+-cpu qemu64,svm=maybe
+-M q35,smm=foo
+-M q35,sata=maybe
+-M q35,max-ram-below-4g=8G
+-M q35,x-oem-id=abcdefghij
+-M q35,phandle-start=x
+-M q35,nvdimm-persistence=foo
+-M q35,smbios-entry-point-type=99
+-M q35,memory-backend=x
+-M q35,memory-encryption=x
+-M q35,pcspk-audiodev=x
+-M q35,kernel=x
+-M q35,nosuch
+-M q35,pcie_ecam=1
+-M q35,smp.cpus=x
+-M q35,boot.order=q
+-accel hvf -accel whpx
+-M accel=hvf:whpx
+-M accel=tcg -accel tcg
+-accel tcg,thread=foo
+-accel tcg,tb-size=foo
+-accel tcg,nosuch=1
 -cpu qemu64,enforce=on,+vmx
 -M none -cpu EPYC
 -M q35 -device pxb,bus_nr=2

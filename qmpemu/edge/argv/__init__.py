@@ -57,12 +57,7 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
     parser = Parser(profile)
     try:
         parser.parse(words)
-        display_options.choose(parser)
-        short_options.finish(parser)
-        parser.config.not_emulated += [each.option for each in parser.process.monitors if not each.control]
-        checked_options.check_audio(parser.audio, spice=parser.spice)
-        checked_options.check_kernel(parser.boots)
-        display_options.finish(parser)
+        _finish(parser)
     except OptionError as error:
         error.warnings = parser.config.warnings
         raise
@@ -72,3 +67,20 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
         refused.warnings = parser.config.warnings
         raise refused from None
     return parser.config, parser.process
+
+
+def _finish(parser: Parser) -> None:
+    """What is looked at once all options are known. Raises OptionError, Unprefixed."""
+    try:
+        display_options.choose(parser)
+        short_options.finish(parser)
+        machine_options.choose_accelerator(parser)
+        machine_options.tell_of_type(parser)
+        parser.config.not_emulated += [each.option for each in parser.process.monitors if not each.control]
+        checked_options.check_audio(parser.audio, spice=parser.spice)
+        checked_options.check_speaker(parser)
+        checked_options.check_kernel(parser.boots)
+        display_options.finish(parser)
+    except (OptionError, Unprefixed) as error:
+        error.stamped = parser.process.timestamps and error.program is None
+        raise

@@ -224,6 +224,7 @@ def _audiodev(parser: Parser, argument: str) -> None:
     if "id" not in options:
         raise OptionError("Parameter 'id' is missing")
     parser.audio.append(str(options["driver"]))
+    parser.config.audiodevs.add(str(options["id"]))
     _accepted(parser)
 
 
@@ -238,6 +239,12 @@ def check_audio(drivers: list[str], *, spice: bool) -> None:
             raise Unprefixed(f"{missing}\naudio: Unknown audio driver `{driver}'", program="qemu")
         if (driver == "spice" and not spice) or (driver == "oss" and not os.path.exists("/dev/dsp")):
             raise Unprefixed(f"Could not init `{driver}' audio driver", program="audio")
+
+
+def check_speaker(parser: Parser) -> None:
+    """Whether the audio device of -machine pcspk-audiodev= is there. Raises Unprefixed."""
+    if parser.speaker is not None and parser.speaker not in parser.config.audiodevs:
+        raise Unprefixed(f"Property 'isa-pcspk.audiodev' can't find value '{parser.speaker}'")
 
 
 @option("tpmdev")

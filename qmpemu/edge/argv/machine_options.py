@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 
 from qmpemu.core.json_text import loads
+from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
-from qmpemu.edge.argv import groups
+from qmpemu.edge.argv import groups, machine_values
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.actions import ACTION_VALUES
 from qmpemu.machine.config import Global
+from qmpemu.machine.devices.options import OFF, ON, integer
 
 
 @option("S")
@@ -79,31 +81,25 @@ def _uuid(parser: Parser, text: str) -> None:
 
 @option("machine", "M")
 def _machine(parser: Parser, argument: str) -> None:
+    machine_values.items(argument)
     options = keyval.parse(argument, "type")
     if "type" in options:
         parser.config.machine = _machine_type(parser, options["type"])
     parser.config.main_memory = options.get("memory-backend", parser.config.main_memory)
     if "accel" in options:
-        _choose_accel(parser, options["accel"].split(":"))
-    switches = {name: _is_on(name, options[name]) for name in MACHINE_SWITCHES if name in options}
+        parser.machine_accel = options["accel"]
+    machine_values.check(parser, options)
+    switches = {name: options[name] in ON for name in machine_values.SWITCHES if name in options}
     if switches.get("usb"):
         add_usb(parser.config)
     parser.config.switches.update(switches)
     parser.config.flash.update({chip: options[chip] for chip in ("pflash0", "pflash1") if options.get(chip)})
     for name, types in BOARD_DEVICES.items():
         if name in options:
-            off = options[name] in ("off", "no", "false", "n")
+            off = options[name] in OFF
             parser.config.absent = parser.config.absent | types if off else parser.config.absent - types
-    if any(options.get(name) in ("off", "no", "false", "n") for name in STAYING):
+    if any(options.get(name) in OFF for name in STAYING):
         parser.config.not_emulated.append(parser.typed)
-    for name in options.keys() - KNOWN_MACHINE_OPTIONS:
-        _check_machine_option(parser, name)
-
-
-KNOWN_MACHINE_OPTIONS = frozenset(
-    "type accel usb vmport dump-guest-core memory-backend graphics smm hpet nvdimm kernel_irqchip".split()
-)
-"""What libvirt says of every machine: it needs no look into the recorded one."""
 
 
 STAYING = ("acpi", "sata", "smbus", "i8042")
@@ -115,23 +111,19 @@ BOARD_DEVICES = {
     "pic": frozenset(("isa-i8259",)),
 }
 """What else is switched off by name: the types of the board's devices."""
-MACHINE_SWITCHES = ("usb", "cxl", "dump-guest-core", "graphics", "hpet", "nvdimm", "mem-merge")
 
 
-def _is_on(name: str, text: str) -> bool:
-    if text not in ("on", "yes", "true", "y", "off", "no", "false", "n"):
-        raise Unprefixed(f"Parameter '{name}' expects 'on' or 'off'")
-    return text in ("on", "yes", "true", "y")
+FAMILIES = ("pc-i440fx-", "pc-q35-")
+"""Beginnings of the types that are emulated, `none` beside them."""
 
 
-def _check_machine_option(parser: Parser, name: str) -> None:
-    machine = parser.config.machine
-    tree = parser.profile.tree(parser.config.family)
-    known = {row[0] for row in tree["/machine"]["rows"]} | {"firmware", "smp", "boot"}
-    if parser.config.family != "none":
-        known |= {"pflash0", "pflash1"}  # gone from a recorded machine that has none
-    if name.replace("_", "-") not in known:
-        raise Unprefixed(f"Property '{machine}-machine.{name}' not found")
+def tell_of_type(parser: Parser) -> None:
+    """Warn of one that will be gone."""
+    if parser.deprecated:
+        parser.config.warnings.append(
+            f"warning: Machine type '{parser.config.machine}' is deprecated: "
+            "old and unattended - use a newer version instead"
+        )
 
 
 def _machine_type(parser: Parser, name: str) -> str:
@@ -141,31 +133,84 @@ def _machine_type(parser: Parser, name: str) -> str:
     assert isinstance(recorded, bytes)
     for machine in loads(recorded):
         if name in (machine["name"], machine.get("alias")):
+            if not machine["name"].startswith(FAMILIES):
+                raise Unprefixed(f"qmpemu does not emulate machines of the type '{machine['name']}'")
+            parser.deprecated = bool(machine.get("deprecated"))
             return str(machine["name"])
     raise Unprefixed("unsupported machine type\nUse -machine help to list supported machines")
 
 
-def _choose_accel(parser: Parser, names: list[str]) -> None:
-    for name in names:
-        if name == "tcg" or name == "qtest" or (name == "kvm" and parser.profile.kvm_recorded):
-            parser.config.accel = "kvm" if name == "kvm" else "tcg"
-            parser.config.qtest_accel = name == "qtest"
-            return
-    raise Unprefixed(f"invalid accelerator {names[-1]}")
+ACCELERATORS = {
+    "tcg": ("tcg", {"thread": "thread", "tb-size": "uint32", "split-wx": "bool"}),
+    "kvm": (
+        "KVM",
+        {
+            "kernel-irqchip": "irqchip",
+            "kvm-shadow-mem": "int",
+            "dirty-ring-size": "uint32",
+            "notify-vmexit": "any",
+            "notify-window": "uint32",
+        },
+    ),
+    "qtest": ("QTest", {}),
+}
+"""Accelerator -> what it calls itself, and the kinds of its properties."""
 
 
 @option("accel")
 def _accel(parser: Parser, argument: str) -> None:
-    name = keyval.parse(argument, "accel").get("accel", "")
-    try:
-        _choose_accel(parser, [name])
-    except Unprefixed as error:
-        raise OptionError(str(error)) from None
+    options = keyval.parse(argument, "accel")
+    name = options.pop("accel", "")
+    parser.accelerators.append((name, parser.typed))
+    for key, value in options.items():
+        _check_property(name, key, value)
+
+
+def _check_property(accel: str, name: str, value: str) -> None:
+    """Of an accelerator that is there; what others have is not known."""
+    if accel not in ACCELERATORS:
+        return
+    kind = ACCELERATORS[accel][1].get(name)
+    if kind is None:
+        raise OptionError(f"Property '{accel}-accel.{name}' not found")
+    if kind == "thread" and value not in ("single", "multi"):
+        raise OptionError(f"Invalid 'thread' setting {value}")
+    if kind == "irqchip" and value not in ("on", "off", "split"):
+        raise OptionError(f"Parameter '{name}' does not accept value '{value}'")
+    if kind == "bool":
+        keyval.switch(name, value)
+    if kind in ("int", "uint32"):
+        try:
+            integer(name, kind, value)
+        except Refused as refused:
+            text = str(refused).replace("expects integer", f"expects {'u' * (kind == 'uint32')}int64")
+            raise OptionError(text) from None
 
 
 @option("enable-kvm")
 def _enable_kvm(parser: Parser, _: str) -> None:
-    _choose_accel(parser, ["kvm"])
+    parser.machine_accel = "kvm"
+
+
+def choose_accelerator(parser: Parser) -> None:
+    """Take the first that is there of all that were named. Raises Unprefixed."""
+    named = parser.accelerators
+    if parser.machine_accel is not None:
+        if named:
+            raise Unprefixed('The -accel and "-machine accel=" options are incompatible')
+        named = [(name, "") for name in parser.machine_accel.split(":")]
+    refused: list[str] = []
+    for name, typed in named:
+        if name in ACCELERATORS and (name != "kvm" or parser.profile.kvm_recorded):
+            parser.config.accel = "kvm" if name == "kvm" else "tcg"
+            parser.config.qtest_accel = name == "qtest"
+            if refused:
+                parser.config.warnings += [*refused, f"falling back to {ACCELERATORS[name][0]}"]
+            return
+        refused.append(f"{typed}: invalid accelerator {name}" if typed else f"invalid accelerator {name}")
+    if refused:
+        parser.config.warnings += refused[:-1]
+        raise Unprefixed(refused[-1])
 
 
 @option("m")

@@ -100,6 +100,14 @@ class Parser:
         self.audio: list[str] = []
         """The drivers of -audiodev."""
         self.spice = False
+        self.machine_accel: str | None = None
+        """-machine accel=, -enable-kvm: names between colons."""
+        self.accelerators: list[tuple[str, str]] = []
+        """-accel: names, and how they were typed."""
+        self.deprecated = False
+        """Whether the machine type is one that will be gone."""
+        self.speaker: str | None = None
+        """-machine pcspk-audiodev="""
         self.window = "default"
         """The last -display that is neither served nor opened last."""
         self.displays: list[str] = []

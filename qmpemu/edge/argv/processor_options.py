@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from qmpemu.core.json_text import loads
+from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
+from qmpemu.machine.devices.options import INTEGERS, OFF, ON, integer
 
 LEVELS = ("sockets", "dies", "cores", "threads")
 
@@ -42,21 +44,69 @@ def _check_model(parser: Parser, model: str, features: list[str]) -> None:
         assert isinstance(recorded, bytes)
         if all(model != row["name"] for row in loads(recorded)):
             raise Unprefixed(f"unable to find CPU model '{model}'")
-    if not features:
-        return
-    known = {row["name"] for row in profile.cpu("tcg", model)["properties"]}
+    if features:
+        _check_features(parser, model, features)
+
+
+def _check_features(parser: Parser, model: str, features: list[str]) -> None:
+    """Each as a property of the processor, by its kind. Raises Unprefixed."""
+    about = parser.profile.cpu("tcg", model)
+    kinds = {row["name"]: row["type"] for row in about["properties"]}
+    if model not in OF_HOST:
+        kinds = {name: kind for name, kind in kinds.items() if name not in HOST_ONLY}
+    else:
+        kinds |= dict.fromkeys(HOST_ONLY, "bool")
+    kinds |= {name: kind for name, kind in HIDDEN.items() if name not in kinds}
     for feature in features:
-        name = feature.partition("=")[0].lstrip("+-")
-        if name in known or name.replace("_", "-") in known or name in NOT_PROPERTIES:
-            continue
-        missing = f"Property '{model}-x86_64-cpu.{name}' not found"
-        if feature[:1] in "+-":
-            raise Unprefixed(missing)
-        raise Unprefixed(f"can't apply global {model}-x86_64-cpu.{feature}: {missing}")
+        name, _, value = feature.partition("=")
+        sign = name[:1] if name[:1] in "+-" else ""
+        name = name.removeprefix(sign or "=")
+        value = value or ("" if sign else "on")
+        kind = kinds.get(name) or kinds.get(name.replace("_", "-"))
+        prefix = "" if sign else f"can't apply global {model}-x86_64-cpu.{name}={value}: "
+        if kind is None:
+            raise Unprefixed(f"{prefix}Property '{model}-x86_64-cpu.{name}' not found")
+        if not sign:
+            _check_value(prefix, name, kind, value)
 
 
-NOT_PROPERTIES = ("check", "enforce", "migratable", "hv-spinlocks", "vendor", "host-cache-info")
+def _check_value(prefix: str, name: str, kind: str, value: str) -> None:
+    """A property's value, read as a text. Raises Unprefixed."""
+    if kind == "bool" and value not in ON + OFF:
+        raise Unprefixed(f"{prefix}Parameter '{name}' expects 'on' or 'off'")
+    if name == "vendor" and len(value) != VENDOR_LETTERS:
+        raise Unprefixed(f"{prefix}Property '.vendor' doesn't take value '{value}'")
+    if kind in INTEGERS:
+        try:
+            number = integer(name, kind, value)
+        except Refused as refused:
+            wanted = "int64" if kind.startswith("int") else "uint64"
+            raise Unprefixed(
+                f"{prefix}{str(refused).replace('expects integer', f'expects {wanted}')}"
+            ) from None
+        most = MOST.get(name)
+        if most is not None and not 0 <= number <= most:
+            raise Unprefixed(
+                f"{prefix}Property .{name} doesn't take value {number} (minimum: 0, maximum: {most})"
+            )
+        if name == "phys-bits" and number and not LEAST_BITS <= number <= MOST_BITS:
+            raise Unprefixed(f"phys-bits should be between {LEAST_BITS} and {MOST_BITS}  (but is {number})")
+
+
+OF_HOST = ("max", "host")
+HOST_ONLY = ("migratable", "host-cache-info", "hv-passthrough")
+"""What only models have that are made of the host's."""
+HIDDEN = {
+    "check": "bool",
+    "enforce": "bool",
+    "hv-spinlocks": "uint32",
+    "vendor": "string",
+    "hv-passthrough": "bool",
+}
 """Options that the recorded processor has under another name or only under KVM."""
+MOST = {"family": 270, "model": 255, "stepping": 15}
+VENDOR_LETTERS = 12
+LEAST_BITS, MOST_BITS = 32, 52
 
 
 @option("smp")

@@ -54,7 +54,7 @@ def _value(about: About, name: str, kind: str, given: object) -> object:
     if kind == "bool":
         return _switch(name, given)
     if kind in INTEGERS:
-        number = _integer(name, kind, given)
+        number = integer(name, kind, given)
         check_set(name, number)
         return number
     if kind in ENUMERATIONS and given not in ENUMERATIONS[kind]:
@@ -70,7 +70,8 @@ def _switch(name: str, given: object) -> bool:
     raise Refused(f"Parameter '{name}' expects 'on' or 'off'")
 
 
-def _integer(name: str, kind: str, given: object) -> int:
+def integer(name: str, kind: str, given: object) -> int:
+    """A number of that QOM type. Raises Refused."""
     low, high = INTEGERS[kind]
     if isinstance(given, bool) or not isinstance(given, int | str):
         raise Refused(f"Parameter '{name}' expects integer")
