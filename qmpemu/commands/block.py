@@ -92,14 +92,15 @@ def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
 @command("blockdev-insert-medium")
 def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
     """Put a node into an open tray."""
-    drive, blocks = _removable(ctx, None, id), ctx.machine.blocks
+    drive, blocks = _drive(ctx, None, id), ctx.machine.blocks
     node = blocks.nodes.get(node_name)
     if node is None:
         raise QmpError(f"Node '{node_name}' not found")
-    if any(each.node is node for each in blocks.drives if each is not drive):
+    if any(each.node is node for each in blocks.drives):
         raise QmpError(f"Node '{node_name}' is already in use")
+    _removable(ctx, None, id)
     if drive.has_tray and not drive.tray_open:
-        raise QmpError(f"Tray of device '{id}' is not open")
+        raise QmpError("Tray of the device is not open")
     if drive.node is not None:
         raise QmpError("There already is a medium in the device")
     blocks.insert(drive, node)

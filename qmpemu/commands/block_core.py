@@ -127,7 +127,7 @@ def blockdev_add(ctx: Context, **options: object) -> object:
     named = {name.replace("_", "-"): value for name, value in options.items()}
     if "node-name" not in named or named["driver"] in WITHOUT_DAEMON:
         blocks.check_name(named.get("node-name"))  # of others, whether there is such a driver is asked first
-    if machine.store.up or named["driver"] not in WITHOUT_DAEMON:
+    if machine.store.up or named["driver"] not in WITHOUT_DAEMON or _needs_daemon(blocks, named):
         return _add_real(ctx, named)
     if named["driver"] != "blkdebug" or "config" not in named:
         try:
@@ -153,6 +153,16 @@ def blockdev_add(ctx: Context, **options: object) -> object:
     return later.outcome
 
 
+def _needs_daemon(blocks: Blocks, named: dict[str, Any]) -> bool:
+    """Whether it is a raw node, or one for errors, over another format."""
+    if named["driver"] not in ("raw", "blkdebug"):
+        return False
+    file = named.get("file", named.get("image"))
+    below = blocks.nodes.get(file) if isinstance(file, str) else None
+    return below is not None and below.driver not in WHOLE
+
+
+WHOLE = ("null-co", *PROTOCOLS)
 WITHOUT_DAEMON = ("null-co", "blkdebug", "raw", "qcow2", *PROTOCOLS)
 """Drivers whose nodes need nobody to open them."""
 
@@ -173,10 +183,12 @@ def blockdev_del(ctx: Context, *, node_name: str) -> object:
     if not ctx.machine.store.up:
         blocks.remove(node_name)
         return {}
-    if node is not None and any(drive.node is node for drive in blocks.drives):
+    drives = [drive for drive in blocks.drives if node is not None and drive.node is node]
+    if any(not drive.held for drive in drives):
         raise QmpError(f"Node {node_name} is in use")
     if (
         node is not None
+        and not drives
         and node_name in blocks.loose
         and all(node is not each.backing for each in blocks.nodes.values())
     ):

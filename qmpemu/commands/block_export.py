@@ -5,6 +5,7 @@ from __future__ import annotations
 from qmpemu.commands.block_core import real, real_commands
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block.happened import BlockExportDeleted
+from qmpemu.machine.block.holders import OWN
 from qmpemu.qmp.errors import QmpError, not_emulated
 
 TYPE_CHECKING = False
@@ -30,7 +31,14 @@ def nbd_server_start(ctx: Context, **arguments: Any) -> object:
 def query_block_exports(ctx: Context) -> object:
     """-> every export."""
     store = ctx.machine.store
-    return store.ask("query-block-exports", {}) if store.up else []
+    if not store.up:
+        return []
+    return store.ask("query-block-exports", {}, _of_clients)
+
+
+def _of_clients(rows: Any) -> object:
+    """Those that clients have made."""
+    return [row for row in rows if not row["id"].startswith(OWN)]
 
 
 @event(BlockExportDeleted, "BLOCK_EXPORT_DELETED")

@@ -60,9 +60,11 @@ class StorageDaemon(BlockBackend):
         self._told: deque[dict[str, Any] | None] = deque()
         """What it has said and nobody has been told yet; None is the end."""
         self._outstanding: deque[Callable[[object], object]] = deque()
+        self._folders: set[str] = set()
+        """Where exports that hold nodes are about to listen."""
         self._socket, theirs = socketpair()
         self._open = True
-        self._pid = spawn([program, *MONITOR], None, None, 2, theirs.fileno())
+        self._pid = spawn([program, *MONITOR], None, 1, 2, theirs.fileno())  # it tells which files it makes
         theirs.close()
         loop.add_reader(self._socket.fileno(), self._ready)
         self.call("qmp_capabilities", {}, bool)
@@ -71,6 +73,32 @@ class StorageDaemon(BlockBackend):
         """Send a command; it is run after those before it."""
         self._outstanding.append(done)
         self._send(command, arguments)
+
+    def hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
+        """Export a node at a socket that nobody can find: its folder is ours alone, and gone once it listens."""
+        try:
+            folder = private_folder()
+        except OSError as error:
+            done(QmpError(str(error.strerror)))
+            return
+        self._folders.add(folder)
+        path = f"{folder}/s"
+
+        def held(outcome: object) -> None:
+            self._clear(folder)
+            done(outcome)
+
+        listening = {"type": "unix", "path": path}
+        given = {"type": "vhost-user-blk", "id": export, "node-name": node, "writable": writable}
+        self.call("block-export-add", {**given, "addr": listening}, held)
+
+    def _clear(self, folder: str) -> None:
+        self._folders.discard(folder)
+        for remove, path in ((os.unlink, f"{folder}/s"), (os.rmdir, folder)):
+            try:
+                remove(path)
+            except OSError:
+                pass  # it was not made
 
     def close(self) -> None:
         """Let the daemon end its jobs, which it tells, close its images and end."""
@@ -152,11 +180,20 @@ class StorageDaemon(BlockBackend):
         self._loop.remove_reader(self._socket.fileno())
         self._told.clear()
         self._socket.close()
+        for folder in list(self._folders):
+            self._clear(folder)
 
     def _reap(self) -> None:
         """What it had to close it has closed, or it has had its time."""
         os.kill(self._pid, SIGKILL)
         os.waitpid(self._pid, 0)
+
+
+def private_folder() -> str:
+    """A new folder that only this user can enter. Raises OSError."""
+    folder = f"{os.environ.get('TMPDIR') or '/tmp'}/qmpemu-{os.urandom(8).hex()}"
+    os.mkdir(folder, 0o700)
+    return folder
 
 
 def _data(message: dict[str, Any]) -> dict[str, object]:

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from emulators import Emulator
 
 DISK = "driver=qcow2,node-name=n0,file.driver=file,file.filename=disk.qcow2,file.node-name=f0"
+RAW = "driver=raw,node-name=n0,file.driver=file,file.filename=disk.raw,file.node-name=f0"
 CREATED = ["created", "running"]
 DONE = ["waiting", "pending", "BLOCK_JOB_COMPLETED", "concluded", "null"]
 
@@ -223,16 +224,46 @@ def test_an_overlay_that_is_committed_is_gone(emulator: Emulator) -> None:
     assert (drive(client)["backing_file"], nodes(client)) == ("disk.qcow2", ["qcow2", "file"] * 2)
 
 
-def test_what_would_be_lost_is_refused(ours: Emulator) -> None:
-    """A bitmap of an overlay that the real block layer has dropped."""
-    client = start(ours)
+def test_a_bitmap_of_an_overlay_that_is_made_with_it(emulator: Emulator) -> None:
+    """The overlay is kept, and its bitmap with it."""
+    client = start(emulator)
     overlay = {"node-name": "n0", "snapshot-file": "o1.qcow2", "snapshot-node-name": "o1"}
     actions = [
         {"type": "blockdev-snapshot-sync", "data": overlay},
         {"type": "block-dirty-bitmap-add", "data": {"node": "o1", "name": "b"}},
     ]
-    assert "blockdev-snapshot takes both" in refusal(client, "transaction", actions=actions)
-    assert nodes(client) == ["qcow2", "file"]
+    assert client.ask("transaction", actions=actions) == {"return": {}}
+    assert [each["name"] for each in drive(client)["dirty-bitmaps"]] == ["b"]
+    assert nodes(client) == ["qcow2", "file"] * 2
+
+
+def test_a_raw_disk_is_backed_up(emulator: Emulator) -> None:
+    """The filter of the job keeps others from writing to the file, which the drive's own process does."""
+    image("create", "-q", "-f", "raw", "disk.raw", "1M")
+    emulator.start(
+        "-machine", "q35", "-m", "64", "-S", "-blockdev", RAW, "-device", "virtio-blk-pci,drive=n0"
+    )
+    client = emulator.client()
+    client.put("drive-backup", device="n0", target="b.qcow2", sync="full", job_id="j")
+    assert told(client, "null") == [*CREATED, "paused", "running", *DONE]
+    emulator.kill()
+    assert image("compare", "disk.raw", "b.qcow2") == "Images are identical.\n"
+
+
+def test_a_node_that_a_drive_is_on_is_in_use(emulator: Emulator) -> None:
+    """For the real block layer too, which knows no devices; nobody sees how."""
+    client = start(emulator)
+    client.ask("blockdev-add", driver="null-co", node_name="null", size=8 << 20)
+    client.ask("blockdev-add", driver="throttle", node_name="t", throttle_group="g", file="null")
+    for node in ("n0", "null"):
+        why = refusal(client, "blockdev-snapshot", node=node, overlay="n0")
+        assert why == "The overlay is already in use"
+    options = {"driver": "qcow2", "node-name": "n0", "file": "f0", "read-only": True}
+    why = refusal(client, "blockdev-reopen", options=[options])
+    assert why == "Read-only block node 'n0' cannot support read-write users"
+    assert client.ask("query-block-exports") == {"return": []}
+    client.send(b'{"execute": "quit"}')
+    assert [client.read().get("event"), client.read()] == ["SHUTDOWN", {"return": {}}]
 
 
 def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:

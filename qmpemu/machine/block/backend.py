@@ -23,6 +23,10 @@ class BlockBackend:
         """Run a command of its block layer; eventually `done(return value or QmpError)`."""
         raise NotImplementedError
 
+    def hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
+        """Let an export be on a node that nobody can reach; eventually `done({} or QmpError)`."""
+        raise NotImplementedError
+
     def wait(self, done: Callable[[], bool]) -> None:
         """Hear what it says until `done()`, or until it has died; nothing else goes on meanwhile."""
         raise NotImplementedError

@@ -25,13 +25,14 @@ from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qmpemu.machine.block.holders import Holders
     from qmpemu.machine.host import Host
 
 
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
-    __slots__ = ("_host", "_made", "drives", "locks", "loose", "nodes", "renamed")
+    __slots__ = ("_host", "_made", "drives", "holders", "locks", "loose", "nodes", "renamed")
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -43,6 +44,8 @@ class Blocks:
         """Nodes that the real block layer knows by another name (`names`)."""
         self._made = FIRST_MADE
         self.locks = Locks(host, self)
+        self.holders: Holders | None = None
+        """Who holds drives' nodes in the real block layer, where that runs."""
 
     def add_node(self, options: dict[str, object], *, implicit: bool = False) -> Node:
         """Add what a -blockdev describes, its inline `file`, `image` and `backing` included.
@@ -191,6 +194,8 @@ class Blocks:
         for drive in self.drives:
             if drive.node is old:
                 drive.node = new
+        if self.holders is not None:
+            self.holders.followed()
         self.locks.refresh()
 
     def set_backing(self, name: str, backing: str | None) -> None:

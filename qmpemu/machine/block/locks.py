@@ -55,6 +55,8 @@ class Locks:
 
     def refresh(self) -> None:
         """Put every file under the locks that the graph asks for. Raises Refused; then nothing has changed."""
+        if self._blocks.holders is not None:
+            self._blocks.holders.refresh()
         wanted = {} if self.asleep else self._wanted()
         before = {node: demand for node, (_, demand) in self._held.items()}
         try:
@@ -117,7 +119,7 @@ class Locks:
 
         def demand(node: Node) -> Demand:
             """All that is asked of a node."""
-            found = [_of_drive(drive, node) for drive in drives.get(node, ())]
+            found = [_of_drive(drive, node) for drive in drives.get(node, ()) if not drive.held]
             for user, backing in above.get(node, ()):
                 if backing:
                     found.append((frozenset({READ}), KEPT) if demand(user)[0] else NOTHING)

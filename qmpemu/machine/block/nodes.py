@@ -90,6 +90,7 @@ class Drive:
         "driver",
         "group",
         "has_tray",
+        "held",
         "histograms",
         "id",
         "io_status",
@@ -112,6 +113,8 @@ class Drive:
         self.id = id
         self.name = ""
         self.attached = True
+        self.held = False
+        """Whether the real block layer keeps its node in use (`holders`)."""
         self.old: OldDrive | None = None
         self.has_tray = has_tray
         self.histograms: dict[str, list[int]] = {}
@@ -198,7 +201,7 @@ def is_simple(options: dict[str, object]) -> bool:
 
 def backing_of(image: Image, options: dict[str, object]) -> dict[str, object] | None:
     """What the image says that it is over, shared as the image is."""
-    if image.backing is None:
+    if image.backing is None or options["driver"] != "qcow2":
         return None
     path, form = image.backing
     shared = {"force-share": options["force-share"]} if "force-share" in options else {}

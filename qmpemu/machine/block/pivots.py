@@ -36,7 +36,7 @@ COMPLETES = ("job-complete", "block-job-complete")
 class Pivots:
     """Jobs by id, with the command that started them, until they are over."""
 
-    def __init__(self, blocks: Blocks, opens: Callable[[dict[str, object]], object]) -> None:
+    def __init__(self, blocks: Blocks, opens: Callable[..., object]) -> None:
         self._blocks = blocks
         self._opens = opens
         """Let the real block layer open a node that a drive will be on."""
@@ -93,7 +93,7 @@ class Pivots:
         elif command == "blockdev-mirror" and asked:
             self._blocks.move(str(arguments.get("replaces", arguments["device"])), str(arguments["target"]))
         elif target is not None and asked:
-            self._opens(target)
+            self._opens(target, held=self._held(str(arguments.get("replaces", arguments["device"]))))
             self._blocks.move(str(arguments.get("replaces", arguments["device"])), str(target["node-name"]))
 
     def _transaction(self, arguments: dict[str, object]) -> None:
@@ -113,8 +113,12 @@ class Pivots:
 
     def _snapshot_sync(self, arguments: dict[str, object]) -> None:
         options = overlay(self._blocks, arguments)
-        self._opens(options)
+        self._opens(options, held=self._held(str(arguments["node-name"])))
         self._blocks.move(str(arguments["node-name"]), str(options["node-name"]))
+
+    def _held(self, node: str) -> bool:
+        """Whether the real block layer keeps what comes in the node's place, be it for nobody's use."""
+        return all(drive.held for drive in self._blocks.drives if drive.node is self._blocks.nodes.get(node))
 
     def _commit(self, arguments: dict[str, object]) -> None:
         device = str(arguments["device"])

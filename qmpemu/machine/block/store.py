@@ -8,6 +8,7 @@ absent ──first command──> replaying ──every node is there──> up
 from __future__ import annotations
 
 from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
+from qmpemu.machine.block.holders import OWN, Holders, worded
 from qmpemu.machine.block.names import inward, made, outward
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
@@ -52,9 +53,12 @@ class Store:
         """Nodes that are to be opened again as soon as a job has ended."""
         self._serves = False
         """Whether an NBD server runs there."""
+        self._paused: dict[str, bool] | None = None
+        """At its end: jobs that have paused, and whether they do so again."""
         self.lost: dict[str, dict[str, object]] = {}
         """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
         self.pivots = Pivots(blocks, self._open)
+        self.holders = Holders(blocks, self._hold, self._let_go)
         self._remembered = Remembered()
         self.pivots.on_stream = self._remembered.completed
 
@@ -99,7 +103,7 @@ class Store:
         if command == "blockdev-create" or arguments.get("auto-dismiss") is False:
             self._kept.add(job)
         self.pivots.begins(command, arguments)
-        if command == "drive-mirror":
+        if command == "drive-mirror" and not self._remembered.needed:
             self._copy(arguments, done)
         else:
             self._send(command, arguments, done)
@@ -136,12 +140,21 @@ class Store:
         self._send("query-named-block-nodes", {"flat": True}, lambda told: _keep(nodes, told))
         self._send("drive-mirror", arguments, begun)
 
-    def _open(self, options: dict[str, object]) -> None:
-        """Let it open a node that a drive is about to be on, and that goes with the drive."""
+    def _hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
+        if self._backend is not None:
+            there = str(inward(node, self._blocks.renamed))
+            self._backend.hold(export, there, writable, done)
+
+    def _let_go(self, export: str) -> None:
+        self._call("block-export-del", {"id": export}, bool)
+
+    def _open(self, options: dict[str, object], *, held: bool) -> None:
+        """Let it open a node that a drive is about to be on, and that goes with the drive. held: it has kept it."""
         name = str(options["node-name"])
         self._blocks.loose.add(name)
-        self._blocks.renamed |= made(options)
-        self._open_again(options)
+        if not held:
+            self._blocks.renamed |= made(options)
+            self._open_again(options)
         self._blocks.take_node(options)
 
     def _open_again(self, options: dict[str, object]) -> None:
@@ -206,7 +219,10 @@ class Store:
         """The machine is over."""
         backend, self._backend = self._backend, None
         if backend is not None:
+            self._paused = {}
             backend.close()
+            self._paused = None
+            self.holders.end()
             self._blocks.locks.take_back()
 
     def _send(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
@@ -219,10 +235,15 @@ class Store:
         if self._backend is None:
             return
         if not self._blocks.renamed:
-            self._backend.call(command, arguments, done)
+            self._backend.call(command, arguments, lambda outcome: done(self._worded(outcome)))
             return
         given = {name: inward(value, self._blocks.renamed) for name, value in arguments.items()}
-        self._backend.call(command, given, lambda outcome: done(outward(outcome)))
+        self._backend.call(command, given, lambda outcome: done(self._worded(outward(outcome))))
+
+    def _worded(self, outcome: object) -> object:
+        if isinstance(outcome, QmpError):
+            return QmpError(worded(self._blocks, outcome.desc), outcome.cls)
+        return outcome
 
     # --- its start ------------------------------------------------------------------------------------------------
 
@@ -234,7 +255,9 @@ class Store:
         self._blocks.locks.give()
         self._waiting = []
         steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
-        steps += [("blockdev-add", options) for options in self._blocks.replayed()]
+        nodes = self._blocks.replayed()
+        self._blocks.renamed = self._blocks.renamed.union(*map(made, nodes))
+        steps += [("blockdev-add", options) for options in nodes]
         steps += [
             ("block-set-write-threshold", {"node-name": name, "write-threshold": node.write_threshold})
             for name, node in self._blocks.nodes.items()
@@ -256,6 +279,7 @@ class Store:
 
         for command, arguments in steps:
             self._call(command, arguments, replayed)
+        self.holders.begin()
         if not steps:
             self._replayed()
 
@@ -275,6 +299,8 @@ class Store:
 
     def _event(self, name: str, data: dict[str, object]) -> None:
         if name == "JOB_STATUS_CHANGE":
+            if self._paused is not None and self._pauses_again(self._paused, str(data["id"]), data["status"]):
+                return
             self._jobs[str(data["id"])] = str(data["status"])
             if data["status"] == "null":
                 del self._jobs[str(data["id"])]
@@ -284,15 +310,25 @@ class Store:
             self.pivots.completed(str(data["device"]), failed="error" in data)
             self._open_late()
             self.drop_unused()
+        if name == "BLOCK_EXPORT_DELETED" and str(data["id"]).startswith(OWN):
+            return
         if name in FACTS:
             told = {key: outward(value) for key, value in data.items()} if self._blocks.renamed else data
             self._facts.publish(FACTS[name](told=told))
+
+    def _pauses_again(self, paused: dict[str, bool], job: str, status: object) -> bool:
+        """Whether a job tells of a pause that is due to our own exports, which end with the back end."""
+        if status in ("paused", "standby"):
+            paused[job] = job in paused
+            return paused[job]
+        return status in ("running", "ready") and paused.get(job, False)
 
     def _died(self) -> None:
         """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""
         self._backend = None
         self._waiting = None
         self._serves = False
+        self.holders.end()
         self._blocks.locks.take_back()
         self._remembered.clear()
         jobs, self._jobs = self._jobs, {}
