@@ -12,7 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore -c constraints.txt
 DEBIAN_PACKAGES := qemu-system-x86 qemu-utils qemu-guest-agent libvirt-daemon-system libvirt-clients \
-    virtinst python3-libvirt dosfstools ntfs-3g bzip2 xz-utils
+    virtinst python3-libvirt dosfstools ntfs-3g bzip2 xz-utils openssl
 WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH_ARGS ?=

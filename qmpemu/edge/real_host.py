@@ -103,6 +103,12 @@ class RealHost(Host):
             return error.strerror
         return None
 
+    def load_credentials(self, given: dict[str, object], secrets: list[dict[str, object]]) -> object:
+        """For a connection's TLS. Raises Refused, QmpError for what is not emulated."""
+        from qmpemu.edge.tls import loading
+
+        return loading.load(given, secrets)
+
     def open_dump(self, path: str, mode: int) -> int:
         """Open a file for memory. Raises OSError."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)

@@ -93,6 +93,10 @@ class Host:
         """The operating system's reason why the file cannot be opened; None where it can."""
         return None
 
+    def load_credentials(self, given: dict[str, object], secrets: list[dict[str, object]]) -> object:
+        """What a `tls-creds-*` object holds; secrets: the objects among which its password's may be. Raises Refused."""
+        return None
+
     def open_dump(self, path: str, mode: int) -> int:
         """Open a file for memory, which is made with `mode`, or emptied. -> a descriptor. Raises OSError."""
         raise OSError(0, "there are no files here")

@@ -33,7 +33,7 @@ def connect(loop: Loop, around: Around, address: Address, machine: Machine, tell
     """Open a link out and tell it from the loop, or why there is none. Raises QmpError for what is wrong at once."""
 
     def linked(fd: int, noun: str) -> None:
-        link = FdLink(loop, around, fd, noun=noun, reads=False)
+        link = FdLink(loop, around, fd, machine=machine, noun=noun, reads=False)
         loop.call_soon(lambda: around(lambda: tell(link)))
 
     if address.kind == "fd":
@@ -54,7 +54,7 @@ def connect(loop: Loop, around: Around, address: Address, machine: Machine, tell
         text = f"Failed to connect to '{address.host}:{address.port}': {os.strerror(errno.ENODEV)}"
         loop.call_soon(lambda: around(lambda: tell(text)))
     else:
-        _Connecting(loop, around, address, tell).begin()
+        _Connecting(loop, around, address, machine, tell).begin()
 
 
 def listen(
@@ -62,7 +62,7 @@ def listen(
 ) -> Listener:
     """Wait for links in. Raises QmpError."""
     if address.kind in ("tcp", "unix"):
-        return _SocketListener(loop, around, address, accept)
+        return _SocketListener(loop, around, address, machine, accept)
     if address.kind == "rdma":
         raise QmpError(NO_RDMA_CHANNEL)
     if address.kind == "vsock":  # nobody can come that way
@@ -78,7 +78,7 @@ def listen(
     else:
         fd = _inherited(address.name, machine)
     try:
-        link = FdLink(loop, around, fd, noun="file", reads=True)
+        link = FdLink(loop, around, fd, machine=machine, noun="file", reads=True)
     except OSError:  # no such descriptor: QEMU waits at it for ever
         return Listener()
     accept(link)
@@ -118,8 +118,9 @@ def _reap(loop: Loop, process: subprocess.Popen[bytes]) -> None:
 class _Connecting:
     """A socket on its way to its peer."""
 
-    def __init__(self, loop: Loop, around: Around, address: Address, tell: Tell) -> None:
+    def __init__(self, loop: Loop, around: Around, address: Address, machine: Machine, tell: Tell) -> None:
         self._loop = loop
+        self._machine = machine
         self._around = around
         self._tell = tell
         self._address = address
@@ -161,7 +162,9 @@ class _Connecting:
             self._socket.close()
             self._failed(os.strerror(result))
             return
-        link = FdLink(self._loop, self._around, self._socket.detach(), noun="socket", reads=False)
+        link = FdLink(
+            self._loop, self._around, self._socket.detach(), machine=self._machine, noun="socket", reads=False
+        )
         self._around(lambda: self._tell(link))
 
     def _failed(self, why: str) -> None:
@@ -173,9 +176,15 @@ class _SocketListener(Listener):
     """Accepts as many links as come."""
 
     def __init__(
-        self, loop: Loop, around: Around, address: Address, accept: Callable[[Link], object]
+        self,
+        loop: Loop,
+        around: Around,
+        address: Address,
+        machine: Machine,
+        accept: Callable[[Link], object],
     ) -> None:
         super().__init__()
+        self._machine = machine
         self._loop = loop
         self._around = around
         self._accept = accept
@@ -199,7 +208,9 @@ class _SocketListener(Listener):
             peer, _ = self._socket.accept()
         except OSError:  # the peer has left again
             return
-        link = FdLink(self._loop, self._around, peer.detach(), noun="socket", reads=True)
+        link = FdLink(
+            self._loop, self._around, peer.detach(), machine=self._machine, noun="socket", reads=True
+        )
         self._around(lambda: self._accept(link))
 
 
@@ -237,7 +248,5 @@ def _shown(address: Address, listener: socket.socket) -> dict[str, object]:
     if address.kind == "unix":
         return {"type": "unix", "path": address.name}
     host, port = listener.getsockname()[:2]
-    row: dict[str, object] = {"type": "inet", "host": host, "port": str(port)}
-    if listener.family == socket.AF_INET6:
-        row["ipv6"] = True
-    return row
+    version = "ipv6" if listener.family == socket.AF_INET6 else "ipv4"
+    return {"type": "inet", "host": host, version: True, "port": str(port)}

@@ -11,6 +11,8 @@ type to type, so recipes are tried in order and the first that starts is taken.
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from qemu.qmp import ExecuteError
@@ -61,6 +63,23 @@ RECIPES: tuple[tuple[str, tuple[str, ...]], ...] = (
 OPTION = re.compile(r",(?!bus=)([^=]+)=")
 """Of a recipe's own options the names, but for the place."""
 
+CREDENTIALS = "credentials"
+"""Stands for a directory of `CREDENTIAL_FILES` that lasts as long as the recording."""
+CREDENTIAL_FILES = {
+    "ca-cert.pem": """\
+-----BEGIN CERTIFICATE-----
+MIIBWDCB/6ADAgECAgEBMAoGCCqGSM49BAMCMBMxETAPBgNVBAMMCHJlY29yZGVy
+MCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjATMREwDwYDVQQDDAhy
+ZWNvcmRlcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBgeHiZAN+0GPtcFEw7M
+k+wU5KK3hKhFZN8qu9ZpMIH6o0UrwzYTJ4/YZDPFdAgihbHCAQe4jh34+46wq7xx
+5q+jQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgIEMB0GA1UdDgQW
+BBQXRSefb+vMQwx/5emWPuOU4YvqizAKBggqhkjOPQQDAgNIADBFAiA7XteK44jz
+gazPhY9kpPjnpWZLc47H5oDePcjTalyRBQIhAOTUxRU45pKNchyOF5jKpMMUpAw6
+YDTEYIdzBwmUq6yY
+-----END CERTIFICATE-----
+""",
+}
+"""What is needed to be a client: a certificate authority that has signed nothing."""
 
 OBJECTS: dict[str, dict[str, Any]] = {
     "authz-list": {},
@@ -76,6 +95,7 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "secret": {"data": "none"},
     "throttle-group": {},
     "tls-creds-anon": {"endpoint": "server"},
+    "tls-creds-x509": {"dir": CREDENTIALS},
 }
 """Object types of which one is recorded, and what each needs."""
 DEADLY = ("virtio-gpu-gl-pci", "virtio-vga-gl")
@@ -124,13 +144,20 @@ async def objects(client: QMPClient) -> dict[str, Any]:
     """Type -> its object's part of the tree."""
     found: dict[str, Any] = {}
     await client.execute("chardev-add", {"id": "back", "backend": {"type": "null", "data": {}}})
-    for name, arguments in OBJECTS.items():
-        try:
-            await client.execute("object-add", {"qom-type": name, "id": ID, **arguments})
-        except ExecuteError:
-            continue  # this binary lacks it
-        found[name] = {"objects": await tree(client, f"/objects/{ID}"), "pci": None}
-        await client.execute("object-del", {"id": ID})
+    with TemporaryDirectory() as folder:
+        for name, text in CREDENTIAL_FILES.items():
+            Path(folder, name).write_text(text)
+        for name, arguments in OBJECTS.items():
+            needs_files = arguments.get("dir") == CREDENTIALS
+            given = {**arguments, "dir": folder} if needs_files else arguments
+            try:
+                await client.execute("object-add", {"qom-type": name, "id": ID, **given})
+            except ExecuteError:
+                continue  # this binary lacks it
+            found[name] = {"objects": await tree(client, f"/objects/{ID}"), "pci": None}
+            if needs_files:
+                found[name]["objects"][f"/objects/{ID}"]["values"].pop("dir")
+            await client.execute("object-del", {"id": ID})
     return found
 
 

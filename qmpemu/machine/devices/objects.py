@@ -28,11 +28,13 @@ IOTHREAD_LIMITS = (
 class UserObject:
     """One object. values: every readable property. users: what holds it."""
 
-    __slots__ = ("errors", "given", "kind", "properties", "users", "values")
+    __slots__ = ("errors", "given", "held", "kind", "properties", "users", "values")
 
     def __init__(self, kind: str, given: dict[str, object], about: dict[str, Any] | None) -> None:
         self.kind = kind
         self.given = given
+        self.held: object = None
+        """What the host made of it: credentials for TLS."""
         self.users: list[object] = []
         self.properties: dict[str, str] = {"type": "string"}
         self.values: dict[str, object] = {"type": kind}
@@ -75,6 +77,8 @@ class Objects:
         recorded = self._profile.added("object", kind)
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)
+        if kind.startswith("tls-creds-"):
+            made.held = self._host.load_credentials(given, [each.given for each in self.all.values()])
         if kind == "secret" and "data" not in given:
             made.values["data"] = ""  # what is read from a file is not shown
         for each, value in made.values.items():

@@ -58,12 +58,18 @@ class Channels:
                 if self.main is not None:
                     failed(link)
                 return
-            link.send(stream.EXTRA_MAGIC + bytes([number]))
             self._more.append(link)
-            if self.main is None:
-                link.close()
+            self._machine.migration.secure(link, lambda why: self._use(link, number, why, failed))
 
         return connected
+
+    def _use(self, link: Link, number: int, why: str, failed: Callable[[str], object]) -> None:
+        if self.main is None:
+            link.close()
+        elif why:
+            failed(why)
+        else:
+            link.send(stream.EXTRA_MAGIC + bytes([number]))
 
     def part(self) -> None:
         """Close them all; what has been sent still arrives."""

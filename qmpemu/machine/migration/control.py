@@ -16,8 +16,11 @@ from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
+    from qmpemu.machine.migration.link import Link
     from qmpemu.profile import Profile
 
 
@@ -37,18 +40,12 @@ class Migration:
         self.address = addresses.Address("none", "none")
         """Where the latest migration from here went."""
 
-    @property
-    def why_no_tls(self) -> str:
-        """Why no connection can be made or taken with the TLS credentials that are set; "" if none are."""
-        name = self.parameters["tls-creds"]
-        found = self._machine.objects.all.get(name)
-        if not name:
-            return ""
-        if found is None:
-            return f"No TLS credentials with id '{name}'"
-        if not found.kind.startswith("tls-creds"):
-            return f"Object with id '{name}' is not TLS credentials"
-        return "qmpemu does not emulate migrations over TLS"
+    def secure(self, link: Link, done: Callable[[str], object]) -> None:
+        """Let a link out speak TLS where credentials are set: done("") when it can be used, or done(why) when not."""
+        if not self.parameters["tls-creds"]:
+            done("")
+            return
+        link.secure(False, self.parameters["tls-hostname"] or self.address.host, done)
 
     @property
     def under_way(self) -> bool:

@@ -92,16 +92,25 @@ class Incoming:
     # --- connections ----------------------------------------------------------------------------------------------
 
     def _accept(self, link: Link) -> None:
-        why = self._machine.migration.why_no_tls
+        if len(self._others) >= LINKS_MAX:
+            link.close()
+            return
+        self._others.append(link)
+        if self._machine.migration.parameters["tls-creds"]:
+            link.secure(True, "", lambda why: self._secured(link, why))
+        else:
+            self._secured(link, "")
+
+    def _secured(self, link: Link, why: str) -> None:
+        """A peer is there, or it is none: then somebody else may still come (measured)."""
         if why:
             self._machine.host.report(why)
-        if why or len(self._others) >= LINKS_MAX:
+            self._others.remove(link)
             link.close()
             return
         reader = stream.Reader()
         link.on_data = lambda data: self._heard(link, reader, data)
         link.on_end = lambda why: self._ended(link, reader, why)
-        self._others.append(link)
 
     def _heard(self, link: Link, reader: stream.Reader, data: bytes) -> None:
         if self.status in ("completed", "failed"):

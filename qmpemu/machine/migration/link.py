@@ -19,6 +19,13 @@ class Link:
         self.on_drained: Callable[[], object] = _ignore
         """Everything sent so far has left this process."""
 
+    def secure(self, server: bool, hostname: str, tell: Callable[[str], object]) -> None:
+        """Speak TLS from now on, with the credentials of the migration parameters.
+
+        tell("") once the peer is known to be the right one, or why it is not, or why there is no TLS to be had.
+        """
+        tell("this link cannot carry TLS")
+
     def send(self, data: bytes) -> None:
         """Send `data`, now or as soon as there is room."""
 

@@ -47,10 +47,6 @@ class Outgoing(Progress):
     def begin(self, address: Address) -> None:
         """Connect. Raises OSError or QmpError for what is wrong at once."""
         self.began_ns = self._machine.host_ns()
-        why = self._machine.migration.why_no_tls
-        if why and not address.several:  # there is nothing to wait for
-            self._give_up("failed", why)
-            return
         self._machine.host.connect(address, self._machine, self._connected)
 
     def recover(self, address: Address) -> None:
@@ -94,13 +90,18 @@ class Outgoing(Progress):
         if self.status != "setup":  # cancelled meanwhile
             if not isinstance(link, str):
                 link.close()
-            return
-        why = link if isinstance(link, str) else self._machine.migration.why_no_tls
-        if isinstance(link, str) or why:
-            self._machine.host.report(why)
-            self._give_up("failed", why)
-            if not isinstance(link, str):
-                link.close()
+        elif isinstance(link, str):
+            self._machine.host.report(link)
+            self._give_up("failed", link)
+        else:
+            self._machine.migration.secure(link, lambda why: self._secured(link, why))
+
+    def _secured(self, link: Link, why: str) -> None:
+        if self.status != "setup" or why:
+            link.close()
+            if self.status == "setup":
+                self._machine.host.report(why)
+                self._give_up("failed", why)
             return
         self._adopt(link)
         introduction = state.introduction(self._machine, self._on, answer=self._channels.two_way)
@@ -116,6 +117,13 @@ class Outgoing(Progress):
     def _reconnected(self, link: Link | str) -> None:
         if isinstance(link, str):
             self._machine.host.report(link)
+        else:
+            self._machine.migration.secure(link, lambda why: self._recovered(link, why))
+
+    def _recovered(self, link: Link, why: str) -> None:
+        if why:
+            self._machine.host.report(why)
+            link.close()
             return
         self._adopt(link)
         self._move("postcopy-recover")

@@ -1,0 +1,91 @@
+"""Objects that are credentials for TLS: made from what they were given, found again by whoever makes a connection."""
+
+from __future__ import annotations
+
+from qmpemu.core.table import Refused
+from qmpemu.edge.keyval import OptionError
+from qmpemu.edge.secret import read_secret
+from qmpemu.edge.tls.credentials import Credentials
+from qmpemu.qmp.errors import not_emulated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qmpemu.machine.devices.objects import Objects
+
+
+def load(given: dict[str, object], secrets: list[dict[str, object]]) -> Credentials | None:
+    """What the object holds; None for the anonymous kind, which has no files. Raises Refused, QmpError."""
+    kind = str(given["qom-type"])
+    if kind == "tls-creds-anon":
+        return None
+    if kind == "tls-creds-x509":
+
+        def secret(name: str) -> str:
+            try:
+                return read_secret(secrets, name)
+            except OptionError as error:
+                raise Refused(str(error)) from None
+
+        return Credentials(given, secret)
+    if "dir" not in given:
+        raise Refused("Missing 'dir' property value")
+    path = f"{given['dir']}/keys.psk"
+    try:
+        open(path, "rb").close()
+    except OSError as error:
+        raise Refused(f"Unable to access credentials {path}: {error.strerror}") from None
+    raise not_emulated(f"object-add {kind}")
+
+
+def find(objects: Objects, name: str) -> Credentials:
+    """The credentials with that id. Raises Refused."""
+    found = objects.all.get(name)
+    if found is None:
+        raise Refused(f"No TLS credentials with id '{name}'")
+    if not found.kind.startswith("tls-creds"):
+        raise Refused(f"Object with id '{name}' is not TLS credentials")
+    if not isinstance(found.held, Credentials):
+        raise Refused(f"qmpemu does not emulate connections with {found.kind}")
+    return found.held
+
+
+def judge(objects: Objects, name: str) -> Callable[[str], str] | None:
+    """Who may come, by an authorization object's id: subject of a certificate -> "" or why not; None for everybody."""
+    if not name:
+        return None
+
+    def allows(subject: str) -> str:
+        found = objects.all.get(name)
+        if found is None:
+            return f"Cannot find QAuthZ object ID {name}"
+        if not found.kind.startswith("authz-"):
+            return f"Object '{name}' is not a QAuthZ subclass"
+        return (
+            ""
+            if _allowed(found.kind, found.values, subject)
+            else f"TLS x509 authz check for {subject} is denied"
+        )
+
+    return allows
+
+
+def _allowed(kind: str, values: dict[str, object], subject: str) -> bool:
+    if kind == "authz-simple":
+        return values.get("identity") == subject
+    rules, policy = values.get("rules"), values.get("policy", "deny")
+    if kind == "authz-list" and isinstance(rules, list):
+        for rule in rules:
+            if _matches(rule, subject):
+                policy = rule["policy"]
+                break
+    return policy == "allow"
+
+
+def _matches(rule: dict[str, str], subject: str) -> bool:
+    if rule.get("format", "exact") == "exact":
+        return rule["match"] == subject
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(subject, rule["match"])
