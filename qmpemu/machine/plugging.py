@@ -199,14 +199,8 @@ class Plugging:
         """What is said at the start of back ends without a card, and of cards without one."""
         if self._machine.config.default_network:
             return []
-        hub = self.netdevs.hub
-        alone = [
-            f"netdev {name}"
-            for name, each in self.netdevs.all.items()
-            if each.nic is None and name not in hub
-        ]
-        alone += [f"nic {name}" for device, name in self._named_cards() if "netdev" not in device.values]
-        return [f"{each} has no peer" for each in alone]
+        alone = [name for device, name in self._named_cards() if "netdev" not in device.values]
+        return [*self.netdevs.unpaired(), *(f"nic {name} has no peer" for name in alone)]
 
     def _named_cards(self) -> Iterator[tuple[Device, str]]:
         unnamed: list[str] = []

@@ -24,6 +24,11 @@ class Netdev:
         self.link_up = True
         self.nic: Device | None = None
 
+    @property
+    def joined(self) -> str | None:
+        """The back end that a port of a hub is put on, by id."""
+        return str(self.options["netdev"]) if self.kind == "hubport" and "netdev" in self.options else None
+
 
 class Netdevs:
     """All back ends by id."""
@@ -42,7 +47,10 @@ class Netdevs:
         name = str(options["id"])
         if name in self.all:
             raise Refused(f"Duplicate ID '{name}'")
-        self.all[name] = Netdev(options)
+        added = Netdev(options)
+        if added.joined is not None and added.joined not in self.all:
+            raise Refused(f"netdev '{added.joined}' not found")
+        self.all[name] = added
 
     def remove(self, name: str) -> None:
         """Remove a back end; its card stays, with its link down. Raises Refused or QmpError."""
@@ -65,12 +73,43 @@ class Netdevs:
         """The names of the hub's ports."""
         return [f"hub0port{port}" for port in range(len(self.hub))]
 
+    def joined(self) -> set[str]:
+        """The back ends that are on both ends of a port of a hub (-netdev hubport), by id."""
+        ends = ((name, each.joined) for name, each in self.all.items())
+        return {end for name, other in ends if other is not None for end in (name, other)}
+
+    def unpaired(self) -> list[str]:
+        """What is said at the start of hubs (-netdev hubport), the newest first, and of back ends without a card."""
+        told: list[str] = []
+        ports = {name: each for name, each in reversed(self.all.items()) if each.kind == "hubport"}
+        paired = self.joined()
+        for number in reversed(dict.fromkeys(each.options["hubid"] for each in reversed(ports.values()))):
+            mine = {name: each for name, each in ports.items() if each.options["hubid"] == number}
+            told += [
+                f"hub port {name} has no peer"
+                for name, each in mine.items()
+                if each.nic is None and name not in paired
+            ]
+            if self.hub and str(number) == "0":
+                continue  # -net's hub, of which its parser tells
+            has_card = any(each.nic is not None for each in mine.values())
+            has_host = any(
+                each.joined is not None and self.all[each.joined].kind != "hubport" for each in mine.values()
+            )
+            if has_host and not has_card:
+                told.append(f"hub {number} with no nics")
+            if has_card and not has_host:
+                told.append(f"hub {number} is not connected to host network")
+        wired = {*paired, *(each for each in self.hub if isinstance(each, str))}
+        alone = [name for name, each in self.all.items() if each.nic is None and name not in wired]
+        return [*told, *(f"netdev {name} has no peer" for name in alone)]
+
     def join(self, name: str, device: Device, owner: str) -> None:
         """Put a card on a back end. Raises Refused."""
         netdev = self.all.get(name)
         if netdev is None:
             raise Refused(f"Property '{owner}.netdev' can't find value '{name}'")
-        if netdev.nic is not None:
+        if netdev.nic is not None or name in self.joined():
             raise Refused(f"Property '{owner}.netdev' can't take value '{name}', it's in use")
         netdev.nic = device
 
