@@ -97,6 +97,7 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
         raise not_emulated(f"object-add {qom_type}")
     ctx.machine.plugging.add_object({"qom-type": qom_type, "id": id, **named})
     made = ctx.machine.objects.all[id]
+    ctx.machine.store.tell_of_object(qom_type, "object-add", made.given)
     ctx.machine.graft(f"/objects/{id}", lambda: ctx.machine.plugging.object_shown(made))
     return {}
 
@@ -105,6 +106,9 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
 def object_del(ctx: Context, *, id: str) -> object:
     """Delete a user object that nothing uses."""
     ctx.machine.look_for_objects()
+    found = ctx.machine.objects.all.get(id)
     ctx.machine.plugging.remove_object(id)
+    if found is not None:
+        ctx.machine.store.tell_of_object(found.kind, "object-del", {"id": id})
     ctx.machine.prune(f"/objects/{id}")
     return {}

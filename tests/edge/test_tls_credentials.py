@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from certificates import CA, CLIENT, EXPIRED, FUTURE, SERVER, Certificates, usual
 from emulators import Client, Emulator
+
+from tests.certificates import CA, CLIENT, EXPIRED, FUTURE, SERVER, Certificates, usual
 
 CONSTRAINTS, USAGE, PURPOSE, NAMES = SERVER
 

@@ -10,9 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from certificates import Certificates, usual
 from emulators import Client
 from test_migration import Two, story, switch
+
+from tests.certificates import Certificates, usual
 
 CUT = ("Cannot write to TLS channel: Input/output error", "failed")
 """How a source fares that the destination refuses after the handshake; the second where all had been sent by then."""

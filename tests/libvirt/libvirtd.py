@@ -143,6 +143,7 @@ class Libvirtd:
         has none; `placeholder`, always. With a placeholder libvirt probes the real QEMU again at every step, since
         KVM looks usable to libvirt and QEMU denies it; ours says it has KVM and is probed once.
     beside: the libvirtd whose network is shared, for migrations between the two.
+    settings: further lines of qemu.conf.
     Raises LibvirtError, also from the first start.
     """
 
@@ -152,6 +153,7 @@ class Libvirtd:
         *,
         kvm: str = "host",
         beside: Libvirtd | None = None,
+        settings: str = "",
     ) -> None:
         for program in (LIBVIRTD, shutil.which("virsh")):
             if program is None or not os.access(program, os.X_OK):
@@ -168,6 +170,7 @@ class Libvirtd:
         self.events_log = self.root / "events.log"
         self.uri = f"qemu+unix:///system?socket={self.root}/sock/libvirt-sock"
         self._programs = programs or {}
+        self._settings = settings
         self._beside = beside
         self._init: subprocess.Popen[str] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
@@ -323,7 +326,7 @@ class Libvirtd:
             (self.root / "bin" / name).symlink_to(file)
         conf = LIBVIRTD_CONF.format(root=self.root, host_uuid=uuid.uuid4())
         (self.root / "etc/libvirtd.conf").write_text(conf)
-        (self.root / "etc/qemu.conf").write_text(QEMU_CONF)
+        (self.root / "etc/qemu.conf").write_text(QEMU_CONF + self._settings)
 
     def _boot(self) -> None:
         placeholder = PLACEHOLDER_KVM.format(root=self.root) if self._placeholder else ""

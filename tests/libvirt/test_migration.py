@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.certificates import usual
 from tests.libvirt import domain as xml
 from tests.libvirt.libvirtd import Libvirtd, until
 
@@ -22,11 +23,13 @@ SPEED = "40x"
 
 
 @pytest.fixture(scope="module")
-def hosts(ours: Path) -> Iterator[tuple[Libvirtd, Libvirtd]]:
-    """Two libvirtds on one network."""
+def hosts(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Libvirtd, Libvirtd]]:
+    """Two libvirtds on one network, with certificates for each other."""
+    folder = usual(tmp_path_factory.mktemp("certificates")).folder / "good.d"
+    settings = f'default_tls_x509_cert_dir = "{folder}"\ndefault_tls_x509_verify = 1\n'
     with (
-        Libvirtd({QEMU: str(ours)}, kvm="ensure") as here,
-        Libvirtd({QEMU: str(ours)}, kvm="ensure", beside=here) as there,
+        Libvirtd({QEMU: str(ours)}, kvm="ensure", settings=settings) as here,
+        Libvirtd({QEMU: str(ours)}, kvm="ensure", settings=settings, beside=here) as there,
     ):
         here.watch_events()
         there.watch_events()
@@ -97,6 +100,8 @@ WAYS = {
     "parallel": "--live --parallel --parallel-connections 3 --migrateuri tcp:127.0.0.1:49213",
     "auto-converge": "--live --auto-converge --auto-converge-initial 30 --migrateuri tcp:127.0.0.1:49214",
     "xbzrle": "--live --compressed --comp-methods xbzrle --migrateuri tcp:127.0.0.1:49215",
+    "tls": "--live --tls --migrateuri tcp:127.0.0.1:49222",
+    "parallel tls": "--live --tls --parallel --migrateuri tcp:127.0.0.1:49223",
     "offline memory": "--migrateuri tcp:127.0.0.1:49216",
 }
 
@@ -126,7 +131,8 @@ def test_a_paused_domain_arrives_paused(make: Callable[..., Domain]) -> None:
     assert domain.act(domain.there, "save_document", "A.docx")
 
 
-def test_storage_is_copied_along(make: Callable[..., Domain]) -> None:
+@pytest.mark.parametrize("tls", [(), ("--tls",)])
+def test_storage_is_copied_along(make: Callable[..., Domain], tls: tuple[str, ...]) -> None:
     """--copy-storage-all: what was written here is in the image there; the mirror and the NBD server are gone."""
     domain = make()
     disk = domain.here.root / "disks" / f"{domain.name}.qcow2"
@@ -138,6 +144,7 @@ def test_storage_is_copied_along(make: Callable[..., Domain]) -> None:
     )
     done = domain.migrate(
         *"--live --copy-storage-all --listen-address 127.0.0.1 --migrateuri tcp:127.0.0.1:49218".split(),
+        *tls,
         "--xml",
         str(xml_there),
     )

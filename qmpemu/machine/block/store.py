@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.nodes import Node
     from qmpemu.machine.host import Host
 
-OBJECTS = ("secret", "secret_keyring", "throttle-group", "tls-creds-x509", "tls-creds-psk", "tls-creds-anon")
+OBJECTS = tuple(
+    "secret secret_keyring throttle-group tls-creds-x509 tls-creds-psk tls-creds-anon authz-simple authz-list".split()
+)
 """User objects that nodes and exports refer to."""
 OVER = ("concluded", "null")
 LOST = "Input/output error"
@@ -214,6 +216,11 @@ class Store:
         if isinstance(outcome, QmpError):
             raise outcome
         self._blocks.take_node(options)
+
+    def tell_of_object(self, kind: str, command: str, arguments: dict[str, object]) -> None:
+        """A user object has come or gone that nodes and exports may name."""
+        if self._backend is not None and kind in OBJECTS:
+            self._send(command, arguments, bool)
 
     def close(self) -> None:
         """The machine is over."""
