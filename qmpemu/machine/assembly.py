@@ -8,6 +8,7 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.devices.bus import Bus
+from qmpemu.machine.devices.requirements import NOTES
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -54,9 +55,19 @@ def assemble(machine: Machine, profile: Profile) -> None:
     _tell_of_processors(machine, profile)
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
-    each(config.devices, "device", lambda given: plugging.plugged(plugging.devices.add(given, running=False)))
+    typed = iter(config.typed.get("device", []))
+    each(config.devices, "device", lambda given: _add_device(machine, given, next(typed, "")))
     if not config.switches.get("cxl") and next(plugging.devices.of_kind("pxb-cxl"), None) is not None:
         raise Refused("CXL host bridges present, but cxl=off")
+
+
+def _add_device(machine: Machine, given: dict[str, object], typed: str) -> None:
+    """Make a device of the command line, and say what is to be said of it. Raises Refused, QmpError."""
+    device = machine.plugging.devices.add(given, running=False)
+    note = NOTES.get(device.kind)
+    if note is not None:
+        machine.host.report(f"{typed}: {note}")
+    machine.plugging.plugged(device)
 
 
 def _settle_globals(machine: Machine, profile: Profile) -> None:
@@ -131,6 +142,8 @@ def board_buses(machine: Machine) -> list[Bus]:
         if "hotplug-handler" in each.properties:
             handler = str(each.values["hotplug-handler"])
             bus = Bus(path.rpartition("/")[2], each.type_name, path, handler, None)
+            if objects[path.rpartition("/")[0]].type_name == "ich9-ahci":
+                bus.units = 1
             bus.children = sum(name.startswith("child[") for name in each.values)
             found.append(bus)
     for each in objects.values():

@@ -94,6 +94,7 @@ class Plugging:
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
         slots.nodes = config.numa_nodes if config.numa or config.memory_slots else None
         self.devices.nodes = max(len(config.numa_sizes), int(bool(config.memory_slots)))
+        self.devices.memory.nodes = self.devices.nodes
         self.devices.memory.count = config.memory_slots
         self.devices.memory.base_bytes = config.memory_bytes
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)

@@ -23,6 +23,33 @@ REFUSED = """
 -drive file=/none,if=none,id=x
 -cdrom /none
 -numa x
+-m 1G -numa node
+-m 1G -numa node,mem=512M
+-m 1G -numa node,memdev=x
+-object memory-backend-ram,id=a,size=64M -numa node,memdev=a
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a,cpus=0-9
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a,nodeid=3
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a -numa node,nodeid=0
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a -numa dist,src=0,dst=1,val=20
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a -numa dist,src=0,dst=0,val=20
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a -numa cpu,node-id=1
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a -numa cpu,node-id=0,socket-id=9
+-object memory-backend-ram,id=a,size=128M -numa node,memdev=a,initiator=0
+-m 1G,slots=4,maxmem=4G -object memory-backend-ram,id=m,size=128M -device virtio-mem-pci,memdev=m,node=1
+-m 1G,slots=4,maxmem=4G -object memory-backend-ram,id=m,size=128M -device pc-dimm,memdev=m,node=1
+-m 1G,slots=300,maxmem=2G
+-m 900T
+-smp 256
+-smp 2,nosuch=1
+-cpu host
+-object input-linux,id=i,evdev=/dev/input/nosuch
+-object input-linux,id=i,evdev=/dev/null
+-M q35 -device ide-hd,bus=ide.0,unit=1,drive=d -blockdev null-co,node-name=d
+-device virtio-scsi-pci -drive if=none,id=d,file=/etc/passwd,format=raw,readonly=on -device scsi-block,drive=d
+-device virtio-scsi-pci -device scsi-generic
+-kernel /dev/null
+-kernel /
+-kernel /etc/hostname
 -numa node,nodeid=x
 -boot order=q
 -boot x=1

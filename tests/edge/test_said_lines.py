@@ -20,6 +20,8 @@ SAID = """
 -cpu EPYC,check=off -smp 4,cores=2,threads=2
 -cpu qemu64,+vmx,+ffxsr,+ds_cpl,-svm
 -display default
+-smp 4,sockets=2,dies=2 -object memory-backend-ram,id=a,size=128M -numa node,memdev=a,cpus=0-1 -device sga
+-M pc-i440fx-5.0 -numa node,mem=64M -numa node,mem=64M -smp 0 -device vmbus-bridge
 -accel hvf -accel tcg,thread=multi -M pc-i440fx-1.7,kernel-irqchip=split -cpu qemu64,hv-vendor-id=0123456789abcdef
 -M q35,accel=hvf:tcg,smp.cpus=2,boot.order=d,memory.size=1G
 -global foo.bar=1 -global VGA.x=1 -global PIIX4_PM.disable_s3=1 -M q35 -device e1000 -msg guest-name=on

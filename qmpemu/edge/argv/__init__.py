@@ -4,6 +4,7 @@
     device_options    -device, -object, -netdev, -usb       processor_options  -cpu, -smp
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
     qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
+    numa_options    -numa                               kernel_options    -kernel, -initrd, -append, -dtb
     file_systems      -fsdev, -virtfs                       groups            the words of an option of a group
     short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
     checked_options   those that change nothing here        config_file       -readconfig
@@ -20,7 +21,9 @@ from qmpemu.edge.argv import (
     device_options,
     display_options,
     file_systems,
+    kernel_options,
     machine_options,
+    numa_options,
     process_options,
     processor_options,
     qtest_options,
@@ -44,7 +47,9 @@ OPTION_FILES = (
     processor_options,
     display_options,
     file_systems,
+    kernel_options,
     machine_options,
+    numa_options,
     process_options,
     qtest_options,
     short_options,
@@ -79,7 +84,9 @@ def _finish(parser: Parser) -> None:
         parser.config.not_emulated += [each.option for each in parser.process.monitors if not each.control]
         checked_options.check_audio(parser.audio, spice=parser.spice)
         checked_options.check_speaker(parser)
-        checked_options.check_kernel(parser.boots)
+        machine_options.check_size(parser)
+        numa_options.finish(parser)
+        kernel_options.check(parser.boots)
         display_options.finish(parser)
     except (OptionError, Unprefixed) as error:
         error.stamped = parser.process.timestamps and error.program is None

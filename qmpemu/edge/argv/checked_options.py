@@ -35,7 +35,6 @@ SANDBOX = {
     "spawn": ("allow", "deny"),
     "resourcecontrol": ("allow", "deny"),
 }
-NUMA = ("node", "dist", "cpu", "hmat-lb", "hmat-cache")
 AUDIO = ("none", "alsa", "coreaudio", "dbus", "dsound", "jack", "oss", "pa", "sdl", "spice", "wav")
 AUDIO_MODULES = ("coreaudio", "dsound", "jack", "pa", "sdl")
 """Drivers that the profile's QEMU lacks: they come with the package qemu-system-gui, or with another system."""
@@ -188,34 +187,6 @@ def _sandbox(parser: Parser, argument: str) -> None:
     _accepted(parser)
 
 
-@option("numa")
-def _numa(parser: Parser, argument: str) -> None:
-    options = keyval.parse(argument, "type")
-    if options.get("type") not in NUMA:
-        raise OptionError(f"Parameter 'type' does not accept value '{options.get('type', '')}'")
-    if not options.get("nodeid", "0").isdigit():
-        raise OptionError("Parameter 'nodeid' expects a uint64 value")
-    if options["type"] == "node":
-        _numa_node(parser, argument, options.get("nodeid"))
-    _accepted(parser)
-
-
-def _numa_node(parser: Parser, argument: str, given: str | None) -> None:
-    """The processors of a node; `cpus=` may stand several times. A node without a number is the next one."""
-    config = parser.config
-    known = sum(typed.startswith("-numa node") for typed in config.not_emulated)
-    node = known if given is None else int(given)
-    config.numa = True
-    config.numa_memory |= ",memdev=" in argument
-    memory = keyval.parse(argument, "type")
-    config.numa_sizes[node] = memory.get("memdev", memory.get("mem", ""))
-    for part in argument.split(","):
-        name, _, value = part.partition("=")
-        first, _, last = value.partition("-")
-        if name == "cpus" and first.isdigit() and (last or first).isdigit():
-            config.numa_nodes.update(dict.fromkeys(range(int(first), int(last or first) + 1), node))
-
-
 @option("audiodev")
 def _audiodev(parser: Parser, argument: str) -> None:
     options = keyval.parse_json_or_keyval(argument, "driver")
@@ -260,24 +231,6 @@ def _tpmdev(parser: Parser, argument: str) -> None:
     if label is not None and all(each.label != label for each in parser.config.chardevs):
         raise OptionError(f"tpm-emulator: tpm chardev '{label}' not found")
     _accepted(parser)
-
-
-@option("kernel", "append", "initrd")
-def _kernel(parser: Parser, argument: str) -> None:
-    """What only goes with a kernel is refused without one; a kernel is not run."""
-    _accepted(parser)
-    parser.boots[parser.typed.partition(" ")[0].lstrip("-")] = argument
-
-
-def check_kernel(boots: dict[str, str]) -> None:
-    """-kernel, -append and -initrd together. Raises Unprefixed."""
-    path = boots.get("kernel")
-    if path is None:
-        for name in ("append", "initrd"):
-            if name in boots:
-                raise Unprefixed(f"-{name} only allowed with -kernel option")
-    elif not os.path.exists(path):
-        raise Unprefixed(f"could not open kernel file '{path}': No such file or directory", program="qemu")
 
 
 @option("runas")

@@ -230,6 +230,28 @@ def _memory(parser: Parser, argument: str) -> None:
             )
 
 
+MOST_SLOTS = 256
+MOST_BYTES = 1 << 46
+"""Where no host has room for a machine's memory."""
+
+
+def check_size(parser: Parser) -> None:
+    """Whether a machine of that type can have so many processors, and so much memory. Raises Unprefixed."""
+    config = parser.config
+    if config.cpus_max > 1 and config.family != "none":
+        recorded = parser.profile.reply("none", "tcg", "query-machines", None)
+        assert isinstance(recorded, bytes)
+        most = next(each["cpu-max"] for each in loads(recorded) if each["name"] == config.machine)
+        if config.cpus_max > most:
+            raise Unprefixed(
+                f"Invalid SMP CPUs {config.cpus_max}. The max CPUs supported by machine '{config.machine}' is {most}"
+            )
+    if config.memory_slots > MOST_SLOTS:
+        raise Unprefixed(f"unsupported amount of memory slots: {config.memory_slots}")
+    if config.memory_bytes >= MOST_BYTES and config.main_memory is None and not config.numa_memory:
+        raise Unprefixed("cannot set up guest memory 'pc.ram': Cannot allocate memory")
+
+
 @option("incoming")
 def _incoming(parser: Parser, uri: str) -> None:
     parser.config.incoming = uri

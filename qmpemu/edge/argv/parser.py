@@ -104,6 +104,8 @@ class Parser:
         """-machine accel=, -enable-kvm: names between colons."""
         self.accelerators: list[tuple[str, str]] = []
         """-accel: names, and how they were typed."""
+        self.numa: list[tuple[str, str, list[tuple[str, str]]]] = []
+        """-numa: how it was typed, its kind, its parameters."""
         self.deprecated = False
         """Whether the machine type is one that will be gone."""
         self.speaker: str | None = None

@@ -8,6 +8,7 @@ from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.machine.devices.options import INTEGERS, OFF, ON, integer
 
+NOTHING = "Deprecated CPU topology (considered invalid): CPU topology parameters must be greater than zero"
 LEVELS = ("sockets", "dies", "cores", "threads")
 
 
@@ -116,6 +117,11 @@ def _smp(parser: Parser, argument: str) -> None:
     if "clusters" in parser.smp:
         raise Unprefixed("clusters not supported by this machine's CPU topology")
     numbers = _numbers(parser.smp)
+    wrong = next((name for name in numbers if name not in (*LEVELS, "cpus", "maxcpus")), None)
+    if wrong is not None:
+        raise Unprefixed(f"Parameter 'smp.{wrong}' is unexpected")
+    if 0 in numbers.values():
+        parser.config.warnings.append(f"warning: {NOTHING}")
     dies, threads = numbers.get("dies", 1), numbers.get("threads", 1)
     sockets, cores = numbers.get("sockets", 0), numbers.get("cores", 0)
     most = numbers.get("maxcpus", 0)

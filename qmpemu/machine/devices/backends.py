@@ -41,6 +41,8 @@ class Backends:
         try:
             if about is not None:
                 self._join_named(device, about)
+            if device.kind in requirements.PASSED_THROUGH:
+                self._passed_through(device)
             machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
             properties.check(device.kind, device.values)
         except Exception:
@@ -64,6 +66,14 @@ class Backends:
                 self._machine.netdevs.join(str(value), device, about.owner("netdev"))
             elif name == "chardev":
                 self._chardev(str(value), about.owner("chardev"))
+
+    def _passed_through(self, device: Device) -> None:
+        """A device of the host's that is passed on as it is. Raises Refused."""
+        blocks, name = self._machine.blocks, str(device.values.get("drive"))
+        drive = blocks.named(name)
+        node = blocks.nodes.get(name) if drive is None else drive.node
+        below = [each.driver for each in (node, node.file) if each is not None] if node is not None else []
+        requirements.check_passed_through(device.kind, below)
 
     def _file_system(self, device: Device) -> None:
         """A folder of the host, and the name by which the guest would mount it. Raises Refused."""

@@ -22,6 +22,7 @@ FUNCTIONS = 8
 SLOTS = 32
 SERIAL_PORTS = 31
 """Ports of a virtio-serial device when max_ports says nothing else; number 0 is a console's."""
+IDE_UNITS = 2
 SCSI_TARGETS, SCSI_LUNS = 255, 16383
 """The largest id and unit of a virtio SCSI controller."""
 HUB_PORTS = 8
@@ -45,6 +46,7 @@ class Bus:
         "path",
         "recorded",
         "taken",
+        "units",
     )
 
     def __init__(self, name: str, kind: str, path: str, hotplug: str, owner: Device | None) -> None:
@@ -59,6 +61,8 @@ class Bus:
         """Of a USB bus, in the order in which they are taken."""
         self.recorded = name
         """The name that it had where its device was recorded."""
+        self.units = 1 if owner is not None and "ahci" in owner.kind else IDE_UNITS
+        """Of an IDE bus: how many drives it has room for."""
         self.number = 0
         """Of a PCI bus, once firmware has numbered it."""
         self.children = 0
@@ -206,14 +210,14 @@ def _virtio_serial(bus: Bus, device: Device) -> int:
 
 def _ide(bus: Bus, device: Device) -> int:
     asked = device.values.get("unit", 0xFFFFFFFF)
-    units = (0, 1)
+    units = tuple(range(bus.units))
     unit = (
         next((u for u in units if u not in bus.taken), 0) if asked in (0xFFFFFFFF, None) else int(str(asked))
     )
     if unit in bus.taken:
         raise Refused(f"IDE unit {unit} is in use")
     if unit not in units:
-        raise Refused(f"Can't create IDE unit {unit}, bus supports only 2 units")
+        raise Refused(f"Can't create IDE unit {unit}, bus supports only {bus.units} units")
     device.values["unit"] = unit
     return unit
 

@@ -25,11 +25,13 @@ class Slots:
     ranges: every device -> address and bytes.
     """
 
-    __slots__ = ("base_bytes", "count", "most_bytes", "plugged", "ranges")
+    __slots__ = ("base_bytes", "count", "most_bytes", "nodes", "plugged", "ranges")
 
     def __init__(self) -> None:
         self.count = 0
         self.base_bytes = 0
+        self.nodes = 0
+        """How many NUMA nodes there are."""
         self.most_bytes = 0
         self.plugged: dict[int, Device] = {}
         self.ranges: dict[Device, tuple[int, int]] = {}
@@ -41,6 +43,11 @@ class Slots:
 
     def plug(self, device: Device) -> int:
         """The slot and address for a DIMM; `size` among its values is its back end's. Raises Refused."""
+        node = int(str(device.values.get("node", 0)))
+        if node and node >= max(1, self.nodes):
+            raise Refused(
+                f"'DIMM property node has value {node}' which exceeds the number of numa nodes: {max(1, self.nodes)}"
+            )
         if not self.count:
             raise Refused("no slots where allocated, please specify the 'slots' option")
         if not device.values.get("memdev"):
@@ -54,6 +61,11 @@ class Slots:
     def plug_virtio(self, device: Device) -> None:
         """The address for memory behind a virtio device. Raises Refused."""
         is_mem = device.kind == "virtio-mem-pci"
+        node = int(str(device.values.get("node", 0)))
+        if is_mem and node and node >= max(1, self.nodes):
+            raise Refused(
+                f"'node' property has value '{node}', which exceedsthe number of numa nodes: {max(1, self.nodes)}"
+            )
         block = int(device.values.get("block-size", PAGE))
         if int(device.values.get("requested-size", 0)) % block:
             raise Refused(f"'requested-size' property has to be multiples of 'block-size' ({block:#x})")

@@ -108,6 +108,14 @@ class Objects:
             reason = self._host.why_unreadable(path)
             if reason is not None:
                 raise Refused(f"Could not open '{path}': {reason}")
+        if kind == "input-linux":
+            path = str(given.get("evdev"))
+            reason = self._host.why_unreadable(path)
+            if reason is None and path.startswith("/dev/input/"):
+                raise Refused(f"qmpemu does not emulate the host's {path}")
+            raise Refused(
+                f"{path}: is not an evdev device" if reason is None else f"Could not open '{path}': {reason}"
+            )
         if kind == "secret" and not {"data", "file"} & given.keys():
             raise Refused("Either 'file' or 'data' must be provided")
         if kind.startswith("memory-backend-") and given.get("size") == 0:

@@ -26,6 +26,7 @@ NEEDED = {
     "vhost-user-scsi-pci": ("chardev", "vhost-user-scsi: missing chardev"),
     "vhost-scsi-pci": ("wwpn", "vhost-scsi: missing wwpn"),
     "ide-hd": ("drive", "No drive specified"),
+    "scsi-generic": ("drive", "drive property not set"),
     "nvme": ("serial", "serial property not set"),
     "acpi-erst": ("memdev", "'memdev' property is not set"),
     "isa-ipmi-bt": ("bmc", "IPMI device requires a bmc attribute to be set"),
@@ -88,6 +89,20 @@ def check(kind: str, values: Mapping[str, object], machine: Machine) -> None:
     rom = values.get("romfile")
     if isinstance(rom, str) and "/" in rom and why_unreadable(rom) is not None:
         raise Refused(f'failed to find romfile "{rom}"')
+
+
+NOTES = {
+    "sga": "warning: -device sga is deprecated, use -machine graphics=off",
+    "vmbus-bridge": "VMBus requires usable Hyper-V SynIC and VP_INDEX",
+}
+"""Type -> what is said where one is made all the same."""
+PASSED_THROUGH = ("scsi-block", "scsi-generic")
+
+
+def check_passed_through(kind: str, drivers: Iterable[str]) -> None:
+    """Whether a device of the host's can be behind a drive, by the drivers of its nodes. Raises Refused."""
+    if kind in PASSED_THROUGH and "file" in drivers:
+        raise Refused("cannot get SG_IO version number: Operation not supported", "Is this a SCSI device?")
 
 
 def check_acpi_index(index: object, others: Iterable[object]) -> None:
