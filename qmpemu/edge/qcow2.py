@@ -17,7 +17,12 @@ CORRUPT = 2
 EXTENDED_L2 = 16
 BITMAPS = 1
 BACKING_FORMAT = 0xE2792ACA
+BITMAPS_EXTENSION = 0x23852875
+BITMAP_FLAGS = ("in-use", "auto")
+DIRECTORY_MAX = 1 << 20
+"""More than this is not read of a directory of bitmaps: a peer could have written it."""
 CLUSTER_LEAST = 512
+EXTENSIONS_MAX = 1 << 12
 CLUSTER_BITS = range(9, 22)
 
 
@@ -36,6 +41,9 @@ def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> I
         names_format=backing is not None and backing[2],
     )
     if not _is_plain(header):
+        found = _bitmaps(path)
+        if found and image.details is not None:
+            image.details["bitmaps"] = found
         raise NeedsOpening(image)
     return image
 
@@ -77,19 +85,45 @@ def _backing(path: str) -> tuple[str, str, bool] | None:
         file.seek(at)
         name = os.fsdecode(file.read(size))
     found = os.path.join(os.path.dirname(path), name)
-    extension = 72 if _number(header, 4, 4) == 2 else _number(header, 100, 4)
-    while extension + 8 <= min(at, len(header)):
-        kind, length = _number(header, extension, 4), _number(header, extension + 4, 4)
-        if kind == 0:
-            break
-        if kind == BACKING_FORMAT:
-            return found, header[extension + 8 : extension + 8 + length].decode(errors="replace"), True
-        extension += 8 + -(-length // 8) * 8
+    form = _extensions(header[:at]).get(BACKING_FORMAT)
+    if form is not None:
+        return found, form.decode(errors="replace"), True
     try:
         with open(found, "rb") as file:
             return found, "qcow2" if file.read(4) == MAGIC else "raw", False
     except OSError:
         return found, "raw", False
+
+
+def _extensions(header: bytes) -> dict[int, bytes]:
+    """The header's extensions by their magic numbers."""
+    found: dict[int, bytes] = {}
+    at = 72 if _number(header, 4, 4) == 2 else _number(header, 100, 4)
+    while at + 8 <= len(header):
+        kind, length = _number(header, at, 4), _number(header, at + 4, 4)
+        if kind == 0:
+            break
+        found[kind] = header[at + 8 : at + 8 + length]
+        at += 8 + -(-length // 8) * 8
+    return found
+
+
+def _bitmaps(path: str) -> list[dict[str, object]]:
+    """The persistent bitmaps that its directory lists, each with what is told of it."""
+    with open(path, "rb") as file:
+        about = _extensions(file.read(EXTENSIONS_MAX)).get(BITMAPS_EXTENSION, b"")
+        file.seek(_number(about, 16, 8) & (1 << 62) - 1)
+        directory = file.read(min(_number(about, 8, 8), DIRECTORY_MAX))
+    found: list[dict[str, object]] = []
+    at = 0
+    while len(found) < _number(about, 0, 4) and at + 24 <= len(directory):
+        flags, granularity = _number(directory, at + 12, 4), directory[at + 17]
+        name_bytes, extra_bytes = _number(directory, at + 18, 2), _number(directory, at + 20, 4)
+        name = directory[at + 24 + extra_bytes :][:name_bytes].decode(errors="replace")
+        shown = [word for bit, word in enumerate(BITMAP_FLAGS) if flags >> bit & 1]
+        found.append({"flags": shown, "name": name, "granularity": 1 << (granularity & 63)})
+        at += -(-(24 + extra_bytes + name_bytes) // 8) * 8
+    return found
 
 
 def _number(header: bytes, offset: int, size: int) -> int:

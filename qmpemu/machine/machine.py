@@ -152,8 +152,16 @@ class Machine:
     def disks_leave(self) -> None:
         """The guest is gone to where the same images may be written."""
         self.blocks.locks.leave()
-        if self._store is not None and not self._store.busy:
+        if self._store is not None and self._store.up and not self._store.busy:
             self._store.close()
+            self.blocks.let_go()
+
+    def disks_come(self) -> None:
+        """The guest is here, or comes back: its images are used again. Raises Refused where somebody else has them."""
+        self.blocks.locks.wake()
+        if self.blocks.unopened:
+            self.blocks.unopened = False
+            self.store.start()
 
     def user_objects(self) -> list[dict[str, object]]:
         """Every user object as object-add takes it."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
-    __slots__ = ("_host", "_made", "drives", "holders", "locks", "loose", "nodes", "renamed")
+    __slots__ = ("_host", "_made", "drives", "holders", "locks", "loose", "nodes", "renamed", "unopened")
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -42,6 +42,8 @@ class Blocks:
         """Nodes that came by a file's name: they go when neither a drive nor another node is on them."""
         self.renamed: set[str] = set()
         """Nodes that the real block layer knows by another name (`names`)."""
+        self.unopened = False
+        """Whether images are to be opened by the real block layer once they belong to this machine."""
         self._made = FIRST_MADE
         self.locks = Locks(host, self)
         self.holders: Holders | None = None
@@ -144,6 +146,7 @@ class Blocks:
             return self._host.image(driver, path)
         except NeedsOpening as needs:
             if self.locks.asleep:  # nobody may open it yet
+                self.unopened = True
                 return needs.image
             raise
         except OSError as error:
@@ -151,6 +154,18 @@ class Blocks:
                 raise Refused(f"'{driver}' driver requires '{path}' to be a regular file") from None
             reason = str(error.strerror)
             raise Refused(f"Could not open '{path}': {reason}" if error.errno else reason) from None
+
+    def let_go(self) -> None:
+        """The real block layer has closed the images: what they are now is looked at from outside."""
+        self.unopened = True
+        for node in self.nodes.values():
+            if node.driver == "qcow2":
+                try:
+                    node.image = self._host.image(node.driver, node.path)
+                except NeedsOpening as needs:
+                    node.image = needs.image
+                except OSError:
+                    pass  # it has been moved away, and is what it was
 
     def check_name(self, name: object) -> None:
         """Whether a new node may have this name. Raises Refused."""

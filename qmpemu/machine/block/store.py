@@ -7,6 +7,7 @@ absent ──first command──> replaying ──every node is there──> up
 
 from __future__ import annotations
 
+from qmpemu.core.table import Refused
 from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
 from qmpemu.machine.block.holders import OWN, Holders, worded
 from qmpemu.machine.block.names import inward, made, outward
@@ -253,6 +254,13 @@ class Store:
         return outcome
 
     # --- its start ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open what could be looked at from outside only; without a back end the next command says what it needs."""
+        try:
+            self._start()
+        except Refused as refused:
+            self._host.report(str(refused))
 
     def _start(self) -> None:
         """Start a back end and replay the graph; what is asked meanwhile waits."""
