@@ -31,6 +31,8 @@ NAME_CHARS_MAX, DEPTH_MAX = 200, 4
 
 GLOBALS_FILE = "globals.json"
 """Where it stands what is said of a -global that met no device."""
+HELP_FILE = "help.json"
+"""Where the lists stand that options show."""
 LACKING_FILE = "cpu/tcg/lacking.json"
 """Where it stands which features the accelerator has none of."""
 
@@ -147,6 +149,11 @@ class Profile:
         """The classes of which a -global that met no device is told of as `unused`, or as `unknown`."""
         data = self._read(GLOBALS_FILE)  # profiles of an older recorder lack it
         return {"unused": [], "unknown": []} if data is None else dict(loads(data))
+
+    def help(self, option: str) -> str | None:
+        """The list that an option shows for `help`, or None where it has none."""
+        data = self._read(HELP_FILE)  # profiles of an older recorder lack it
+        return None if data is None else loads(data).get(option)
 
     def monitor_commands(self) -> dict[str, list[str]]:
         """The human monitor's `verbs` and `info` topics, aliases joined by `|`."""

@@ -69,11 +69,15 @@ def run(
 ) -> int:
     """Parse, start and serve until the machine ends. Raises OptionError before it serves."""
     profile = shipped.profile(environment.get("QMPEMU_PROFILE"))
-    config, options = argv.parse_command_line(words, profile)
-    _warn(config.warnings, program)
+    try:
+        config, options = argv.parse_command_line(words, profile)
+    except argv.Shown as shown:
+        print(shown, end="")
+        return 0
     if options.show is not None:
         print(_banner(profile.banner, options.show, program))
         return 0
+    _warn(config.warnings, program)
     try:
         return _serve(profile, config, options, environment, program, end)
     except OptionError as error:

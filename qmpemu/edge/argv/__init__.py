@@ -29,6 +29,7 @@ from qmpemu.edge.argv import (
     qtest_options,
     short_options,
 )
+from qmpemu.edge.argv.help_lists import Shown
 from qmpemu.edge.argv.parser import BARE, Monitor, Parser, ProcessOptions, Unprefixed
 from qmpemu.edge.keyval import OptionError
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
-__all__ = ["BARE", "Monitor", "ProcessOptions", "parse_command_line"]
+__all__ = ["BARE", "Monitor", "ProcessOptions", "Shown", "parse_command_line"]
 
 OPTION_FILES = (
     chardev_options,

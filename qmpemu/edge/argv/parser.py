@@ -167,6 +167,8 @@ class Parser:
         if handler is None:
             self.config.not_emulated.append(self.typed)
             return
+        if "help" in argument or "?" in argument:
+            self._help(name, argument)
         try:
             handler(self, argument)
         except OptionError as error:
@@ -175,6 +177,16 @@ class Parser:
             raise OptionError(
                 f"{self.typed}: {error}".replace("{prefix}", f"{{prefix}}{self.typed}: ")
             ) from None
+
+    def _help(self, name: str, argument: str) -> None:
+        """End with a list, if one is asked for. Raises Shown."""
+        from qmpemu.edge.argv.help_lists import LISTS, asks, show, show_properties
+
+        first, _, rest = argument.partition(",")
+        if name == "device" and rest and asks(rest):
+            show_properties(self.profile, first)
+        if name in LISTS and argument.startswith(LISTS[name]) and asks(argument.removeprefix(LISTS[name])):
+            show(self.profile, name)
 
     def _check_actions(self) -> None:
         """The values of all -action together, once the last option was read."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 
 from qmpemu import __version__
-from qmpemu.edge.record import devices, features, globals, versions
+from qmpemu.edge.record import devices, features, globals, helps, versions
 from qmpemu.edge.record.models import models
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
@@ -35,7 +35,15 @@ from qmpemu.edge.record.questions import (
 from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.widths import Asker
-from qmpemu.profile import GLOBALS_FILE, LACKING_FILE, added_file, cpu_file, models_file, reply_file
+from qmpemu.profile import (
+    GLOBALS_FILE,
+    HELP_FILE,
+    LACKING_FILE,
+    added_file,
+    cpu_file,
+    models_file,
+    reply_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -95,6 +103,7 @@ class Recorder:
         await self._versions()
         await self._devices()
         self._write(GLOBALS_FILE, await globals.unmet(self.binary, self._classes()))
+        self._write(HELP_FILE, await helps.helps(self.binary))
         self._write("profile.json", {**self._about, "kvm_recorded": kvm_recorded, "recordings": self._argv})
 
     # --- parts ------------------------------------------------------------------------------------------------
