@@ -111,7 +111,7 @@ def query_vnc(ctx: Context) -> object:
     first = server.addresses[0].members()
     return {
         "enabled": True,
-        "auth": server.auth,
+        "auth": server.shown_auth,
         "family": first["family"],
         "clients": _clients(server),
         "service": first["service"],
@@ -126,7 +126,8 @@ def query_vnc_servers(ctx: Context) -> object:
         {
             "auth": server.auth,
             "clients": _clients(server),
-            "server": [{"auth": server.auth, **each.members()} for each in reversed(server.addresses)],
+            **({"vencrypt": server.vencrypt} if server.vencrypt else {}),
+            "server": server.rows(),
             "id": server.id,
         }
         for server in reversed(ctx.machine.display.vnc.values())
@@ -134,7 +135,7 @@ def query_vnc_servers(ctx: Context) -> object:
 
 
 def _clients(server: VncServer) -> list[dict[str, object]]:
-    return [client.remote.members() for client in reversed(server.clients)]
+    return [client.members() for client in reversed(server.clients)]
 
 
 @command("set_password")
@@ -160,7 +161,7 @@ def change_vnc_password(ctx: Context, *, password: str) -> object:
 def set_vnc_password(ctx: Context, password: str, display: str | None) -> None:
     """Set a password where there is password authentication. Raises QmpError."""
     server = ctx.machine.display.server(display)
-    if server is None or server.auth != "vnc":
+    if server is None or server.auth == "none":
         if server is not None:
             ctx.machine.host.complain(NO_PASSWORD_AUTH)
         raise QmpError("Could not set password")
@@ -206,10 +207,14 @@ def _no_spice() -> QmpError:
 
 @command("display-reload")
 def display_reload(ctx: Context, *, type: str, tls_certs: bool = False) -> object:
-    """Read TLS certificates anew, which no server here has."""
+    """Read TLS certificates anew, which counts for those who come from now on."""
     if tls_certs:
-        known = ctx.machine.display.server(None) is not None
-        raise QmpError("vnc tls is not enabled" if known else "Can not find vnc display")
+        server = ctx.machine.display.server(None)
+        if server is None:
+            raise QmpError("Can not find vnc display")
+        if "tls-creds" not in server.options:
+            raise QmpError("vnc tls is not enabled")
+        ctx.machine.host.reload_credentials(ctx.machine.objects.all[server.options["tls-creds"]].held)
     return {}
 
 

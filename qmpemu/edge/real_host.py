@@ -109,6 +109,13 @@ class RealHost(Host):
 
         return loading.load(given, secrets)
 
+    def reload_credentials(self, held: object) -> None:
+        """From the same directory. Raises Refused."""
+        from qmpemu.edge.tls.credentials import Credentials
+
+        if isinstance(held, Credentials):
+            held.load()
+
     def open_dump(self, path: str, mode: int) -> int:
         """Open a file for memory. Raises OSError."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)

@@ -63,29 +63,41 @@ class Address:
         self.service = service
         self.websocket = websocket
 
-    def members(self) -> dict[str, object]:
-        """As VncBasicInfo; the order of members is that of the wire."""
+    def members(self, **security: object) -> dict[str, object]:
+        """As VncBasicInfo, and what TLS adds; the order of members is that of the wire."""
         return {
             "family": self.family,
             "service": self.service,
+            **security,
             "host": self.host,
             "websocket": self.websocket,
         }
 
 
 class VncClient:
-    """A client. local: the address on our side; disconnect: part from it (set by the edge)."""
+    """A client. local: the server's address; disconnect: part from it (set by the edge).
 
-    __slots__ = ("disconnect", "local", "remote")
+    subject: whom its certificate names.
+    """
+
+    __slots__ = ("disconnect", "local", "remote", "subject")
 
     def __init__(self, remote: Address, local: Address, disconnect: Callable[[], object]) -> None:
         self.remote = remote
         self.local = local
         self.disconnect = disconnect
+        self.subject = ""
+
+    def members(self) -> dict[str, object]:
+        """As VncClientInfo."""
+        return self.remote.members(**({"x509_dname": self.subject} if self.subject else {}))
 
 
 class VncServer:
-    """One VNC server. auth: none, vnc, sasl. addresses: in the order in which they were opened."""
+    """One VNC server. auth: none, vnc, vencrypt; vencrypt: x509-none or x509-vnc, where it is that.
+
+    addresses: in the order in which they were opened.
+    """
 
     __slots__ = (
         "_machine",
@@ -98,6 +110,7 @@ class VncServer:
         "options",
         "password",
         "take",
+        "vencrypt",
     )
 
     def __init__(self, machine: Machine, options: dict[str, str]) -> None:
@@ -105,6 +118,7 @@ class VncServer:
         self.options = options
         self.id = options.get("id", "default")
         self.auth = "none"
+        self.vencrypt = ""
         self.addresses: list[Address] = []
         self.clients: list[VncClient] = []
         self.password: str | None = None
@@ -136,8 +150,27 @@ class VncServer:
         return None if expired else self.password
 
     def _pair(self, client: VncClient) -> dict[str, dict[str, object]]:
-        server: dict[str, object] = {"auth": self.auth, **client.local.members()}
-        return {"server": server, "client": client.remote.members()}
+        server: dict[str, object] = {"auth": self.shown_auth, **client.local.members()}
+        return {"server": server, "client": client.members()}
+
+    @property
+    def shown_auth(self) -> str:
+        """In one word, as where there is no place for two."""
+        return f"vencrypt+{self.vencrypt.replace('-', '+')}" if self.vencrypt else self.auth
+
+    def inside(self) -> str:
+        """What is asked for behind TLS, or without it; that is all of it for a WebSocket, whose TLS is its own."""
+        return self.vencrypt.removeprefix("x509-") or self.auth
+
+    def rows(self) -> list[dict[str, object]]:
+        """Every address as VncServerInfo2, the last one first."""
+        made: list[dict[str, object]] = []
+        for each in reversed(self.addresses):
+            if each.websocket or not self.vencrypt:
+                made.append({"auth": self.inside(), **each.members()})
+            else:
+                made.append({"auth": self.auth, **each.members(vencrypt=self.vencrypt)})
+        return made
 
 
 class Display:

@@ -97,6 +97,9 @@ class Host:
         """What a `tls-creds-*` object holds; secrets: the objects among which its password's may be. Raises Refused."""
         return None
 
+    def reload_credentials(self, held: object) -> None:
+        """Read them again; those in use stay as they are. Raises Refused, and then nothing has changed."""
+
     def open_dump(self, path: str, mode: int) -> int:
         """Open a file for memory, which is made with `mode`, or emptied. -> a descriptor. Raises OSError."""
         raise OSError(0, "there are no files here")

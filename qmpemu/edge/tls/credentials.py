@@ -70,12 +70,16 @@ class Credentials:
 
         Raises Refused for credentials of the other end.
         """
-        if endpoint != self.endpoint:
-            raise Refused(f"Expected TLS credentials for a {endpoint} endpoint")
+        self.must_be(endpoint)
         checks = hostname if endpoint == "client" and self.verifies_peer else None
         return Session(
             self._ready, server=endpoint == "server", name=hostname, must_match=checks, allows=allows
         )
+
+    def must_be(self, endpoint: str) -> None:
+        """Whether they are for that end of a connection. Raises Refused."""
+        if endpoint != self.endpoint:
+            raise Refused(f"Expected TLS credentials for a {endpoint} endpoint")
 
     def _path(self, name: str, *, needed: bool) -> str:
         """The file's path; "" for one that is not there and not needed. Raises Refused."""

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from qmpemu.edge.streams import SocketStream
+    from qmpemu.edge.layered import LayeredStream
+    from qmpemu.edge.tls.session import Session
     from qmpemu.edge.vnc.server import VncFront
 
 VERSION = b"RFB 003.008\n"
-NONE, VNC = 1, 2
-SECURITY_TYPES = {"none": NONE, "vnc": VNC}
+NONE, VNC, VENCRYPT = 1, 2, 19
+SECURITY_TYPES = {"none": NONE, "vnc": VNC, "vencrypt": VENCRYPT}
+VENCRYPT_VERSION = b"\0\2"
+VENCRYPT_TYPES = {"x509-none": 260, "x509-vnc": 261}
 FAILED = b"Authentication failed\0"
 CUT_TEXT_MAX = 1 << 20
 ENCODINGS_MAX = 1024
@@ -41,7 +44,7 @@ class Nonsense(Exception):
 class Connection:
     """A client behind a stream (`streams.Front`)."""
 
-    def __init__(self, server: VncFront, stream: SocketStream, about: VncClient, *, auth: str) -> None:
+    def __init__(self, server: VncFront, stream: LayeredStream, about: VncClient, *, auth: str) -> None:
         self._server = server
         self._stream = stream
         self.about = about
@@ -51,6 +54,7 @@ class Connection:
         self._expect: tuple[int, Callable[[bytes], None]] = (12, self._version)
         self._minor = 8
         self._challenge = b""
+        self._tls: Session | None = None
         self.initialized = self.exclusive = False
         self._told: set[int] = set()
         self._understands: set[int] = set()
@@ -132,6 +136,9 @@ class Connection:
             self._stream.send(bytes([1, kind]))
             self._expect = (1, self._security)
         else:
+            if kind == VENCRYPT:  # that version has no way to it
+                self._stream.send(struct.pack(">I", 0))
+                raise Nonsense
             self._stream.send(struct.pack(">I", kind))
             self._begin(kind)
 
@@ -146,9 +153,39 @@ class Connection:
             self._stream.send(self._challenge)
             self._expect = (16, self._response)
             return
-        if self._minor >= 8:
+        if kind == VENCRYPT:
+            self._stream.send(VENCRYPT_VERSION)
+            self._expect = (2, self._vencrypt_version)
+            return
+        if self._minor >= 8 or self._auth == "vencrypt":
             self._stream.send(struct.pack(">I", 0))
         self._expect = (1, self._client_init)
+
+    def _vencrypt_version(self, data: bytes) -> None:
+        if data != VENCRYPT_VERSION:
+            self._stream.send(b"\1")
+            raise Nonsense
+        self._stream.send(struct.pack(">BBI", 0, 1, VENCRYPT_TYPES[self._server.server.vencrypt]))
+        self._expect = (4, self._vencrypt_type)
+
+    def _vencrypt_type(self, data: bytes) -> None:
+        if data != struct.pack(">I", VENCRYPT_TYPES[self._server.server.vencrypt]):
+            self._stream.send(b"\0")
+            raise Nonsense
+        self._stream.send(b"\1")
+        self._expect = (1, self._never)
+        rest, self._input = bytes(self._input), bytearray()
+        self._tls = self._server.tls()
+        self._stream.add(self._tls, rest, self._vencrypted)
+
+    def _vencrypted(self) -> None:
+        """TLS is there, and the client may come."""
+        assert self._tls is not None
+        self.about.subject = self._tls.subject
+        self._begin(VNC if self._server.server.vencrypt == "x509-vnc" else NONE)
+
+    def _never(self, data: bytes) -> None:
+        raise Nonsense
 
     def _response(self, data: bytes) -> None:
         password = self._server.password()

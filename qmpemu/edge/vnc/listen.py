@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-PORT_BASE = 5900
+PORT_BASE, WEBSOCKET_BASE = 5900, 5700
 BACKLOG = 1
 FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
 
@@ -35,7 +35,27 @@ def open_option(options: dict[str, str]) -> list[socket.socket]:
     last = _display_port(options["to"]) if "to" in options else first
     if last < first:
         raise OptionError("Failed to create a socket")
-    return _inet(host.removeprefix("[").removesuffix("]"), str(first), last)
+    return _inet(_bare(host), str(first), last)
+
+
+def open_websockets(options: dict[str, str]) -> list[socket.socket]:
+    """The sockets for browsers: `on` is 200 below the display's port, else a port, or HOST:PORT. Raises OptionError."""
+    text, given = options.get("vnc", ""), options["websocket"]
+    if text in ("", "none"):
+        return []
+    host = "" if text.startswith("unix:") else text.rpartition(":")[0]
+    if given in ("", "on"):
+        number = "0" if text.startswith("unix:") else text.rpartition(":")[2]
+        first = _display_port(number) - PORT_BASE + WEBSOCKET_BASE
+        return _inet(_bare(host), str(first), None)
+    if given.startswith("unix:"):
+        raise OptionError("UNIX sockets not supported with websock")
+    own, _, port = given.rpartition(":")
+    return _inet(_bare(own or host), port, None)
+
+
+def _bare(host: str) -> str:
+    return host.removeprefix("[").removesuffix("]")
 
 
 def open_addresses(addresses: list[dict[str, Any]]) -> list[socket.socket]:

@@ -3,7 +3,7 @@
     listening ──client──> Connection (limit, share policy) ──asks──> draw once ──> every client that waits
     while a client waits, the screen is compared with what it has 20 times a second; with none nothing runs
 
-Options as of QEMU's -vnc; what is not served here (TLS, SASL, websockets, reverse connections) is refused at the start.
+Options as of QEMU's -vnc; what is not served here (SASL, reverse connections) is refused at the start.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.keyval import OptionError
-from qmpemu.edge.streams import SocketStream
+from qmpemu.edge.layered import LayeredStream
 from qmpemu.edge.vnc import listen
 from qmpemu.machine.display import VncClient
 from qmpemu.qmp.errors import QmpError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.loop import Handle
+    from qmpemu.edge.tls.session import Session
     from qmpemu.edge.vnc.client import Connection
     from qmpemu.machine.display import VncServer
 
@@ -35,7 +36,7 @@ SHARE_POLICIES = ("ignore", "allow-exclusive", "force-shared")
 CONNECTIONS_DEFAULT = 32
 KEY_DELAY_DEFAULT_MS = 10
 COMPARE_S = 0.05
-NOT_SERVED = ("sasl", "websocket", "reverse")
+NOT_SERVED = ("sasl", "reverse")
 
 
 class VncFront:
@@ -47,6 +48,7 @@ class VncFront:
         self.server = server
         options = server.options
         self._listeners: list[socket.socket] = []
+        self._websockets: list[socket.socket] = []
         self._unlink: list[str] = []
         self._connections: list[Connection] = []
         self._alarm: Handle | None = None
@@ -66,7 +68,11 @@ class VncFront:
         options = self.server.options
         self._check(options)
         self.server.auth = self._authentication(options)
+        if "tls-creds" in options:
+            self.server.auth, self.server.vencrypt = "vencrypt", f"x509-{self.server.auth}"
         self._adopt(listen.open_option(options))
+        if "websocket" in options and self._listeners:
+            self._adopt_websockets(listen.open_websockets(options))
         if "to" in options and self.server.addresses:
             first = self.server.addresses[0]
             print(f"VNC server running on {first.host}:{first.service}", file=sys.stderr, flush=True)
@@ -76,6 +82,8 @@ class VncFront:
         self._serving = True
         for each in self._listeners:
             self._watch(each)
+        for each in self._websockets:
+            self._watch(each, websocket=True)
 
     def close(self) -> None:
         """Part from all clients, release the sockets and remove their files."""
@@ -89,12 +97,22 @@ class VncFront:
         if self._share not in SHARE_POLICIES:
             raise OptionError("unknown vnc share= option")
         if "tls-creds" in options:
-            raise OptionError(f"No TLS credentials with id '{options['tls-creds']}'")
+            self._check_credentials(options["tls-creds"])
+        if "websocket" in options and keyval.switch("reverse", options.get("reverse", "off")):
+            raise OptionError("Cannot use websockets in reverse mode")
         for name in NOT_SERVED:
             if name in options and options[name] not in ("off", "no"):
                 raise OptionError(f"qmpemu does not emulate VNC with '{name}'")
         if "display" in options:
             self._check_display(options["display"], int(options.get("head", 0)))
+
+    def _check_credentials(self, name: str) -> None:
+        from qmpemu.edge.tls import loading
+
+        try:
+            loading.find(self._machine.objects, name).must_be("server")
+        except Refused as refused:
+            raise OptionError(str(refused)) from None
 
     def _check_display(self, name: str, head: int) -> None:
         try:
@@ -123,7 +141,7 @@ class VncFront:
             raise Refused(str(error)) from None
 
     def _adopt(self, sockets: list[socket.socket]) -> None:
-        self._listeners = sockets
+        self._listeners, self._websockets = sockets, []
         self.server.addresses = [listen.describe(each) for each in sockets]
         self._unlink = [
             os.path.abspath(each.service) for each in self.server.addresses if each.family == "unix"
@@ -132,8 +150,15 @@ class VncFront:
             for each in sockets:
                 self._watch(each)
 
+    def _adopt_websockets(self, sockets: list[socket.socket]) -> None:
+        self._websockets = sockets
+        for each in sockets:
+            about = listen.describe(each)
+            about.websocket = True
+            self.server.addresses.append(about)
+
     def _release(self) -> None:
-        for each in self._listeners:
+        for each in (*self._listeners, *self._websockets):
             self._emulator.loop.remove_reader(each.fileno())
             each.close()
         for path in self._unlink:
@@ -141,20 +166,20 @@ class VncFront:
                 os.unlink(path)
             except OSError:
                 pass
-        self._listeners, self._unlink, self.server.addresses = [], [], []
+        self._listeners, self._websockets, self._unlink, self.server.addresses = [], [], [], []
 
     # --- clients ----------------------------------------------------------------------------------------------
 
-    def _watch(self, listener: socket.socket) -> None:
+    def _watch(self, listener: socket.socket, *, websocket: bool = False) -> None:
         listener.setblocking(False)
-        self._emulator.loop.add_reader(listener.fileno(), lambda: self._accept(listener))
+        self._emulator.loop.add_reader(listener.fileno(), lambda: self._accept(listener, websocket))
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, websocket: bool) -> None:
         try:
             peer, _ = listener.accept()
         except OSError:
             return  # the client gave up between connecting and being accepted
-        self._serve(peer, self.server.auth)
+        self._serve(peer, self.server.inside() if websocket else self.server.auth, websocket=websocket)
 
     def _take(self, fd: int, skip_auth: bool) -> None:
         """add_client: a connected socket. Raises Refused."""
@@ -165,17 +190,40 @@ class VncFront:
             raise Refused(str(error.strerror)) from None
         self._serve(peer, "none" if skip_auth else self.server.auth)
 
-    def _serve(self, peer: socket.socket, auth: str) -> None:
+    def tls(self) -> Session:
+        """A client's TLS, not begun. Raises Refused where the credentials are gone."""
+        from qmpemu.edge.tls import loading
+
+        objects, options = self._machine.objects, self.server.options
+        allows = loading.judge(objects, options.get("tls-authz", ""))
+        return loading.find(objects, options["tls-creds"]).session("server", allows=allows)
+
+    def _layers(self, stream: LayeredStream, about: VncClient) -> None:
+        """What a browser's connection has from its beginning."""
+        from qmpemu.edge.vnc.websocket import WebSocket
+
+        if "tls-creds" in self.server.options:
+            session = self.tls()
+            stream.add(session)
+            stream.add(WebSocket(), on_secured=lambda: setattr(about, "subject", session.subject))
+        else:
+            stream.add(WebSocket())
+
+    def _serve(self, peer: socket.socket, auth: str, *, websocket: bool = False) -> None:
         from qmpemu.edge.vnc.client import Connection  # the first client brings Pillow
 
-        stream = SocketStream(self._emulator.loop, listener=None, peer=peer)
-        local, remote = listen.describe(peer), listen.describe(peer, peer=True)
+        stream = LayeredStream(self._emulator.loop, listener=None, peer=peer)
+        remote = listen.describe(peer, peer=True)
+        remote.websocket = websocket
+        local = self.server.addresses[0] if self.server.addresses else listen.describe(peer)
         about = VncClient(remote, local, stream.finish)
         connection = Connection(self, stream, about, auth=auth)
         stream.front = connection
         self._connections.append(connection)
         self.server.connected(about)
         self._limit_connecting()
+        if websocket:
+            self._layers(stream, about)
         stream.start()
         self._emulator.turn_done()
 
