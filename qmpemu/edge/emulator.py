@@ -70,7 +70,7 @@ class Emulator:
         for label, chardev in self.vm.machine.chardevs.items():
             typed = self.options.sources.get(label, label)
             try:
-                stream = open_stream(self.loop, chardev, self.vm.machine.fdsets)
+                stream = open_stream(self.loop, chardev, self.vm.machine.fdsets, self.vm.machine.objects)
             except OptionError as error:
                 sequel = self.options.sequels.get(label)
                 more = f"\n{{prefix}}{typed}: {sequel}" if sequel is not None else ""
@@ -95,7 +95,7 @@ class Emulator:
     def open_chardev(self, chardev: Chardev) -> None:
         """Open the back end of a character device that was added at run time. Raises Refused."""
         try:
-            stream = open_stream(self.loop, chardev, self.vm.machine.fdsets)
+            stream = open_stream(self.loop, chardev, self.vm.machine.fdsets, self.vm.machine.objects)
         except OptionError as error:
             raise Refused(str(error)) from None
         if stream is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from qmpemu.core.table import Refused
 from qmpemu.edge import sockets
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.named_files import open_named
@@ -16,21 +17,30 @@ from qmpemu.edge.streams import FdStream, SocketStream, Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.edge.loop import Loop
+    from qmpemu.edge.wrapped import Maker
     from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.devices.objects import Objects
     from qmpemu.machine.fdsets import FdSets
 
 BACKLOG = 1
 """Clients that may wait while one is served, as in QEMU."""
 
 
-def open_stream(loop: Loop, chardev: Chardev, sets: FdSets) -> Stream | None:
+def open_stream(loop: Loop, chardev: Chardev, sets: FdSets, objects: Objects) -> Stream | None:
     """Open the back end; None for those that lead nowhere (null, vc). Raises OptionError."""
     log = _open_log(chardev, sets)
     opener = _OPENERS.get(chardev.backend)
+    layers = None
+    if chardev.options.keys() & {"tls-creds", "tls-authz", "websocket"}:
+        layers = _layers(chardev, objects)
     if chardev.backend == "file":
         stream: Stream | None = _open_file(loop, chardev, sets)
     else:
         stream = opener(loop, chardev) if opener is not None else None
+    if layers is not None and isinstance(stream, SocketStream):
+        from qmpemu.edge.wrapped import WrappedStream
+
+        stream = WrappedStream(stream, layers)
     if stream is not None:
         chardev.describe = stream.describe
         if isinstance(stream, SocketStream):
@@ -39,6 +49,16 @@ def open_stream(loop: Loop, chardev: Chardev, sets: FdSets) -> Stream | None:
     if log is not None:
         _log_too(chardev, log)
     return stream
+
+
+def _layers(chardev: Chardev, objects: Objects) -> Maker | None:
+    """What lies between the socket and the device. Raises OptionError."""
+    from qmpemu.edge.wrapped import layers_of
+
+    try:
+        return layers_of(chardev.options, objects, chardev.on("server", default=False))
+    except Refused as refused:
+        raise OptionError(str(refused)) from None
 
 
 def _open_log(chardev: Chardev, sets: FdSets) -> int | None:
@@ -169,8 +189,10 @@ def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
         raise OptionError(f"{doing}: {error.strerror}") from None
     stream = SocketStream(loop, listener=sock if server else None, peer=None if server else sock)
     bound = sock.getsockname()
-    scheme = "telnet" if options.get("telnet") == "on" else "tcp"
+    scheme = next((each for each in ("telnet", "websocket") if options.get(each) in ("on", "yes")), "tcp")
     stream.address = f"{scheme}:{bound[0]}:{bound[1]}"
+    if not server:
+        stream.away = f"{scheme}:{host}:{port}"
     return stream
 
 

@@ -163,6 +163,8 @@ class SocketStream(Stream):
         self._passes_fds = any(
             each is not None and each.family == sockets.AF_UNIX for each in (listener, peer)
         )
+        self.away = ""
+        """What is shown of a client that has lost its server: where that was."""
         self.unlink: str | None = None
         """The socket file to remove at close."""
         self.dial: Callable[[], sockets.socket | None] | None = None
@@ -179,7 +181,7 @@ class SocketStream(Stream):
         """`unix:PATH,server=on`, with `disconnected:` before it or a TCP client's address behind it."""
         text = self.address + (",server=on" if self._listener is not None else "")
         if self._peer is None:
-            return f"disconnected:{text}"
+            return f"disconnected:{self.away or text}"
         if self._passes_fds:  # of one that has connected out QEMU shows its own name, which is empty
             return text if self._listener is not None else "unix:"
         host, port = self._peer.getpeername()[:2]
@@ -252,6 +254,10 @@ class SocketStream(Stream):
             peer.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         self._peer, self._closing, self.throttled, self._held = peer, False, False, False
         self.loop.add_reader(peer.fileno(), self._readable)
+        self._came()
+
+    def _came(self) -> None:
+        """A peer is there."""
         if self.front is not None:
             self.front.connected()
 

@@ -104,8 +104,6 @@ def _check_socket(options: Mapping[str, str]) -> None:
         raise OptionError("'reconnect' option is incompatible with socket in server listen mode")
     if not server and "wait" in options:
         raise OptionError("'wait' option is incompatible with socket in client connect mode")
-    if "tls-creds" in options:
-        raise OptionError(f"No TLS credentials with id '{options['tls-creds']}'")
     if not options.keys() & {"path", "host", "port", "fd"}:
         raise OptionError("Unable to parse FD number ")
 
