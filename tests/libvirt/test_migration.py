@@ -26,7 +26,7 @@ SPEED = "40x"
 def hosts(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Libvirtd, Libvirtd]]:
     """Two libvirtds on one network, with certificates for each other."""
     folder = usual(tmp_path_factory.mktemp("certificates")).folder / "good.d"
-    settings = f'default_tls_x509_cert_dir = "{folder}"\ndefault_tls_x509_verify = 1\n'
+    settings = f'default_tls_x509_cert_dir = "{folder}"\ndefault_tls_x509_verify = 1\nvnc_tls = 1\n'
     with (
         Libvirtd({QEMU: str(ours)}, kvm="ensure", settings=settings) as here,
         Libvirtd({QEMU: str(ours)}, kvm="ensure", settings=settings, beside=here) as there,
@@ -153,6 +153,44 @@ def test_storage_is_copied_along(make: Callable[..., Domain], tls: tuple[str, ..
     assert domain.act(domain.there, "save_document", "A.docx")
     jobs = domain.there.ok("qemu-monitor-command", domain.name, '{"execute": "query-block-jobs"}')
     assert '"return":[]' in jobs
+
+
+BACKUP = """\
+<domainbackup mode='pull'>
+  <server transport='tcp' name='127.0.0.1' port='49225' tls='yes'/>
+  <disks><disk name='vda' backup='yes' type='file'><scratch file='{scratch}'/></disk></disks>
+</domainbackup>
+"""
+SERIAL = """\
+<serial type='tcp'><source mode='bind' host='127.0.0.1' service='49224' tls='yes'/><protocol type='raw'/></serial>
+</devices>"""
+
+
+def test_what_else_speaks_tls(hosts: tuple[Libvirtd, Libvirtd]) -> None:
+    """A serial line, VNC for viewers, and a pull backup's NBD server, by libvirt's settings."""
+    here, _ = hosts
+    disk, file = here.root / "disks/tls.qcow2", here.root / "tls.xml"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "64M"], check=True)
+    emulator = str(here.root / "bin" / QEMU)
+    text = xml.windows("tls", emulator, disk, memory_mib=256, env={"QMPEMU_GUEST": "windows-10"})
+    file.write_text(text.replace("</devices>", SERIAL).replace("<graphics", "<graphics websocket='-1'"))
+    here.ok("create", str(file))
+    shown = here.ok("qemu-monitor-command", "tls", '{"execute": "query-vnc-servers"}')
+    assert '"vencrypt":"x509-none"' in shown
+    assert '"websocket":true' in shown
+    folder = (here.root / "etc/qemu.conf").read_text().split('"')[-2]
+    trust = f"-CAfile {folder}/ca-cert.pem -cert {folder}/client-cert.pem -key {folder}/client-key.pem"
+    connect = f"openssl s_client -connect 127.0.0.1:49224 -verify_return_error {trust} -brief </dev/null"
+    assert here.inside(f"timeout 10 {connect} >/dev/null 2>&1") == 0
+    backup = here.root / "backup.xml"
+    backup.write_text(BACKUP.format(scratch=here.root / "disks/scratch.qcow2"))
+    here.ok("backup-begin", "tls", str(backup))
+    look = "qemu-img info --image-opts driver=nbd,host=127.0.0.1,port=49225,export=vda"
+    credentials = f"--object tls-creds-x509,id=c,endpoint=client,dir={folder}"
+    assert here.inside(f"{look},tls-creds=c {credentials} >/dev/null 2>&1") == 0
+    assert here.inside(f"{look} >/dev/null 2>&1") == 1
+    here.ok("domjobabort", "tls")
+    here.ok("destroy", "tls")
 
 
 def test_there_and_back_again(make: Callable[..., Domain]) -> None:
