@@ -71,6 +71,8 @@ def _depth(node: Node) -> int:
     return 1 if node.driver == "blkdebug" else 0
 
 
+FILTERS = ("copy-on-read", "throttle", "blkdebug", "preallocate", "compress", "blklogwrites", "blkreplay")
+"""Drivers that are filters to QEMU."""
 COUNTERS = """
     rd_bytes wr_bytes unmap_bytes rd_operations wr_operations flush_operations unmap_operations rd_total_time_ns
     wr_total_time_ns flush_total_time_ns unmap_total_time_ns wr_highest_offset rd_merged wr_merged unmap_merged
@@ -84,18 +86,22 @@ def _stats(*, accounted: bool) -> dict[str, object]:
     return {**dict.fromkeys(COUNTERS, 0), **flags, "timed_stats": []}
 
 
-def node_stats(node: Node) -> dict[str, object]:
-    """BlockStats of a node and of those below it."""
+def node_stats(node: Node, *, of_drive: bool = False) -> dict[str, object]:
+    """BlockStats of a node and of those below it. of_drive: with its backing chain, as only a drive's have it."""
     stats = _stats(accounted=False) | {"wr_highest_offset": node.highest}
     info: dict[str, object] = {"node-name": node.name, "stats": stats}
-    if node.file is not None:
-        info["parent"] = node_stats(node.file)
-    if node.backing is not None:
-        info["backing"] = node_stats(node.backing)
-    if node.driver == "file":
+    info.update(_below(node) if of_drive else {} if node.file is None else {"parent": node_stats(node.file)})
+    if node.driver in ("file", "host_device"):
         counts = dict.fromkeys(("discard-nb-ok", "discard-nb-failed", "discard-bytes-ok"), 0)
-        info["driver-specific"] = {"driver": "file", **counts}
+        info["driver-specific"] = {"driver": node.driver, **counts}
     return info
+
+
+def _below(node: Node) -> dict[str, object]:
+    """What is below a node of a drive's; a filter's file is shown in both places."""
+    backing = node.file if node.driver in FILTERS else node.backing
+    below = {"parent": node.file, "backing": backing}
+    return {name: node_stats(each, of_drive=True) for name, each in below.items() if each is not None}
 
 
 SECTOR_BYTES = 512
@@ -111,10 +117,7 @@ def drive_stats(drive: Drive, now_ns: int) -> dict[str, object]:
     if drive.node is not None:
         stats["wr_highest_offset"] = drive.node.highest
         info["node-name"] = drive.node.name
-        if drive.node.file is not None:
-            info["parent"] = node_stats(drive.node.file)
-        if drive.node.backing is not None:
-            info["backing"] = node_stats(drive.node.backing)
+        info.update(_below(drive.node))
     return info
 
 

@@ -12,11 +12,11 @@ from fcntl import F_RDLCK, F_UNLCK, F_WRLCK, fcntl
 from struct import calcsize, pack, unpack_from
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.locks import HINT, NAMES
 from qmpemu.machine.host import ImageLock
 
 F_OFD_GETLK, F_OFD_SETLK = 36, 37
 USED_AT, UNSHARED_AT = 100, 200
-NAMES = ("consistent read", "write", "write unchanged", "resize")
 FLOCK = "@hhqqi0q"
 """struct flock: kind, whence, first byte, count, process."""
 
@@ -62,7 +62,7 @@ class FileLock(ImageLock):
             fcntl(self._fd, F_OFD_SETLK, pack(FLOCK, kind, os.SEEK_SET, place, 1, 0))
 
     def _check(self, used: frozenset[int], unshared: frozenset[int]) -> None:
-        hint = f"Is another process using the image [{self._path}]?"
+        hint = HINT.format(path=self._path)
         for number, name in enumerate(NAMES):
             if number in used and self._stands_against(UNSHARED_AT + number):
                 raise Refused(f'Failed to get "{name}" lock', hint)

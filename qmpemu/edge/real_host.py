@@ -42,6 +42,10 @@ MAGIC = (
 """Where in an image which bytes tell of its format; the first that fits."""
 
 
+SG_GET_VERSION_NUM = 0x2282
+"""linux/scsi/sg.h"""
+
+
 class RealHost(Host):
     """Answers from the operating system."""
 
@@ -115,6 +119,22 @@ class RealHost(Host):
 
         if isinstance(held, Credentials):
             held.load()
+
+    def why_no_scsi(self, path: str) -> str | None:
+        """Ask the device which version of SG_IO it knows."""
+        from fcntl import ioctl
+
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            return error.strerror
+        try:
+            ioctl(fd, SG_GET_VERSION_NUM, bytes(4))
+        except OSError as error:
+            return error.strerror
+        finally:
+            os.close(fd)
+        return None
 
     def open_dump(self, path: str, mode: int) -> int:
         """Open a file for memory. Raises OSError."""

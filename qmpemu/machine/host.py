@@ -100,6 +100,10 @@ class Host:
     def reload_credentials(self, held: object) -> None:
         """Read them again; those in use stay as they are. Raises Refused, and then nothing has changed."""
 
+    def why_no_scsi(self, path: str) -> str | None:
+        """The operating system's reason why a device takes no SCSI commands; None where it does."""
+        return "Inappropriate ioctl for device"
+
     def open_dump(self, path: str, mode: int) -> int:
         """Open a file for memory, which is made with `mode`, or emptied. -> a descriptor. Raises OSError."""
         raise OSError(0, "there are no files here")

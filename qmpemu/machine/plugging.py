@@ -96,7 +96,10 @@ class Plugging:
         self.devices.nodes = max(len(config.numa_sizes), int(bool(config.memory_slots)))
         self.devices.memory.nodes = self.devices.nodes
         self.devices.memory.count = config.memory_slots
-        self.devices.memory.base_bytes = config.memory_bytes
+        if config.memory_slots and config.family != "none":
+            from qmpemu.machine.wiring import ram_split
+
+            self.devices.memory.high_bytes = ram_split(config)[1]
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
 
     # --- objects --------------------------------------------------------------------------------------------
@@ -351,7 +354,7 @@ class Plugging:
         self._machine.link(device)
 
     def _count_memory(self) -> None:
-        self.balloon.resize(self._machine.config.memory_bytes + self.devices.memory.plugged_bytes)
+        self.balloon.resize(self._machine.config.memory_bytes + self.devices.memory.dimm_bytes)
 
     def _unplugged(self, device: Device) -> None:
         if device.kind.startswith("virtio-balloon"):

@@ -67,4 +67,4 @@ def test_what_cannot_be_set(value: object, name: str, text: str) -> None:
 def test_the_human_monitor_shows_it() -> None:
     """With its own lines."""
     reply = Driven(LINE).say("human-monitor-command", command_line="info memory-devices")[-1]["return"]
-    assert reply.splitlines()[1:4] == ["  memaddr: 0x140000000", "  node: 0", "  requested-size: 67108864"]
+    assert reply.splitlines()[1:4] == ["  memaddr: 0x180000000", "  node: 0", "  requested-size: 67108864"]

@@ -10,6 +10,7 @@ from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.block.nodes import (
     DISK_DRIVERS,
     FIRST_MADE,
+    REMOVABLE,
     Drive,
     Node,
     backing_of,
@@ -27,6 +28,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.block.holders import Holders
     from qmpemu.machine.host import Host
+
+
+HOST_SCSI = ("scsi-block", "scsi-generic")
+"""Devices that hand a guest's SCSI commands to a device of the host's."""
+DEVICES = ("host_device", "host_cdrom")
+NO_IOCTL = "Operation not supported"
 
 
 class Blocks:
@@ -266,6 +273,7 @@ class Blocks:
         given = device.get("drive")
         if given is None and not removable:
             raise Refused("drive property not set")
+        removable = removable or (driver in REMOVABLE and device.get("removable") in (True, "on"))
         named = self.named(given)
         if named is not None:
             from qmpemu.machine.block.old_drives import attach
@@ -277,6 +285,8 @@ class Blocks:
         node = self.nodes[str(given)] if given is not None else None
         if driver == "ide-hd" and node is not None and node.read_only:
             raise Refused("Block node is read-only")
+        if driver in HOST_SCSI and node is not None:
+            self._refuse_host_scsi(node)
         qdev = _qdev(driver, identity, path)
         used = next((each for each in self.drives if node is not None and each.node is node), None)
         if used is not None and not node_shared(device, used):
@@ -296,6 +306,15 @@ class Blocks:
         except Refused:
             self.drives.remove(drive)
             raise
+
+    def _refuse_host_scsi(self, node: Node) -> None:
+        """A guest cannot be given a SCSI device of the host's; anything else is refused as by the real one."""
+        while node.file is not None:
+            node = node.file
+        reason = self._host.why_no_scsi(node.path) if node.driver in DEVICES else NO_IOCTL
+        if reason is None:
+            raise Refused(f"qmpemu does not emulate the host's {node.path}")
+        raise Refused(f"cannot get SG_IO version number: {reason}", "Is this a SCSI device?")
 
     def insert(self, drive: Drive, node: Node | None) -> None:
         """Put a medium into a drive, or take it out. Raises Refused."""

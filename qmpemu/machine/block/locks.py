@@ -37,6 +37,8 @@ FIXED = ("ide-cd", "scsi-cd", "floppy", "nvme")
 Demand = tuple[frozenset[int], frozenset[int]]
 """What is done to a node, and what nobody else may do."""
 NOTHING: Demand = (NONE, NONE)
+NAMES = ("consistent read", "write", "write unchanged", "resize")
+HINT = "Is another process using the image [{path}]?"
 
 
 class Locks:
@@ -52,9 +54,17 @@ class Locks:
         """Whether the guest is gone: images are only read."""
         self._given = False
         """Whether the real block layer has the images, and its own locks on them."""
+        self._own: dict[Node, Demand] = {}
+        """What was asked for when that was so: what stands against each other in here, it does not see."""
+
+    @property
+    def away(self) -> bool:
+        """Whether the guest is somewhere else, and the images may change there."""
+        return self.asleep or self._inactive
 
     def refresh(self) -> None:
         """Put every file under the locks that the graph asks for. Raises Refused; then nothing has changed."""
+        own = self._checked() if self._given and not self.away else {}
         if self._blocks.holders is not None:
             self._blocks.holders.refresh()
         wanted = {} if self.asleep else self._wanted()
@@ -64,6 +74,18 @@ class Locks:
         except Refused:
             self._apply(before)
             raise
+        self._own = own
+
+    def _checked(self) -> dict[Node, Demand]:
+        """All demands, where no new one stands against another on the same file. Raises Refused."""
+        demands = self._wanted(whole=True)
+        for node, demand in demands.items():
+            if self._own.get(node) == demand:
+                continue
+            for other, theirs in demands.items():
+                if other is not node and other.path == node.path:
+                    _check(demand, theirs, node.path)
+        return demands
 
     def wake(self) -> None:
         """The guest is here, or comes back: take the locks. Raises Refused where somebody else has them."""
@@ -105,7 +127,9 @@ class Locks:
             lock.set(*demand)
             self._held[node] = lock, demand
 
-    def _wanted(self) -> dict[Node, Demand]:
+    def _wanted(self, *, whole: bool = False) -> dict[Node, Demand]:
+        """What is asked of each file. whole: also what the real block layer has asked for."""
+        given = self._given and not whole
         above: dict[Node, list[tuple[Node, bool]]] = {}
         """Who is over a node: the node above, and whether it is its backing file."""
         drives: dict[Node, list[Drive]] = {}
@@ -119,33 +143,27 @@ class Locks:
 
         def demand(node: Node) -> Demand:
             """All that is asked of a node."""
-            found = [_of_drive(drive, node) for drive in drives.get(node, ()) if not drive.held]
+            found = [_of_drive(drive, node) for drive in drives.get(node, ()) if whole or not drive.held]
             for user, backing in above.get(node, ()):
                 if backing:
                     found.append((frozenset({READ}), KEPT) if demand(user)[0] else NOTHING)
                 else:
-                    found.append(demand(user) if user.driver in PASS else self._of_format(user))
+                    asked = NOTHING if given else _of_format(user)
+                    found.append(demand(user) if user.driver in PASS else asked)
             return NONE.union(*(used for used, _ in found)), NONE.union(*(kept for _, kept in found))
 
         files = filter(_is_file, self._blocks.nodes.values())
-        wanted = ((node, self._limited(node, demand(node))) for node in files)
+        wanted = ((node, self._limited(node, demand(node), given=given)) for node in files)
         return {node: asked for node, asked in wanted if asked != NOTHING}
 
-    def _of_format(self, node: Node) -> Demand:
-        """What a node of a format asks of its file, whoever is on it."""
-        if self._given:
-            return NOTHING
-        used = frozenset({READ} if node.read_only else {READ, WRITE, RESIZE})
-        return used, NONE if _shared(node) else KEPT
-
-    def _limited(self, node: Node, demand: Demand) -> Demand:
+    def _limited(self, node: Node, demand: Demand, *, given: bool) -> Demand:
         """What of it is asked for now, and of this file."""
         used, unshared = demand
         if node.options.get("locking") == "off":
             return NOTHING
         if self._inactive:
             return used & {READ}, NONE
-        return used, NONE if self._given or _shared(node) else unshared
+        return used, NONE if given or _shared(node) else unshared
 
 
 def _is_file(node: Node) -> bool:
@@ -155,6 +173,21 @@ def _is_file(node: Node) -> bool:
 
 def _shared(node: Node) -> bool:
     return node.options.get("force-share") in (True, "on")
+
+
+def _of_format(node: Node) -> Demand:
+    """What a node of a format asks of its file, whoever is on it."""
+    used = frozenset({READ} if node.read_only else {READ, WRITE, RESIZE})
+    return used, NONE if _shared(node) else KEPT
+
+
+def _check(asked: Demand, others: Demand, path: str) -> None:
+    """Whether what is asked can be beside what others have asked for. Raises Refused."""
+    for number, name in enumerate(NAMES):
+        if number in asked[0] & others[1]:
+            raise Refused(f'Failed to get "{name}" lock', HINT.format(path=path))
+        if number in asked[1] & others[0]:
+            raise Refused(f'Failed to get shared "{name}" lock', HINT.format(path=path))
 
 
 def _of_drive(drive: Drive, node: Node) -> Demand:

@@ -17,6 +17,7 @@ DISK_DRIVERS = {
     "scsi-hd": False,
     "scsi-cd": True,
     "scsi-block": False,
+    "scsi-generic": False,
     "virtio-blk-pci": False,
     "virtio-blk-pci-transitional": False,
     "virtio-blk-pci-non-transitional": False,
@@ -25,6 +26,8 @@ DISK_DRIVERS = {
     "floppy": True,
 }
 """Device drivers that have a drive, and whether its medium can be taken out."""
+REMOVABLE = ("scsi-hd", "usb-storage")
+"""Those that may say of their medium that it can be taken out (removable=on); one has to be there all the same."""
 
 
 class Node:

@@ -42,6 +42,8 @@ def check(kind: str, values: Mapping[str, object]) -> None:
         _check_geometry(number)
         _check_sizes(number)
         _check_sectors(number)
+        if values.get("scsi") in (True, "on") and values.get("disable-modern") not in (True, "on"):
+            raise Refused("Please set scsi=off for virtio-blk devices in order to use virtio 1.0")
     elif kind.startswith("virtio-scsi"):
         queues = number.get("num_queues", UNSET)
         if queues != UNSET and not 0 < queues <= SCSI_QUEUES_MOST:

@@ -116,6 +116,7 @@ class Snapshots:
                 machine.host.revert_image(node.path, tag)
         finally:
             machine.blocks.locks.take_back()
+        machine.store.start()  # which alone shows what snapshots there are
         state.restore(machine, loads(data), machine.board.runstate)
         if ran:
             machine.board.cont()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import properties
-from qmpemu.machine.devices import requirements
+from qmpemu.machine.devices import memory, requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Backends:
         if name == "memdev":
             if any(getattr(user, "kind", "") == device.kind for user in found.users):
                 raise Refused(BUSY_MEMORY + target)
-            device.values["size"] = found.values["size"]
+            labels = device.values.get("label-size", 0) if device.kind == "nvdimm" else 0
+            device.values["size"] = int(str(found.values["size"])) - int(labels)
+            device.granule = memory.PAGE if found.kind == "memory-backend-ram" else memory.FILE_PAGE
         found.users.append(device)
         self._held.setdefault(device, []).append(found)
 

@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 VIRTIO = ("virtio-mem-pci", "virtio-pmem-pci")
 DRIVERS = ("pc-dimm", "nvdimm", *VIRTIO)
 FOUR_GIB = 1 << 32
+GIB = 1 << 30
 PAGE = 2 << 20
-ALIGNMENT = 1 << 27
-"""Windows and QEMU place a DIMM at multiples of 128 MiB."""
+FILE_PAGE = 4 << 10
+"""What memory in a file is a multiple of; of others it is PAGE."""
 
 
 class Slots:
     """count: `-m slots=`; most_bytes: `-m maxmem=` less the machine's own. plugged: slot -> DIMM.
 
-    ranges: every device -> address and bytes.
+    high_bytes: the machine's own memory above 4 GiB. ranges: every device -> address and bytes.
     """
 
-    __slots__ = ("base_bytes", "count", "most_bytes", "nodes", "plugged", "ranges")
+    __slots__ = ("count", "high_bytes", "most_bytes", "nodes", "plugged", "ranges")
 
     def __init__(self) -> None:
         self.count = 0
-        self.base_bytes = 0
+        self.high_bytes = 0
         self.nodes = 0
         """How many NUMA nodes there are."""
         self.most_bytes = 0
@@ -40,6 +41,18 @@ class Slots:
     def plugged_bytes(self) -> int:
         """All memory that was plugged in and is there."""
         return sum(int(device.values["size"]) for device in self.ranges)
+
+    @property
+    def dimm_bytes(self) -> int:
+        """What a balloon counts beside the machine's own memory: DIMMs, and nothing that is persistent or virtio's."""
+        return sum(size for device, (_, size) in self.ranges.items() if device.kind == "pc-dimm")
+
+    @property
+    def migrated_bytes(self) -> int:
+        """What a migration goes over: virtio-mem with all that it could give, virtio-pmem not at all (measured)."""
+        labels = (int(device.values.get("label-size", 0)) for device in self.ranges)
+        sizes = (size for device, (_, size) in self.ranges.items() if device.kind != "virtio-pmem-pci")
+        return sum(sizes) + sum(labels)
 
     def plug(self, device: Device) -> int:
         """The slot and address for a DIMM; `size` among its values is its back end's. Raises Refused."""
@@ -81,13 +94,13 @@ class Slots:
                 f"not enough space, currently 0x{used:x} in use of total space for memory "
                 f"devices 0x{self.most_bytes:x}"
             )
-        address = self._start()
-        for start, length in sorted(self.ranges.values()):
-            address = max(address, start + _aligned(length))
+        granule = max(device.granule, int(device.values.get("block-size", 0)))
         asked = int(str(device.values.get(name, 0)), 0)
-        if asked % PAGE:
-            raise Refused(f"address must be aligned to {PAGE:#x} bytes")
-        device.values[name] = asked or address
+        if asked % granule:
+            raise Refused(f"address must be aligned to {granule:#x} bytes")
+        if size % device.granule:
+            raise Refused(f"backend memory size must be multiple of {device.granule:#x}")
+        device.values[name] = asked or self._free(size, granule)
         self.ranges[device] = device.values[name], size
 
     def unplug(self, device: Device) -> None:
@@ -95,9 +108,18 @@ class Slots:
         self.plugged = {slot: each for slot, each in self.plugged.items() if each is not device}
         self.ranges.pop(device, None)
 
+    def _free(self, size: int, granule: int) -> int:
+        """The first address behind which there is so much room."""
+        address = self._start()
+        for start, length in sorted(self.ranges.values()):
+            if start >= address + size:
+                break
+            address = max(address, -(-(start + length) // granule) * granule)
+        return address
+
     def _start(self) -> int:
         """Behind the machine's own memory above 4 GiB."""
-        return max(FOUR_GIB, _aligned(self.base_bytes + (1 << 30)) if self.base_bytes > 2 << 30 else 0)
+        return FOUR_GIB + -(-self.high_bytes // GIB) * GIB
 
     def _slot(self, device: Device) -> int:
         asked = int(device.values.get("slot", -1))
@@ -111,7 +133,3 @@ class Slots:
         if asked in self.plugged:
             raise Refused(f"slot {asked} is busy")
         return asked
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

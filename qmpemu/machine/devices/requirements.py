@@ -133,6 +133,15 @@ def _card(values: Mapping[str, object], machine: Machine) -> None:
     raise Refused("ccid-card-emulated: failed to initialize vcard")
 
 
+def _shared_memory(values: Mapping[str, object], machine: Machine) -> None:
+    memory = machine.objects.all.get(str(values.get("memdev")))
+    size = 0 if memory is None else int(str(memory.values.get("size", 0)))
+    if size & (size - 1):
+        raise Refused(
+            f"qmpemu does not emulate shared memory of {size} bytes, no power of two: QEMU ends by an assertion"
+        )
+
+
 def _numbered(kind: str, what: str, most: int) -> Callable[[Mapping[str, object], Machine], None]:
     """A port of the ISA bus, which has room for so many."""
 
@@ -149,6 +158,7 @@ def _numbered(kind: str, what: str, most: int) -> Callable[[Mapping[str, object]
 NO_INDEX = 0xFFFF_FFFF
 SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
     "intel-iommu": _iommu,
+    "ivshmem-plain": _shared_memory,
     "ccid-card-emulated": _card,
     "isa-serial": _numbered("isa-serial", "ISA serial", 4),
     "isa-parallel": _numbered("isa-parallel", "parallel", 3),

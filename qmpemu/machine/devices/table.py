@@ -74,6 +74,7 @@ class Device:
         "bus",
         "buses",
         "child",
+        "granule",
         "hotplugged",
         "id",
         "kind",
@@ -95,6 +96,8 @@ class Device:
         self.bus: Bus | None = None
         self.child = 0
         """Its number among all that its bus ever had."""
+        self.granule = memory.PAGE
+        """What the size of memory behind it is a multiple of, in bytes."""
         self.buses: list[Bus] = []
         self.recorded: Recorded | None = None
         self.asked_ns: int | None = None
@@ -290,6 +293,10 @@ class Devices:
             raise Refused(f"Device {device.id or ''} is already in the process of unplug")
         if device.bus is not None and not device.bus.hotplug:
             raise Refused(f"Bus '{device.bus.name}' does not support hotplugging")
+        if device.kind in memory.VIRTIO:
+            raise Refused("virtio based memory devices cannot be unplugged.")
+        if device.kind == "nvdimm":
+            raise Refused("nvdimm device hot unplug is not supported yet.")
 
     def remove(self, device: Device) -> list[tuple[str | None, str]]:
         """Take a device out, and what is plugged into it before. -> id and path of all that went, in order."""

@@ -30,7 +30,7 @@ class Progress:
         self.parameters = machine.migration.parameters
         self.status = "none"
         self.error = ""
-        plugged_bytes = machine.devices.memory.plugged_bytes + adapter_bytes(machine.devices.all)
+        plugged_bytes = machine.devices.memory.migrated_bytes + adapter_bytes(machine.devices.all)
         self.ram = Ram(machine.migration.memory, machine.config.memory_bytes + plugged_bytes)
         self.pace = Pace(self.ram, self.parameters, machine.migration.memory.link_bytes_s)
         self.began_ns = self.ended_ns = self.setup_ns = self._stopped_ns = 0
