@@ -9,9 +9,8 @@ from qmpemu.machine.devices.objects import memory_defaults
 from qmpemu.machine.devices.virtio_memory import MemoryResized
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.machine import BalloonTargetSet
-from qmpemu.machine.onboard import UNATTACHED
+from qmpemu.machine.onboard import UNATTACHED, processor_name
 from qmpemu.machine.plugging import BalloonChanged, OstReported
-from qmpemu.machine.qom import processor_name
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
 

@@ -98,7 +98,7 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
     ctx.machine.plugging.add_object({"qom-type": qom_type, "id": id, **named})
     made = ctx.machine.objects.all[id]
     ctx.machine.store.tell_of_object(qom_type, "object-add", made.given)
-    ctx.machine.graft(f"/objects/{id}", lambda: ctx.machine.plugging.object_shown(made))
+    ctx.machine.graft(f"/objects/{id}", lambda: ctx.machine.plugging.in_tree.object_shown(made))
     return {}
 
 

@@ -133,6 +133,8 @@ class MachineConfig:
         """-qtest-log: the file, or None for standard error."""
         self.rtc_virtual = False
         """-rtc clock=vm: the battery-backed clock follows the virtual clock."""
+        self.nographic = False
+        """-nographic: there is no display."""
         self.globals: list[Global] = []
         self.actions: dict[str, str] = {}
         self.chardevs: list[Chardev] = []

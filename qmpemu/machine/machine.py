@@ -173,7 +173,7 @@ class Machine:
         if self._qom is None:
             from qmpemu.machine.qom import Tree
 
-            shown, links = self.plugging.shown(), self.plugging.links()
+            shown, links = self.plugging.in_tree.shown(), self.plugging.in_tree.links()
             self._qom = Tree(
                 self.config, self._profile, self.chardevs.values(), shown, links, preconfig=self.preconfig
             )
@@ -183,7 +183,7 @@ class Machine:
 
     def qom_processor(self) -> Object:
         """A processor of the machine's model, as the object tree shows it."""
-        from qmpemu.machine.qom import processor
+        from qmpemu.machine.qom_processor import processor
 
         return processor(self.config, self._profile)
 

@@ -27,6 +27,11 @@ BEFORE = {
 """Group -> the recorded device that is made next; a group that is not named is made last."""
 
 
+def processor_name(index: int) -> str:
+    """Where processor `index` stands under /machine/unattached: the first one brings its APIC along as device[1]."""
+    return "device[0]" if index == 0 else f"device[{index + 1}]"
+
+
 class Numbers:
     """The numbers of all unattached devices of a machine. more: processors beyond the first."""
 

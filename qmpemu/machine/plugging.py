@@ -15,8 +15,8 @@ from qmpemu.machine import inputs
 from qmpemu.machine.assembly import board_buses, next_unattached
 from qmpemu.machine.devices.backends import Backends
 from qmpemu.machine.devices.balloon_stats import BalloonStats
-from qmpemu.machine.devices.bus import EXPANDERS
-from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND, Catalog
+from qmpemu.machine.devices.catalog import CPU_SUFFIX, Catalog
+from qmpemu.machine.devices.in_tree import InTree
 from qmpemu.machine.devices.memory import DRIVERS as DIMMS
 from qmpemu.machine.devices.netdevs import Netdevs
 from qmpemu.machine.devices.netfilter import Filters
@@ -40,9 +40,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
-    from qmpemu.machine.qom import Object
     from qmpemu.profile import Profile
 
 SERIAL_DRIVERS = ("isa-serial", "pci-serial")
@@ -84,6 +82,7 @@ class Plugging:
         self.virtio_memory = VirtioMemory(machine)
         self.watchdog = Watchdog()
         self.ports = PortDevices(machine)
+        self.in_tree = InTree(machine)
         self.filters = Filters(machine.facts)
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
@@ -216,46 +215,6 @@ class Plugging:
             if device.id is None:
                 unnamed.append(device.kind)
 
-    def shown(self) -> Iterator[tuple[str, Object]]:
-        """Everything that stands in the object tree beside the bare machine."""
-        for name, each in self.objects.all.items():
-            yield f"/objects/{name}", self.object_shown(each)
-        for device in self.devices.all:
-            yield device.path, self.object_of(device)
-            if device.kind in EXPANDERS:
-                from qmpemu.machine.devices.expander import host
-
-                yield host(device)
-
-    def links(self) -> Iterator[tuple[str, int, str, str]]:
-        """Each device on a bus: the bus's path, its number there, its type and its path."""
-        for device in self.devices.all:
-            if device.bus is not None:
-                yield device.bus.path, device.child, device.kind, device.path
-
-    def object_of(self, device: Device) -> Object:
-        """The device as the object tree shows it."""
-        from qmpemu.machine.devices import shown
-
-        if device.kind.endswith(CPU_SUFFIX):
-            made = self._machine.qom_processor()
-            made.values.update(hotplugged=True)
-            return made
-        made = shown.device(device)
-        if device.kind.startswith("virtio-balloon"):
-            behind = made.children[VIRTIO_BACKEND[1:]]
-            for each in (made, behind):
-                self.balloon_stats.show_in(each, behind.type_name)
-        if device.kind == VIRTIO_MEM:
-            self.virtio_memory.show_in(made, device)
-        return made
-
-    def object_shown(self, made: UserObject) -> Object:
-        """A user object as the object tree shows it."""
-        from qmpemu.machine.devices import shown
-
-        return shown.user_object(made)
-
     def _notify(self, notice: Notice) -> None:
         """Tell the guest that a device has come, or is to go."""
         self._machine.history.note("notice", *inputs.of_notice(notice))
@@ -350,7 +309,7 @@ class Plugging:
                 inputs.join_serial(self._machine, chardev)
         if chardev is not None:
             chardev.taken = True
-        self._machine.graft(device.path, lambda: self.object_of(device))
+        self._machine.graft(device.path, lambda: self.in_tree.object_of(device))
         self._machine.link(device)
 
     def _count_memory(self) -> None:

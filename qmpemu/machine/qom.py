@@ -6,10 +6,9 @@ properties are recorded for a CPU model (`profile`: cpu). Sources: facts/libvirt
 
 from __future__ import annotations
 
-from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.machine.ghash import Table, listed
-from qmpemu.machine.onboard import UNATTACHED, Numbers
+from qmpemu.machine.onboard import UNATTACHED, Numbers, processor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
 
 FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr"})
 """Properties of a device that nobody ever sets."""
+
+
+ROOT = ("machine", "chardevs", "objects")
+"""What stands below the root, in the order of its making."""
 
 
 class NotFound(Exception):
@@ -133,6 +136,8 @@ class Tree:
             if name:
                 made[parent or "/"].children[name] = each
         self.root = made["/"]
+        known = self.root.children
+        self.root.children = {name: known[name] for name in ROOT if name in known} | known
         machine = self._child(self.root, "machine", f"{config.machine}-machine")
         machine.values["type"] = machine.type_name = f"{config.machine}-machine"
         if config.main_memory is not None:
@@ -140,7 +145,7 @@ class Tree:
         machine.values.update(config.switches)
         machine.values.update(config.flash)
         machine.properties.update(dict.fromkeys(config.flash, "str"))
-        machine.values["memory"] = {"size": config.memory_bytes}
+        machine.values.update(machine_values(config, machine))
         if config.memory_slots and not preconfig:
             self._child(machine, "device-memory[0]", "memory-region")
             for each in self._child(machine, "unattached").children.values():
@@ -157,6 +162,9 @@ class Tree:
             self.link(bus, number, kind, device)
         self._child(machine, "peripheral")
         self._child(machine, "peripheral-anon")
+        from qmpemu.machine.qom_processor import processor
+
+        _number_board(self.root, config)
         for index in range(config.cpus if config.family != "none" else 0):
             self.graft(f"{UNATTACHED}/{processor_name(index)}", processor(config, profile, index))
 
@@ -229,12 +237,54 @@ class Tree:
         return parent.children.setdefault(name, Object(type_name))
 
 
+def _number_board(root: Object, config: MachineConfig) -> None:
+    """The board's own devices are on their buses in the order in which they were made, which their paths tell."""
+    if not config.onboard:
+        return
+    for bus in _buses(root):
+        names = sorted((name for name in bus.properties if name[:6] == "child["), key=_number)
+        own = [name for name in names if str(bus.values[name]).startswith(f"{UNATTACHED}/device[")]
+        rows = [(bus.properties[name], bus.values[name]) for name in own]
+        rows.sort(key=lambda row: int(str(row[1]).removeprefix(f"{UNATTACHED}/device[").partition("]")[0]))
+        for name, (kind, path) in zip(own, rows, strict=True):
+            bus.properties[name], bus.values[name] = kind, path
+
+
+def _buses(start: Object) -> Iterator[Object]:
+    if "hotplug-handler" in start.properties:
+        yield start
+    for child in start.children.values():
+        yield from _buses(child)
+
+
+def machine_values(config: MachineConfig, machine: Object) -> dict[str, object]:
+    """What the machine tells of memory, processors and the display."""
+    sockets, dies, cores, threads = config.topology
+    memory: dict[str, object] = {"size": config.memory_bytes}
+    if config.memory_slots:
+        memory |= {"max-size": config.memory_most_bytes, "slots": config.memory_slots}
+    found: dict[str, object] = {"memory": memory}
+    if config.family != "none":
+        found["smp"] = {
+            "clusters": 1,
+            "sockets": sockets,
+            "dies": dies,
+            "cores": cores,
+            "threads": threads,
+            "maxcpus": config.cpus_max,
+            "cpus": config.cpus,
+        }
+    if "graphics" in machine.properties:
+        found["graphics"] = config.switches.get("graphics", not config.nographic)
+    return found
+
+
 def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dict[str, Object]:
     """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
     numbers = Numbers(config, profile)
     tree = profile.tree(config.family, preconfig=preconfig)
     found = {
-        numbers.moved(path): _recorded_object(about, numbers)
+        numbers.moved(path): recorded_object(about, numbers)
         for path, about in tree.items()
         if not numbers.is_absent(path)
     }
@@ -269,7 +319,7 @@ def _bus_order(bus: Object) -> list[str]:
     return ["type", *listed(["hotplug-handler", "realized", *children])]
 
 
-def _recorded_object(about: dict[str, Any], numbers: Numbers | None) -> Object:
+def recorded_object(about: dict[str, Any], numbers: Numbers | None) -> Object:
     about = _there(about, numbers)
     made = Object(str(about["values"]["type"]))
     made.order = None if made.type_name == "container" else [name for name, _ in about["rows"]]
@@ -282,82 +332,6 @@ def _recorded_object(about: dict[str, Any], numbers: Numbers | None) -> Object:
     return made
 
 
-def processor(config: MachineConfig, profile: Profile, index: int = 0) -> Object:
-    """One processor of the machine's model, with its interrupt controller."""
-    about = profile.cpu(config.accel, config.cpu)
-    made = Object(f"{config.cpu}-x86_64-cpu")
-    for row in about["properties"]:
-        if not row["type"].startswith("child<"):
-            made.properties[row["name"]] = row["type"]
-    made.order = [row["name"] for row in about["properties"]]
-    made.values.update(about["values"])
-    asked: dict[str, Any] = {"type": "static", "model": {"name": config.cpu}}
-    expanded = profile.reply("none", config.accel, "query-cpu-model-expansion", asked)
-    if isinstance(expanded, bytes):  # the model's own features, where they were recorded (host, max)
-        made.values.update(loads(expanded)["model"].get("props", {}))
-    made.values.update(profile.of_version(config.machine, config.cpu))
-    _ask_for(made, config, profile)
-    _fit_out(made, config, profile, index)
-    return made
-
-
-def _ask_for(made: Object, config: MachineConfig, profile: Profile) -> None:
-    """What -cpu asks for beside the model: a feature that the accelerator has none of stays off, and is told of."""
-    asked = {name: value for name, value in config.cpu_features.items() if name in made.properties}
-    features = [name for name in asked if not name.startswith(NO_FEATURES)]
-    most = profile.cpu(config.accel, "max")["values"] if features else {}
-    lacking = made.values.get("unavailable-features")
-    for name, value in asked.items():
-        lacks = name in features and value is True and most.get(name) is False
-        for each in {name, name.replace("-", "_"), name.replace("_", "-")} & made.properties.keys():
-            made.values[each] = False if lacks else value
-        if isinstance(lacking, list):
-            told = [name] if lacks and (config.accel == "kvm" or name not in PARAVIRTUAL) else []
-            lacking = [each for each in lacking if each != name] + told
-    if lacking is not None:
-        made.values["unavailable-features"] = lacking
-
-
-PARAVIRTUAL = (
-    "kvm-poll-control",
-    "kvm-pv-eoi",
-    "kvm-pv-unhalt",
-    "kvm-pv-ipi",
-    "kvm-steal-time",
-    "kvm-asyncpf",
-)
-"""Features of KVM's own, which another accelerator passes over in silence."""
-NO_FEATURES = (
-    "hv-",
-    "x-",
-    "enforce",
-    "check",
-    "host-phys-bits",
-    "host-cache-info",
-    "full-width-write",
-    "l3-cache",
-    "migratable",
-    "pmu",
-)
-"""Beginnings of a processor's switches that are no features of the processor."""
-
-FIRST = f"{UNATTACHED}/device[0]/"
-
-
-def _fit_out(made: Object, config: MachineConfig, profile: Profile, index: int) -> None:
-    """What a processor brings along, as recorded of the first one."""
-    family = config.family if config.family != "none" else "pc"
-    for path, about in profile.tree(family).items():
-        if path.startswith(FIRST):
-            *above, name = path.removeprefix(FIRST).split("/")
-            here = made.children[above[0]] if above else made
-            here.children[name] = _recorded_object(about, None)
-    controller = made.children["lapic"]
-    controller.values["id"] = index
-    if config.accel == "kvm":
-        controller.type_name = controller.values["type"] = "kvm-apic"
-
-
 def _number(name: str) -> int:
     return int(name[6:-1])
 
@@ -367,8 +341,3 @@ def _below(start: Object, parts: list[str]) -> Object | None:
     for part in parts:
         found = found.children.get(part) if found is not None else None
     return found
-
-
-def processor_name(index: int) -> str:
-    """Where processor `index` stands under /machine/unattached: the first one brings its APIC along as device[1]."""
-    return "device[0]" if index == 0 else f"device[{index + 1}]"

@@ -20,6 +20,15 @@ SHOWN = {
     "-device pci-bridge,id=c,chassis_nr=3,bus=pci.0,shpc=off": (
         "/machine/peripheral/e /machine/unattached/device[28] /machine/unattached/device[27]"
     ),
+    "-M q35 -smp 2 -device pcie-root-port,chassis=1,id=p1 -device pcie-root-port,chassis=2,id=p2 "
+    "-device pcie-pci-bridge,id=pb,bus=p2 -device qemu-xhci,id=usb,p2=6,p3=5 -device nvme,serial=x,id=nv "
+    "-device qxl-vga,id=v,vgamem_mb=64,vram_size=33554432,vram64_size_mb=256 -device ide-cd,bus=ide.1,id=cd "
+    "-device virtio-gpu-pci,max_outputs=2 -device VGA,vgamem_mb=64 -device e1000,rombar=0,id=e": (
+        "/machine/peripheral/p1/p1 /machine/peripheral/pb/pb /machine/peripheral/pb/pci_bridge_mem[0] "
+        "/machine/peripheral/cd /machine/peripheral/v /backend/console[0] /backend/console[2] /machine/peripheral/e "
+        "/machine/unattached/device[2]/lapic/apic-msi[0] /machine/unattached/device[2]/smram[0] "
+        "/machine/peripheral/usb/bus@0master[0]"
+    ),
 }
 """Command line -> objects whose properties are looked at."""
 
@@ -30,7 +39,7 @@ def seen(kind: str, folder: Path, line: str, paths: str) -> list[Any]:
     try:
         client = emulator.client()
         found = [client.ask("query-pci")]
-        for path in paths.split():
+        for path in (each.replace("@0", " ") for each in paths.split()):
             rows = client.ask("qom-list", path=path)["return"]
             found += [
                 (path, row, client.ask("qom-get", path=path, property=row["name"]))

@@ -7,7 +7,7 @@ import pytest
 from qmpemu.edge import shipped
 from qmpemu.machine.config import MachineConfig
 from qmpemu.machine.devices.processors import Slots
-from qmpemu.machine.qom import processor
+from qmpemu.machine.qom_processor import processor
 
 SEEN = {
     "Skylake-Client": {"avx2": True, "svm": False, "hle": False, "unavailable-features": "x2apic"},

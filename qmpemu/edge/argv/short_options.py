@@ -69,7 +69,7 @@ def _usbdevice(parser: Parser, name: str) -> None:
 
 @option("nographic")
 def _nographic(parser: Parser, _: str) -> None:
-    parser.nographic = True
+    parser.nographic = parser.config.nographic = True
 
 
 def finish(parser: Parser) -> None:

@@ -271,6 +271,8 @@ class Blocks:
         if removable is None:
             return
         given = device.get("drive")
+        if given is None and driver == "nvme":  # its disks may be devices of their own
+            return
         if given is None and not removable:
             raise Refused("drive property not set")
         removable = removable or (driver in REMOVABLE and device.get("removable") in (True, "on"))

@@ -5,6 +5,8 @@ Before firmware has run, bridges have no bus numbers, so nothing is seen behind 
 
 from __future__ import annotations
 
+from qmpemu.machine.devices.regions import sized
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -61,6 +63,7 @@ class Firmware:
         if device.values.get("shpc") is False:
             row["regions"] = [each for each in row["regions"] if each["bar"] != SHPC_BAR]
             row = {name: value for name, value in row.items() if name != "irq"} | {"irq_pin": 0}
+        row["regions"] = sized(device, row["regions"])
         if NO_ROM.items() <= device.values.items():
             row["regions"] = [each for each in row["regions"] if each["bar"] != ROM_BAR]
         if device.bus is not None and device.bus.owner is not None and device.bus.kind == "PCIE":

@@ -62,7 +62,7 @@ class Slots:
         for number, count in zip(where, self.topology, strict=True):
             index = index * count + number
         if index < self.started or index in self.plugged:
-            raise Refused(f"CPU[{index}] with APIC ID {self._apic_id(where)} exists")
+            raise Refused(f"CPU[{index}] with APIC ID {self.apic_id(where)} exists")
         self.plugged[index] = device
         return index
 
@@ -70,7 +70,7 @@ class Slots:
         """The processor is gone, if it was one."""
         self.plugged = {index: each for index, each in self.plugged.items() if each is not device}
 
-    def _apic_id(self, where: list[int]) -> int:
+    def apic_id(self, where: list[int]) -> int:
         """Fields as wide as their counts need."""
         found = 0
         for number, count in zip(where, self.topology, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmpemu.machine.devices.catalog import RECORDED_ID, VIRTIO_BACKEND
+from qmpemu.machine.devices.catalog import HOME, RECORDED_ID, VIRTIO_BACKEND
 from qmpemu.machine.qom import Object
 from qmpemu.qmp.order import as_inserted
 
@@ -10,14 +10,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from qmpemu.machine.devices.bus import Bus
     from qmpemu.machine.devices.objects import UserObject
-    from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.devices.table import Device, Devices
 
 LEGACY_PORTS = "virtio-pci[1]"
 """The I/O ports of virtio's old protocol, where a device has them."""
 
 
-def device(shown: Device) -> Object:
+BOARD_WINDOWS = {
+    "/machine/unattached/pci[0]": "pci_bridge_pci[0]",
+    "/machine/unattached/io[0]": "pci_bridge_io[0]",
+}
+"""What a bridge's windows are in -> what they are in behind another bridge."""
+PORT_REGION, FIRST_PORT, PORT_BYTES = "/xhci-core/usb{} port #{}[0]", 0x440, 16
+
+
+def device(shown: Device, around: Around) -> Object:
     """The device with everything below it."""
     if shown.recorded is None:
         return _unrecorded(shown)
@@ -28,9 +37,11 @@ def device(shown: Device) -> Object:
             continue
         if modern_only and path == f"/{LEGACY_PORTS}":
             continue
-        made[path] = _recorded(about)
+        made[path] = _recorded(shown, about)
         rows = (name for name, _ in about["rows"] if not (modern_only and name == LEGACY_PORTS))
         made[path].order = [shown.renamed(f"/{name}")[1:] for name in rows]
+    if shown.kind.endswith("-xhci"):
+        _fit_ports(shown, made)
     for path, each in made.items():
         parent, _, name = path.rpartition("/")
         if path:
@@ -42,14 +53,108 @@ def device(shown: Device) -> Object:
         top.values["disable-legacy"] = "on"
     behind = made.get(VIRTIO_BACKEND)
     if behind is not None:
-        behind.values.update({name: value for name, value in own.items() if name in behind.properties})
+        kept = ("parent_bus", "hotpluggable")
+        behind.values.update(
+            {name: value for name, value in own.items() if name in behind.properties and name not in kept}
+        )
         behind.values.update(hotplugged=False)
         behind.values["type"] = behind.type_name
+    line = made.get("/serial")
+    if line is not None and "chardev" in shown.values:
+        line.values["chardev"] = shown.values["chardev"]
     for bus in shown.buses:
-        for each in made.values():
-            if each.type_name == bus.kind and "hotplug-handler" in each.properties:
-                each.values["hotplug-handler"] = _moved(shown, str(each.values["hotplug-handler"]))
+        for path, each in made.items():
+            if path.endswith(f"/{bus.recorded}") and "hotplug-handler" in each.properties:
+                around.fit(bus, each)
+    if "serial" in top.properties and "serial" not in shown.values and bus_number(shown) is not None:
+        top.values["serial"] = f"QM{around.first_unit(shown) + (bus_number(shown) or 0) + 1:05}"
     return top
+
+
+class Around:
+    """What of a machine a device shows: who handles hot plugging, and how its buses are numbered for that.
+
+    handler: the board's, a path. first: the number of units of the board's own disk controller.
+    """
+
+    __slots__ = ("_devices", "_first", "_handler", "_numbers")
+
+    def __init__(self, devices: Devices, handler: str, first: int) -> None:
+        self._devices = devices
+        self._handler = handler
+        self._first = first
+        self._numbers = _numbered(devices)
+
+    def fit(self, bus: Bus, shown: Object) -> None:
+        """A bus as it is here."""
+        if str(shown.values["hotplug-handler"]).startswith(BOARD):
+            shown.values["hotplug-handler"] = self._handler
+        if "acpi-pcihp-bsel" not in shown.properties:
+            return
+        number = self._numbers.get(bus)
+        if number is None:
+            del shown.properties["acpi-pcihp-bsel"], shown.values["acpi-pcihp-bsel"]
+        else:
+            shown.values["acpi-pcihp-bsel"] = number
+
+    def first_unit(self, disk: Device) -> int:
+        """How many units of IDE disks stand before those of the disk's controller."""
+        owner = disk.bus.owner if disk.bus is not None else None
+        if owner is None:
+            return 0
+        before = self._devices.all[: self._devices.all.index(owner)]
+        return self._first + sum(AHCI_UNITS for each in before if "ahci" in each.kind)
+
+
+BOARD = "/machine/unattached/device["
+AHCI_UNITS = 12
+
+
+def bus_number(disk: Device) -> int | None:
+    """The number of an IDE disk among the units of its controller, each port having two."""
+    if not disk.kind.startswith(("ide-hd", "ide-cd", "ide-cf")) or disk.bus is None:
+        return None
+    return int(disk.bus.name.rpartition(".")[2]) * 2 + int(disk.values.get("unit", 0))
+
+
+def _numbered(devices: Devices) -> dict[Bus, int]:
+    """PCI buses on which a guest is told of devices by ACPI, numbered as QEMU does: each before those behind it."""
+    found: dict[Bus, int] = {}
+
+    def visit(bus: Bus) -> None:
+        off = bus.owner is not None and bus.owner.values.get("hotplug") is False
+        if bus.hotplug and not off:
+            found[bus] = len(found)
+        for each in reversed(bus.devices):
+            for behind in each.buses if not each.hotplugged else ():
+                if behind.is_pci and behind.owner is each:
+                    visit(behind)
+
+    for root in devices.board_buses:
+        if root.is_pci:
+            visit(root)
+    return found
+
+
+def _fit_ports(shown: Device, made: dict[str, Object]) -> None:
+    """The registers of a USB controller's ports, as many as it has."""
+    values = {**made[""].values, **shown.values}
+    counts = {3: int(str(values.get("p3", 4))), 2: int(str(values.get("p2", 4)))}
+    pattern = made.get(PORT_REGION.format(2, 1))
+    for path in [path for path in made if path.startswith("/xhci-core/usb") and " port #" in path]:
+        del made[path]
+    if pattern is None:
+        return
+    address = FIRST_PORT
+    for side, count in counts.items():
+        for number in range(1, count + 1):
+            region = made[PORT_REGION.format(side, number)] = Object(pattern.type_name)
+            region.properties, region.order = dict(pattern.properties), pattern.order
+            region.values = {**pattern.values, "addr": address}
+            address += PORT_BYTES
+    core = made.get("/xhci-core")
+    if core is not None:
+        core.order = [name for name in core.order or () if " port #" not in name]
 
 
 def _is_left_out(shown: Device, path: str) -> bool:
@@ -88,12 +193,22 @@ def user_object(made: UserObject) -> Object:
     return shown
 
 
-def _recorded(about: dict[str, Any]) -> Object:
+def _recorded(shown: Device, about: dict[str, Any]) -> Object:
     made = Object(str(about["values"]["type"]))
     made.properties = {name: kind for name, kind in about["rows"] if not kind.startswith("child<")}
-    made.values = {name: as_inserted(value) for name, value in about["values"].items()}
+    made.values = {name: _here(shown, as_inserted(value)) for name, value in about["values"].items()}
     made.unreadable = about["errors"]
     return made
+
+
+def _here(shown: Device, value: object) -> object:
+    """A recorded value, its paths within the device being those of this one."""
+    if not isinstance(value, str) or value[:1] != "/":
+        return value
+    if value == HOME or value.startswith(f"{HOME}/"):
+        return shown.path + shown.renamed(value[len(HOME) :])
+    owner = shown.bus.owner if shown.bus is not None else None
+    return f"{owner.path}/{BOARD_WINDOWS[value]}" if owner is not None and value in BOARD_WINDOWS else value
 
 
 def _own_values(shown: Device) -> dict[str, object]:
@@ -101,7 +216,7 @@ def _own_values(shown: Device) -> dict[str, object]:
     values: dict[str, object] = dict(shown.values)
     bus = shown.bus
     values["hotplugged"] = shown.hotplugged
-    values["hotpluggable"] = bus is None or bool(bus.hotplug)
+    values["hotpluggable"] = shown.pluggable and (bus is None or bool(bus.hotplug))
     if bus is not None:
         values["parent_bus"] = bus.path
     if bus is not None and bus.is_pci and isinstance(shown.place, int):
@@ -112,13 +227,6 @@ def _own_values(shown: Device) -> dict[str, object]:
         if kind.startswith("link<") and name in shown.values:
             values[name] = f"/objects/{str(shown.values[name]).removeprefix('/objects/')}"
     return values
-
-
-def _moved(shown: Device, path: str) -> str:
-    """A path within the recorded device as one within this."""
-    return path.replace(f"/machine/peripheral/{RECORDED_ID}", shown.path).replace(
-        f"{RECORDED_ID}.", f"{shown.id or RECORDED_ID}."
-    )
 
 
 def _unrecorded(shown: Device) -> Object:

@@ -80,6 +80,7 @@ class Device:
         "kind",
         "path",
         "place",
+        "pluggable",
         "recorded",
         "values",
     )
@@ -93,6 +94,8 @@ class Device:
         self.hotplugged = hotplugged
         self.values: dict[str, Any] = {}
         self.place: object = None
+        self.pluggable = True
+        """Whether such a device can be plugged in at run time."""
         self.bus: Bus | None = None
         self.child = 0
         """Its number among all that its bus ever had."""
@@ -172,6 +175,7 @@ class Devices:
         self._chain_hub(kind, bus, given, path)
         device = Device(kind.name, identity if identity is None else str(identity), "", hotplugged=running)
         device.path = path or self._path(device)
+        device.pluggable = kind.pluggable
         about = self._configure(device, kind, given)
         device.bus = bus
         self._realize(device, about)

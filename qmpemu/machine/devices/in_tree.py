@@ -1,0 +1,88 @@
+"""What the object tree shows of everything that was added to a machine, read from it at each call."""
+
+from __future__ import annotations
+
+from qmpemu.machine.devices.bus import EXPANDERS
+from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND
+from qmpemu.machine.devices.virtio_memory import KIND as VIRTIO_MEM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qmpemu.machine.devices.objects import UserObject
+    from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.qom import Object
+
+HANDLERS = ("ICH9-LPC", "PIIX4_PM")
+FIRST_UNITS = {"q35": 12, "pc": 4}
+"""Units of the board's own disk controller."""
+
+
+class InTree:
+    """The added part of one machine's object tree."""
+
+    __slots__ = ("_handled_by", "_machine")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._handled_by: str | None = None
+
+    def shown(self) -> Iterator[tuple[str, Object]]:
+        """Everything that stands in the object tree beside the bare machine."""
+        for name, each in self._machine.objects.all.items():
+            yield f"/objects/{name}", self.object_shown(each)
+        for device in self._machine.devices.all:
+            yield device.path, self.object_of(device)
+            if device.kind in EXPANDERS:
+                from qmpemu.machine.devices.expander import host
+
+                yield host(device)
+        if any(self._machine.display.heads(device) for device in self._machine.devices.all) or self._lines():
+            from qmpemu.machine.devices.consoles import shown
+
+            yield from shown(self._machine)
+
+    def links(self) -> Iterator[tuple[str, int, str, str]]:
+        """Each device on a bus: the bus's path, its number there, its type and its path."""
+        for device in self._machine.devices.all:
+            if device.bus is not None:
+                yield device.bus.path, device.child, device.kind, device.path
+
+    def object_of(self, device: Device) -> Object:
+        """The device as the object tree shows it."""
+        from qmpemu.machine.devices import shown
+
+        family = self._machine.config.family
+        if device.kind.endswith(CPU_SUFFIX):
+            made = self._machine.qom_processor()
+            made.values.update(hotplugged=True)
+            return made
+        made = shown.device(
+            device, shown.Around(self._machine.devices, self._handler(), FIRST_UNITS.get(family, 0))
+        )
+        if device.kind.startswith("virtio-balloon"):
+            behind = made.children[VIRTIO_BACKEND[1:]]
+            for each in (made, behind):
+                self._machine.plugging.balloon_stats.show_in(each, behind.type_name)
+        if device.kind == VIRTIO_MEM:
+            self._machine.plugging.virtio_memory.show_in(made, device)
+        return made
+
+    def _lines(self) -> bool:
+        """Whether a character device is a screen of text."""
+        return any(each.backend == "vc" for each in self._machine.chardevs.values())
+
+    def _handler(self) -> str:
+        """The board's device that handles the plugging of PCI devices."""
+        if self._handled_by is None:
+            objects = self._machine.recorded_objects().items()
+            self._handled_by = next((path for path, each in objects if each.type_name in HANDLERS), "")
+        return self._handled_by
+
+    def object_shown(self, made: UserObject) -> Object:
+        """A user object as the object tree shows it."""
+        from qmpemu.machine.devices import shown
+
+        return shown.user_object(made)

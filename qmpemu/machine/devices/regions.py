@@ -1,0 +1,80 @@
+"""Sizes of a PCI function's regions that follow from its options: video memory, shared memory, no ROM.
+
+Measured on QEMU 7.2. A size is rounded up to a power of two.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from qmpemu.machine.devices.table import Device
+
+MIB = 1 << 20
+ROM_BAR = 6
+VIDEO = {"VGA": (0, "vgamem_mb"), "secondary-vga": (0, "vgamem_mb"), "vmware-svga": (1, "vgamem_mb")}
+"""Adapter -> the region that is its memory, and the option in MiB."""
+QXL = ("qxl", "qxl-vga")
+QXL_BYTES = 64 * MIB
+QXL_WIDE = 4
+UNSET = (0xFFFF_FFFF, None, "4294967295")
+
+
+def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The recorded regions of its type as those of this device."""
+    values = device.values
+    if values.get("rombar") in (0, "0"):
+        regions = [each for each in regions if each["bar"] != ROM_BAR]
+    if device.kind in VIDEO:
+        bar, option = VIDEO[device.kind]
+        if option in values:
+            regions = _with(regions, bar, _round(_number(values, option) * MIB))
+    elif device.kind == "bochs-display" and "vgamem" in values:
+        regions = _with(regions, 0, _round(_number(values, "vgamem")))
+    elif device.kind in QXL:
+        regions = _qxl(values, regions)
+    elif device.kind == "ivshmem-plain" and "size" in values:
+        regions = _with(regions, 2, _round(_number(values, "size")))
+    return regions
+
+
+def _qxl(values: Mapping[str, Any], regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two areas below 4 GiB, and one above if it is to be larger than the second."""
+    frame = _round(_number(values, "vgamem_mb", 16) * MIB)
+    ram = max(_bytes(values, "ram_size", "ram_size_mb"), 2 * frame)
+    video, wide = _bytes(values, "vram_size", "vram_size_mb"), 0
+    if values.get("vram64_size_mb") not in UNSET:
+        wide = _round(_number(values, "vram64_size_mb") * MIB)
+    regions = _with(_with(regions, 0, _round(ram)), 1, _round(video))
+    if wide <= _round(video):
+        return regions
+    area = {
+        "prefetch": True,
+        "mem_type_64": True,
+        "bar": QXL_WIDE,
+        "size": wide,
+        "address": -1,
+        "type": "memory",
+    }
+    below = [each for each in regions if each["bar"] < QXL_WIDE]
+    return [*below, area, *(each for each in regions if each["bar"] > QXL_WIDE)]
+
+
+def _bytes(values: Mapping[str, Any], in_bytes: str, in_mib: str) -> int:
+    if values.get(in_mib) not in UNSET:
+        return _number(values, in_mib) * MIB
+    return _number(values, in_bytes, QXL_BYTES)
+
+
+def _with(regions: list[dict[str, Any]], bar: int, size: int) -> list[dict[str, Any]]:
+    return [{**each, "size": size} if each["bar"] == bar else each for each in regions]
+
+
+def _number(values: Mapping[str, Any], name: str, default: int = 0) -> int:
+    return int(str(values.get(name, default)))
+
+
+def _round(size: int) -> int:
+    return 1 << max(0, size - 1).bit_length()
