@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,27 @@ def test_queries_answer_as_real_qemu(machine: str, tmp_path: Path) -> None:
     assert len(found["real"]) == 68
     differing = {name: reply for name, reply in found["ours"].items() if reply != found["real"][name]}
     assert differing == {}
+
+
+def test_statistics_of_a_chain(tmp_path: Path) -> None:
+    """A drive's go down the chain; a node's are its own and its file's."""
+    for made in (["base.qcow2", "1M"], ["-b", "base.qcow2", "-F", "qcow2", "top.qcow2"]):
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *made], cwd=tmp_path, check=True)
+    words = ["-machine", "q35", "-nodefaults"]
+    for name, file in (("b", "base"), ("t", "top")):
+        words += ["-blockdev", f"file,node-name={name}f,filename={tmp_path}/{file}.qcow2"]
+        backing = ",backing=b" if name == "t" else ""
+        words += ["-blockdev", f"qcow2,node-name={name},file={name}f{backing}"]
+    words += ["-device", "virtio-blk-pci,drive=t"]
+    found = []
+    for kind in ("real", "ours"):
+        (tmp_path / kind).mkdir()
+        emulator = Emulator(kind, tmp_path / kind)
+        try:
+            client = emulator.start(*words, "-S").client()
+            found.append(
+                [client.ask("query-blockstats", **{"query-nodes": on})["return"] for on in (True, False)]
+            )
+        finally:
+            emulator.kill()
+    assert found[1] == found[0]
