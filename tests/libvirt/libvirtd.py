@@ -320,7 +320,7 @@ class Libvirtd:
     # -- stages of the start -----------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        for name in ("sock", "run", "etc", "lib", "cache", "log", "bin", "disks"):
+        for name in ("sock", "run", "run/lock", "etc", "lib", "cache", "log", "bin", "disks"):
             (self.root / name).mkdir()
         for name, file in self._programs.items():
             (self.root / "bin" / name).symlink_to(file)

@@ -7,7 +7,9 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from PIL import Image, ImageChops
 from tests.libvirt.libvirtd import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.libvirt.libvirtd import Libvirtd
 
@@ -156,10 +158,42 @@ def test_the_serial_console_speaks(libvirtd: Libvirtd, make_domain: Callable[...
     try:
         libvirtd.ok("resume", name)
         assert b"Power-on self test" in read_until(fd, b"SAC>")
-        os.write(fd, b"shutdown\r")
-        libvirtd.wait_for_state(name, "shut off (shutdown)")
     finally:
         os.close(fd)
+    with console(libvirtd, name, "--safe") as (first, line):
+        read_until(line, b"Escape character is")
+        with console(libvirtd, name, "--safe") as (second, other):
+            read_until(other, b"Active console session exists for this domain")
+            assert second.wait(PATIENCE_S) == 1
+        typed(line, b"i\r")
+        read_until(line, b"SAC>")
+        os.write(line, b"\x1d")  # Ctrl+]
+        assert first.wait(PATIENCE_S) == 0
+    with console(libvirtd, name, "--force") as (last, line):
+        typed(line, b"shutdown\r")
+        libvirtd.wait_for_state(name, "shut off (shutdown)")
+        assert last.wait(PATIENCE_S) == 0
+
+
+def typed(line: int, keys: bytes) -> None:
+    """Type at the terminal of a console, as soon as it is handed on as it is."""
+    until(lambda: not termios.tcgetattr(line)[3] & termios.ECHO, "a raw terminal", PATIENCE_S)
+    os.write(line, keys)
+
+
+@contextmanager
+def console(libvirtd: Libvirtd, name: str, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`virsh console` at a terminal of its own: the process and our end."""
+    ours, theirs = os.openpty()
+    words = ["virsh", "-c", libvirtd.uri, "console", name, *options]
+    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
 
 
 def read_until(fd: int, end: bytes) -> bytes:
