@@ -131,6 +131,10 @@ class Tree:
         preconfig: bool,
     ) -> None:
         made = recorded(config, profile, preconfig=preconfig)
+        if config.family != "none" and not preconfig:
+            from qmpemu.machine import memory_layout
+
+            memory_layout.show(made, config, Object)
         for path, each in made.items():
             parent, _, name = path.rpartition("/")
             if name:
@@ -146,11 +150,6 @@ class Tree:
         machine.values.update(config.flash)
         machine.properties.update(dict.fromkeys(config.flash, "str"))
         machine.values.update(machine_values(config, machine))
-        if config.memory_slots and not preconfig:
-            self._child(machine, "device-memory[0]", "memory-region")
-            for each in self._child(machine, "unattached").children.values():
-                if each.type_name in ("PIIX4_PM", "ICH9-LPC"):
-                    self._child(each, "acpi-mem-hotplug[0]", "memory-region")
         for chardev in chardevs:
             self.graft(f"/chardevs/{chardev.label}", Object(f"chardev-{chardev.backend}"))
         for path, made_later in shown:

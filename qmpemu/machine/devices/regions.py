@@ -40,15 +40,20 @@ def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]
     return regions
 
 
-def _qxl(values: Mapping[str, Any], regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Two areas below 4 GiB, and one above if it is to be larger than the second."""
+def qxl_sizes(values: Mapping[str, Any]) -> dict[str, int]:
+    """The sizes that a QXL adapter settles on, by the options that it shows them as."""
     frame = _round(_number(values, "vgamem_mb", 16) * MIB)
     ram = max(_bytes(values, "ram_size", "ram_size_mb"), 2 * frame)
-    video, wide = _bytes(values, "vram_size", "vram_size_mb"), 0
+    return {"ram_size": _round(ram), "vram_size": _round(_bytes(values, "vram_size", "vram_size_mb"))}
+
+
+def _qxl(values: Mapping[str, Any], regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two areas below 4 GiB, and one above if it is to be larger than the second."""
+    sizes, wide = qxl_sizes(values), 0
     if values.get("vram64_size_mb") not in UNSET:
         wide = _round(_number(values, "vram64_size_mb") * MIB)
-    regions = _with(_with(regions, 0, _round(ram)), 1, _round(video))
-    if wide <= _round(video):
+    regions = _with(_with(regions, 0, sizes["ram_size"]), 1, sizes["vram_size"])
+    if wide <= sizes["vram_size"]:
         return regions
     area = {
         "prefetch": True,

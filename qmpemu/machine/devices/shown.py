@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.machine.devices.catalog import HOME, RECORDED_ID, VIRTIO_BACKEND
+from qmpemu.machine.devices.regions import QXL, qxl_sizes
 from qmpemu.machine.qom import Object
 from qmpemu.qmp.order import as_inserted
 
@@ -59,6 +60,12 @@ def device(shown: Device, around: Around) -> Object:
         )
         behind.values.update(hotplugged=False)
         behind.values["type"] = behind.type_name
+    if has_no_rom(shown) and "romsize" in top.properties:
+        top.values["romsize"] = NO_SIZE
+    if shown.kind == "nvme" and "drive" not in shown.values:
+        top.values.update(NO_DISK)
+    if shown.kind in QXL:
+        top.values.update(qxl_sizes(shown.values))
     line = made.get("/serial")
     if line is not None and "chardev" in shown.values:
         line.values["chardev"] = shown.values["chardev"]
@@ -69,6 +76,16 @@ def device(shown: Device, around: Around) -> Object:
     if "serial" in top.properties and "serial" not in shown.values and bus_number(shown) is not None:
         top.values["serial"] = f"QM{around.first_unit(shown) + (bus_number(shown) or 0) + 1:05}"
     return top
+
+
+NO_SIZE = 0xFFFF_FFFF
+NO_DISK = {"drive": "", "physical_block_size": 0, "logical_block_size": 0, "discard_granularity": NO_SIZE}
+"""Of a controller whose disks are devices of their own."""
+
+
+def has_no_rom(shown: Device) -> bool:
+    """Whether the options leave the expansion ROM out."""
+    return shown.values.get("romfile") == "" or shown.values.get("rombar") in (0, "0")
 
 
 class Around:
@@ -154,6 +171,7 @@ def _fit_ports(shown: Device, made: dict[str, Object]) -> None:
             address += PORT_BYTES
     core = made.get("/xhci-core")
     if core is not None:
+        core.values.update({f"p{side}": count for side, count in counts.items()})
         core.order = [name for name in core.order or () if " port #" not in name]
 
 
@@ -163,7 +181,7 @@ def _is_left_out(shown: Device, path: str) -> bool:
         return True
     if path == f"{VIRTIO_BACKEND}/default-backend" and "rng" in shown.values:
         return True
-    if path.endswith(".rom[0]") and shown.values.get("romfile") == "":
+    if path.endswith(".rom[0]") and has_no_rom(shown):
         return True
     if path.startswith("/shpc-") and shown.values.get("shpc") is False:
         return True
