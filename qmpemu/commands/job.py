@@ -28,7 +28,16 @@ def query_jobs(ctx: Context) -> object:
     others = [*own, *store.lost.values()]
     if not store.up:
         return others
-    return store.ask("query-jobs", {}, lambda jobs: [*jobs, *others] if isinstance(jobs, list) else jobs)
+
+    def told(jobs: object) -> object:
+        if not isinstance(jobs, list):
+            return jobs
+        for job in jobs:
+            if "error" in job:
+                job["error"] = store.holders.worded(job["error"])
+        return [*jobs, *others]
+
+    return store.ask("query-jobs", {}, told)
 
 
 @command("query-block-jobs")

@@ -266,6 +266,41 @@ def test_a_node_that_a_drive_is_on_is_in_use(emulator: Emulator) -> None:
     assert [client.read().get("event"), client.read()] == ["SHUTDOWN", {"return": {}}]
 
 
+def test_nobody_else_writes_to_a_disk(emulator: Emulator) -> None:
+    """A device shares its node with no writer: not with an export, a copy, a format over it, another device."""
+    emulator.start(
+        *("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-scsi-pci,id=s"),
+        *(
+            "-device",
+            "scsi-hd,drive=n0,id=d",
+            "-blockdev",
+            "driver=null-co,node-name=null,size=8388608,read-zeroes=on",
+        ),
+    )
+    client = emulator.client()
+    client.ask("nbd-server-start", addr={"type": "unix", "data": {"path": "nbd.sock"}})
+    conflict = (
+        "Permission conflict on node 'n0': permissions 'write' are both required by {} and unshared by {}."
+    )
+    root = "(uses node 'n0' as 'root' child)"
+    disk, unnamed = f"block device 'd' {root}", f"an unnamed block device {root}"
+    export = {"type": "nbd", "id": "e", "node-name": "n0"}
+    why = refusal(client, "block-export-add", **export, writable=True)
+    assert why == conflict.format(unnamed, disk)
+    copy = {"device": "null", "target": "n0", "sync": "full", "job_id": "j"}
+    target = "node 'filter' (uses node 'n0' as 'target' child)"
+    why = refusal(client, "blockdev-backup", **copy, filter_node_name="filter")
+    assert why == f"Could not create node: {conflict.format(target, disk)}"
+    other = f"block device 'other' {root}"
+    why = refusal(client, "device_add", driver="scsi-hd", id="other", drive="n0", bus="s.0")
+    assert why == conflict.format(disk, other)
+    why = refusal(client, "device_add", driver="scsi-hd", id="other", drive="n0", bus="s.0", share_rw=True)
+    assert why == conflict.format(other, disk)
+    assert client.ask("block-export-add", **export) == {"return": {}}
+    assert [each["id"] for each in client.ask("query-block-exports")["return"]] == ["e"]
+    assert nodes(client) == ["null-co", "qcow2", "file"]
+
+
 def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
     """By themselves, and as actions that are all undone."""
     client = start(emulator)

@@ -297,11 +297,20 @@ class Blocks:
                 f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
                 f"node '{given}' as 'root' child)."
             )
+        writes = node is not None and not node.read_only and not driver.endswith("-cd")
+        if used is not None and writes and not used.shares:
+            raise Refused(
+                f"Permission conflict on node '{given}': permissions 'write' are both required by block device "
+                f"'{qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{used.qdev}' (uses node "
+                f"'{given}' as 'root' child)."
+            )
         drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
         drive.read_error = policy(device.get("rerror"), drive.read_error)
         drive.write_error = policy(device.get("werror"), drive.write_error)
         drive.write_through = through(device.get("write-cache"), default=False)
         drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")
+        if node is not None and self.holders is not None:
+            self.holders.check(drive)
         self.drives.append(drive)
         try:
             self.locks.refresh()

@@ -9,6 +9,8 @@ A device also keeps others from writing, which an export does not.
 
 from __future__ import annotations
 
+from qmpemu.core.table import Refused
+from qmpemu.machine.block.guards import GUARD, NAMED, USED, guard
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -18,21 +20,30 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.graph import Blocks
     from qmpemu.machine.block.nodes import Drive
 
+KEEP = "qmpemu.keep."
 OWN = "qmpemu.drive"
 """How the ids of such exports begin."""
 UNNAMED = "an unnamed block device (uses node '{node}' as 'root' child)"
-NAMED = "block device '{drive}' (uses node '{node}' as 'root' child)"
 
 
 class Holders:
-    """Which drives are held there, and on which node. add, remove: of the back end."""
+    """Which drives are held there, and on which node.
+
+    add, remove: a holder of the back end; do: run a command of its and wait; send: without waiting.
+    """
 
     def __init__(
         self,
         blocks: Blocks,
         add: Callable[[str, str, bool, Callable[[object], object]], object],
         remove: Callable[[str], object],
+        do: Callable[[str, dict[str, object]], object],
+        send: Callable[[str, dict[str, object], Callable[[object], object]], object],
     ) -> None:
+        self._do, self._send = do, send
+        self._guards: dict[str, tuple[str, str]] = {}
+        """Drive and node by guard; also of those that are gone, of which jobs may still tell."""
+        self._busy = False
         self._blocks = blocks
         self._add, self._remove = add, remove
         self._held: dict[Drive, tuple[str, str]] = {}
@@ -52,8 +63,64 @@ class Holders:
             drive.held = False
         self._held = {}
 
+    @property
+    def settled(self) -> bool:
+        """Whether every holder is there."""
+        return all(drive.held for drive in self._held)
+
+    def check(self, drive: Drive) -> None:
+        """Whether a device could be put on the drive's node. Raises Refused."""
+        name = self._guard(drive)
+        outcome = self._do("blockdev-add", guard(name, drive))
+        if isinstance(outcome, QmpError):
+            raise Refused(self.worded(outcome.desc))
+        self._do("blockdev-del", {"node-name": name})
+
+    def keep_others_off(self, drives: list[Drive], command: Callable[[], object]) -> None:
+        """Let a command begin while drives keep others off, as devices do."""
+        self._busy = True
+        loose = [drive.node.name for drive in drives if drive.node and drive.node.name in self._blocks.loose]
+        keeps = [self._keep(name) for name in loose]
+        guards: list[str] = []
+        for drive in drives:
+            export, _ = self._held.pop(drive)
+            drive.held = False
+            self._remove(export)
+            name = self._guard(drive)
+            if not isinstance(self._do("blockdev-add", guard(name, drive)), QmpError):
+                guards.append(name)
+        command()
+        for name in guards:
+            self._send("blockdev-del", {"node-name": name}, bool)
+        self._busy = False
+        self.refresh()
+        for name in keeps:
+            self._send("blockdev-del", {"node-name": name}, bool)
+
+    def _keep(self, node: str) -> str:
+        """A node over one that would go if nothing were over it."""
+        name = f"{KEEP}{node.strip('#')}"
+        self._do("blockdev-add", {"driver": "blkdebug", "node-name": name, "image": node, "read-only": True})
+        return name
+
+    def _guard(self, drive: Drive) -> str:
+        assert drive.node is not None
+        name = f"{GUARD}{len(self._guards)}"
+        self._guards[name] = drive.name or drive.qdev, drive.node.name
+        return name
+
+    def worded(self, text: str) -> str:
+        """What the real block layer says of exports and guards, as it would say it of drives."""
+        if GUARD in text:
+            for name, (drive, node) in self._guards.items():
+                text = text.replace(USED.format(guard=name, node=node), NAMED.format(drive=drive, node=node))
+            return text
+        return worded(self._blocks, text)
+
     def refresh(self) -> None:
         """Drives have come, gone, or got another medium."""
+        if self._busy:
+            return
         wanted = {drive: drive.node for drive in self._blocks.drives if drive.node is not None}
         for drive, (export, node) in list(self._held.items()):
             if drive not in wanted or wanted[drive].name != node:
@@ -98,3 +165,11 @@ def worded(blocks: Blocks, text: str) -> str:
             name, node = drive.name or drive.qdev, drive.node.name
             text = text.replace(UNNAMED.format(node=node), NAMED.format(drive=name, node=node), 1)
     return text
+
+
+def pauses_again(paused: dict[str, bool], job: str, status: object) -> bool:
+    """Whether a job tells of a pause that is due to holders, which end with the back end. paused: so far."""
+    if status in ("paused", "standby"):
+        paused[job] = job in paused
+        return paused[job]
+    return status in ("running", "ready") and paused.get(job, False)

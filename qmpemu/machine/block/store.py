@@ -8,8 +8,10 @@ absent ──first command──> replaying ──every node is there──> up
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.backend import GONE
+from qmpemu.machine.block.guards import concerned, written
 from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
-from qmpemu.machine.block.holders import OWN, Holders, worded
+from qmpemu.machine.block.holders import OWN, Holders, pauses_again
 from qmpemu.machine.block.names import inward, made, outward
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
@@ -61,7 +63,9 @@ class Store:
         self.lost: dict[str, dict[str, object]] = {}
         """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
         self.pivots = Pivots(blocks, self._open)
-        self.holders = Holders(blocks, self._hold, self._let_go)
+        self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send)
+        self._ended: set[str] = set()
+        """Exports that have ended, of those that hold drives."""
         self._remembered = Remembered()
         self.pivots.on_stream = self._remembered.completed
 
@@ -95,6 +99,7 @@ class Store:
             later.finish(outcome)
 
         self._start()
+        assert self._backend is not None
         if command == QUERY and self._remembered.needed:
             flat = arguments.get("flat") is True
             self._send("query-jobs", {}, lambda _: done(self._remembered.rows(flat=flat)))  # in its turn
@@ -106,7 +111,11 @@ class Store:
         if command == "blockdev-create" or arguments.get("auto-dismiss") is False:
             self._kept.add(job)
         self.pivots.begins(command, arguments)
-        if command == "drive-mirror" and not self._remembered.needed:
+        if not self.works and written(command, arguments):
+            self._wait_for_holders()
+            drives = concerned(self._blocks, command, arguments)
+            self.holders.keep_others_off(drives, lambda: self._send(command, arguments, done))
+        elif command == "drive-mirror" and not self._remembered.needed:
             self._copy(arguments, done)
         else:
             self._send(command, arguments, done)
@@ -149,7 +158,14 @@ class Store:
             self._backend.hold(export, there, writable, done)
 
     def _let_go(self, export: str) -> None:
-        self._call("block-export-del", {"id": export}, bool)
+        def gone(outcome: object) -> None:
+            if isinstance(outcome, QmpError):  # it has never been
+                self._ended.add(export)
+
+        self._call("block-export-del", {"id": export}, gone)
+        if self._backend is not None:  # its node is free when this is told
+            self._backend.wait(lambda: export in self._ended)
+        self._ended.discard(export)
 
     def _open(self, options: dict[str, object], *, held: bool) -> None:
         """Let it open a node that a drive is about to be on, and that goes with the drive. held: it has kept it."""
@@ -194,6 +210,14 @@ class Store:
     def busy(self) -> bool:
         """Whether jobs or exports would be lost with the back end."""
         return bool(self._jobs) or self._serves
+
+    def _wait_for_holders(self) -> None:
+        """Until drives are held. Raises QmpError where that fails."""
+        outcome = self.do("query-jobs", {})
+        if not isinstance(outcome, QmpError) and self._backend is not None:
+            self._backend.wait(lambda: self.holders.settled)
+        if self._backend is None:
+            raise outcome if isinstance(outcome, QmpError) else QmpError(GONE)
 
     def do(self, command: str, arguments: dict[str, object]) -> object:
         """Run a command there and wait for it: the result, or a QmpError. Raises Refused where there is none."""
@@ -250,7 +274,7 @@ class Store:
 
     def _worded(self, outcome: object) -> object:
         if isinstance(outcome, QmpError):
-            return QmpError(worded(self._blocks, outcome.desc), outcome.cls)
+            return QmpError(self.holders.worded(outcome.desc), outcome.cls)
         return outcome
 
     # --- its start ------------------------------------------------------------------------------------------------
@@ -314,7 +338,7 @@ class Store:
 
     def _event(self, name: str, data: dict[str, object]) -> None:
         if name == "JOB_STATUS_CHANGE":
-            if self._paused is not None and self._pauses_again(self._paused, str(data["id"]), data["status"]):
+            if self._paused is not None and pauses_again(self._paused, str(data["id"]), data["status"]):
                 return
             self._jobs[str(data["id"])] = str(data["status"])
             if data["status"] == "null":
@@ -326,17 +350,11 @@ class Store:
             self._open_late()
             self.drop_unused()
         if name == "BLOCK_EXPORT_DELETED" and str(data["id"]).startswith(OWN):
+            self._ended.add(str(data["id"]))
             return
         if name in FACTS:
             told = {key: outward(value) for key, value in data.items()} if self._blocks.renamed else data
             self._facts.publish(FACTS[name](told=told))
-
-    def _pauses_again(self, paused: dict[str, bool], job: str, status: object) -> bool:
-        """Whether a job tells of a pause that is due to our own exports, which end with the back end."""
-        if status in ("paused", "standby"):
-            paused[job] = job in paused
-            return paused[job]
-        return status in ("running", "ready") and paused.get(job, False)
 
     def _died(self) -> None:
         """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""

@@ -1,0 +1,98 @@
+"""A device keeps others from writing to its node; exports (`holders`) do not. Here a node does, while a command runs.
+
+    drive ─> export ─> node                       most of the time
+    drive ─> blkdebug (takes, unshares) ─> node   while a command that would write to the node begins
+
+Not all the time, because a node below another is no root node, which jobs ask for.
+"""
+
+from __future__ import annotations
+
+from qmpemu.machine.block.locks import FIXED, PASS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Drive, Node
+
+GUARD = "qmpemu.guard"
+"""How the names of such nodes begin."""
+USED = "node '{guard}' (uses node '{node}' as 'image' child)"
+NAMED = "block device '{drive}' (uses node '{node}' as 'root' child)"
+REFERS = ("file", "image", "target", "backing")
+WRITES = {
+    "block-export-add": "node-name",
+    "nbd-server-add": "device",
+    "blockdev-mirror": "target",
+    "blockdev-backup": "target",
+}
+"""Commands that write to a node, and which argument names it."""
+
+
+def written(command: str, arguments: dict[str, Any]) -> list[str]:
+    """The nodes that a command would write to, or keep others from writing to, beside its own device."""
+    if command == "transaction":
+        return [name for each in arguments["actions"] for name in written(each["type"], each["data"])]
+    if command == "blockdev-create":
+        return [str(arguments["options"].get("file"))]
+    if command == "blockdev-add":
+        return [str(arguments[key]) for key in REFERS if isinstance(arguments.get(key), str)]
+    if command.endswith("-add") and not arguments.get("writable"):
+        return []
+    return [str(arguments[WRITES[command]])] if command in WRITES else []
+
+
+def sources(command: str, arguments: dict[str, Any]) -> set[str]:
+    """The nodes that it asks to be root nodes."""
+    if command == "transaction":
+        return set().union(*(sources(each["type"], each["data"]) for each in arguments["actions"]))
+    return {
+        str(arguments[key]) for key in ("device", "node") if command != "nbd-server-add" and key in arguments
+    }
+
+
+def concerned(blocks: Blocks, command: str, arguments: dict[str, Any]) -> list[Drive]:
+    """The drives with a device that such a command may harm."""
+    names = written(command, arguments)
+    if not names:
+        return []
+    found = {node for name in names if (node := blocks.nodes.get(name)) is not None}
+    below = list(found)
+    while below:
+        node = below.pop()
+        if node.file is not None and node.file not in found:
+            found.add(node.file)
+            below.append(node.file)
+    kept = sources(command, arguments)
+    return [
+        drive
+        for drive in blocks.drives
+        if drive.held
+        and drive.attached
+        and drive.node
+        and drive.node.name not in kept
+        and _over(drive.node, found)
+    ]
+
+
+def _over(node: Node, found: set[Node]) -> bool:
+    """Whether what is done to one of these is done to the node, or to what it does the same to."""
+    return node in found or (node.driver in PASS and node.file is not None and _over(node.file, found))
+
+
+def guard(name: str, drive: Drive) -> dict[str, object]:
+    """Options of a node that takes and unshares what the drive's device does."""
+    assert drive.node is not None
+    writes = not drive.node.read_only and not drive.driver.endswith("-cd")
+    unshared = [*([] if drive.shares else ["write"]), *(["resize"] if drive.driver in FIXED else [])]
+    kept = {"unshare-child-perms": unshared} if unshared else {}
+    return {
+        "driver": "blkdebug",
+        "node-name": name,
+        "image": drive.node.name,
+        "read-only": drive.node.read_only,
+        "take-child-perms": ["consistent-read", *(["write"] if writes else [])],
+        **kept,
+    }
