@@ -32,7 +32,7 @@ def netdev_add(ctx: Context, *, id: str, type: str, **options: object) -> object
 
 LEFT_OUT = ("none", "nic", "netmap", "vmnet-host", "vmnet-shared", "vmnet-bridged")
 """Kinds that Debian's QEMU 7.2 was built without."""
-CARRIED = ("user", "hubport", "tap")
+CARRIED = ("user", "hubport", "socket", "tap")
 """Kinds that can be added: no packet moves, and what they need of the host is checked. A tap comes as descriptors."""
 
 

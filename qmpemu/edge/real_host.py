@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.host import Closable
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link, Listener
@@ -119,6 +120,12 @@ class RealHost(Host):
 
         if isinstance(held, Credentials):
             held.load()
+
+    def network_socket(self, way: str, address: str, own: str) -> Closable | None:
+        """Of IPv4, as QEMU's. Raises Refused."""
+        from qmpemu.edge.network_socket import opened
+
+        return opened(way, address, own)
 
     def why_no_scsi(self, path: str) -> str | None:
         """Ask the device which version of SG_IO it knows."""

@@ -7,12 +7,19 @@ from qmpemu.core.table import Refused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Protocol
 
     from qmpemu.console import Screen
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link, Listener
+
+    class Closable(Protocol):
+        """Something that was taken of the host's, until it is closed."""
+
+        def close(self) -> None:
+            """Give it back."""
 
 
 class Image:
@@ -99,6 +106,13 @@ class Host:
 
     def reload_credentials(self, held: object) -> None:
         """Read them again; those in use stay as they are. Raises Refused, and then nothing has changed."""
+
+    def network_socket(self, way: str, address: str, own: str) -> Closable | None:
+        """A socket that listens, connects, has joined a group (mcast) or is bound (udp). Raises Refused.
+
+        address: HOST:PORT. own: where it is itself, likewise; of a group's the interface's address.
+        """
+        return None
 
     def why_no_scsi(self, path: str) -> str | None:
         """The operating system's reason why a device takes no SCSI commands; None where it does."""

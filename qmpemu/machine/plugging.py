@@ -75,7 +75,7 @@ class Plugging:
         self._machine = machine
         self.hotplug = Hotplug()
         self.objects = Objects(profile, machine.host, machine.config.switches)
-        self.netdevs = Netdevs()
+        self.netdevs = Netdevs(machine.host)
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
         self.balloon_stats = BalloonStats(machine, self.balloon)

@@ -11,18 +11,21 @@ from qmpemu.qmp.errors import device_not_found
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.host import Closable, Host
 
 
 class Netdev:
     """One back end. options: as given; nic: the card on it."""
 
-    __slots__ = ("kind", "link_up", "nic", "options")
+    __slots__ = ("held", "kind", "link_up", "nic", "options")
 
     def __init__(self, options: dict[str, object]) -> None:
         self.options = options
         self.kind = str(options["type"])
         self.link_up = True
         self.nic: Device | None = None
+        self.held: Closable | None = None
+        """What it has taken of the host's; its `close` gives it back."""
 
     @property
     def joined(self) -> str | None:
@@ -33,9 +36,10 @@ class Netdev:
 class Netdevs:
     """All back ends by id."""
 
-    __slots__ = ("all", "down", "hub")
+    __slots__ = ("_host", "all", "down", "hub")
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self.all: dict[str, Netdev] = {}
         self.hub: list[str | Device | None] = []
         """-net: back ends, by id, and cards on the hub, in order of their ports; None: a card that no board took."""
@@ -50,6 +54,10 @@ class Netdevs:
         added = Netdev(options)
         if added.joined is not None and added.joined not in self.all:
             raise Refused(f"netdev '{added.joined}' not found")
+        if added.kind == "socket":
+            from qmpemu.machine.devices import socket_network
+
+            added.held = socket_network.opened(options, self._host)
         self.all[name] = added
 
     def remove(self, name: str) -> None:
@@ -59,6 +67,8 @@ class Netdevs:
         netdev = self.all.pop(name, None)
         if netdev is None:
             raise device_not_found(name)
+        if netdev.held is not None:
+            netdev.held.close()
         if netdev.nic is not None:
             self.down.add(netdev.nic.path)
 
