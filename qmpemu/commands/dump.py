@@ -48,7 +48,13 @@ def dump_guest_memory(
         raise parameter_missing("begin")
     if format in ABSENT:
         raise QmpError(f"{format} is not available now")
-    return dump.begin(_opened(ctx, protocol), format, begin, length or 0, detach=detach)
+    fd = _opened(ctx, protocol)
+    if ctx.machine.migrates and ctx.machine.migration.under_way:
+        from qmpemu.machine.migration.sections import DUMPING
+
+        ctx.machine.host.close_fd(fd)
+        raise QmpError(f"disallowing migration blocker (migration/snapshot in progress) for: {DUMPING}")
+    return dump.begin(fd, format, begin, length or 0, detach=detach)
 
 
 def _opened(ctx: Context, protocol: str) -> int:

@@ -73,12 +73,10 @@ def migrate_set_parameters(ctx: Context, **parameters: object) -> object:
 
 @command("query-migrate")
 def query_migrate(ctx: Context) -> object:
-    """-> status and figures of the latest migration; {} before the first."""
-    if not ctx.machine.migrates:
-        return {}
+    """-> status and figures of the latest migration, and what would block another."""
     from qmpemu.machine.migration import figures
 
-    return figures.of(ctx.machine.migration, ctx.machine.host_ns())
+    return figures.of(ctx.machine, ctx.machine.host_ns())
 
 
 @command("migrate")

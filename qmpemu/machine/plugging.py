@@ -87,6 +87,7 @@ class Plugging:
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
         self.devices = Devices(Catalog(profile), lambda: board_buses(machine), Backends(machine))
+        self.devices.held = lambda: machine.migrates and machine.migration.under_way
         self.devices.next_unattached = lambda reserved: next_unattached(machine, reserved)
         self.devices.on_hub = self.plugged
         slots = self.devices.processors

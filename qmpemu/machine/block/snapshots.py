@@ -14,6 +14,7 @@ from json import dumps, loads
 from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.table import Refused
 from qmpemu.machine.host import NeedsOpening
+from qmpemu.machine.migration import sections
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -37,7 +38,7 @@ class Snapshots:
 
     def save(self, tag: str | None) -> None:
         """Take one of all disks and the guest; one of that name is replaced."""
-
+        sections.must_be_movable(self._machine)
         nodes = self._disks()
         self._save(tag, nodes, nodes[0], replaces=True)
 

@@ -130,6 +130,8 @@ class Devices:
         """Where the board's next own device stands, behind the one that is to stand at a path."""
         self.on_hub: Callable[[Device], object] = _unheard
         """A hub was made where ports ran out."""
+        self.held: Callable[[], bool] = bool
+        """Whether they are to stay as they are: the guest is being moved."""
         self.nodes = 0
         """How many NUMA nodes there are."""
         self.globals: Globals | None = None
@@ -169,6 +171,8 @@ class Devices:
         bus = self._bus(kind, given.get("bus"))
         if running and bus is not None and not bus.hotplug:
             raise Refused(f"Bus '{bus.name}' does not support hotplugging")
+        if running and self.held():
+            raise Refused("device_add not allowed while migrating")
         identity = given.get("id") if isinstance(given.get("id"), str) else None
         if identity is not None and self.named(str(identity)) is not None:
             raise Refused(f"Duplicate device ID '{identity}'")
@@ -297,6 +301,8 @@ class Devices:
             raise Refused(f"Device {device.id or ''} is already in the process of unplug")
         if device.bus is not None and not device.bus.hotplug:
             raise Refused(f"Bus '{device.bus.name}' does not support hotplugging")
+        if self.held():
+            raise Refused("device_del not allowed while migrating")
         if device.kind in memory.VIRTIO:
             raise Refused("virtio based memory devices cannot be unplugged.")
         if device.kind == "nvdimm":

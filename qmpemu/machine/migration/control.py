@@ -5,7 +5,7 @@ from __future__ import annotations
 from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.machine.migration import address as addresses
-from qmpemu.machine.migration import state
+from qmpemu.machine.migration import sections, state
 from qmpemu.machine.migration.dirty_rate import DirtyRate
 from qmpemu.machine.migration.incoming import Incoming
 from qmpemu.machine.migration.memory import MemoryModel
@@ -62,6 +62,7 @@ class Migration:
         if runstate == POSTMIGRATE:
             raise QmpError("Can't migrate the vm that was paused due to previous migration")
         try:
+            sections.must_be_movable(self._machine)
             state.must_travel(self._machine)
         except Refused as refused:
             raise QmpError(str(refused)) from None

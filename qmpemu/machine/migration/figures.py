@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qmpemu.core.clock import NS_PER_MS
+from qmpemu.machine.migration.sections import blockers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.migration.control import Migration
+    from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.outgoing import Outgoing
 
 IN_FLIGHT = (
@@ -23,10 +24,13 @@ COMPRESSION = ("pages", "busy", "busy-rate", "compressed-size", "compression-rat
 """None of this memory is worth compressing."""
 
 
-def of(migration: Migration, now_ns: int) -> dict[str, object]:
+def of(machine: Machine, now_ns: int) -> dict[str, object]:
     """query-migrate's reply. now_ns: the host's clock."""
-    incoming, outgoing = migration.incoming, migration.outgoing
-    told: dict[str, object] = {}
+    reasons = blockers(machine)
+    told: dict[str, object] = {"blocked-reasons": reasons} if reasons else {}
+    if not machine.migrates:
+        return told
+    incoming, outgoing = machine.migration.incoming, machine.migration.outgoing
     if outgoing is not None:
         told.update(_outgoing(outgoing, now_ns))
     elif incoming.status != "none":

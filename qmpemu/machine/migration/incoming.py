@@ -15,7 +15,7 @@ from __future__ import annotations
 from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.table import Refused
 from qmpemu.machine.migration import address as addresses
-from qmpemu.machine.migration import state, stream
+from qmpemu.machine.migration import sections, state, stream
 from qmpemu.machine.migration.facts import GuestArrived, MigrationMoved, MigrationMovedTold
 from qmpemu.machine.migration.shape import CONFIG, fits
 from qmpemu.machine.runstate import INMIGRATE, PAUSED, RUN_STATES, RUNNING
@@ -196,6 +196,7 @@ class Incoming:
             sizes = f"{config['memory_bytes']:#x} != {mine.memory_bytes:#x}"
             self._machine.host.report(f"Size mismatch: pc.ram: {sizes}: Invalid argument")
             raise Refused("error while loading state for instance 0x0 of device 'ram'")
+        sections.must_have_memory(self._machine, config.get("blocks"))
         on = self._machine.migration_capabilities
         if "validate-uuid" in on and config["uuid"] != mine.uuid:
             raise Refused(f"UUID received is {config['uuid']} and local is {mine.uuid}")
@@ -210,6 +211,7 @@ class Incoming:
         runstate = given.get("runstate")
         if runstate not in RUN_STATES.states():
             raise stream.StreamError(stream.DAMAGED)
+        sections.must_have_sections(machine, given.get("sections"))
         state.restore(machine, given, PAUSED if runstate == RUNNING else runstate)
         self._config["runstate"] = runstate
         self._loaded = True

@@ -10,6 +10,7 @@ participants) the state is refused and whoever sent it keeps the guest.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.migration import sections
 from qmpemu.machine.migration.shape import STATE, fits, sound
 from qmpemu.machine.runstate import FINISH_MIGRATE, PAUSED, RUNNING, SUSPENDED
 from qmpemu.port import Port
@@ -73,6 +74,7 @@ def introduction(machine: Machine, capabilities: frozenset[str], *, answer: bool
         "postcopy": "postcopy-ram" in capabilities,
         "multifd": "multifd" in capabilities,
         "answer": answer,
+        "blocks": sections.memory_blocks(machine),
     }
 
 
@@ -110,6 +112,7 @@ def capture(machine: Machine) -> dict[str, Any]:
         "alarms_ns": [machine.wall_ns() + due - machine.virtual_clock.now_ns for due in machine.alarms],
         "rtc_ahead_ns": machine.rtc_ahead_ns,
         "disk": _text(machine.disk.load() if machine.disk is not None else None),
+        "sections": sections.sections(machine),
     }
 
 

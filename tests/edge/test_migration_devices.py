@@ -1,0 +1,126 @@
+"""Machines that differ, and devices during a migration, on ours and the real one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from emulators import Client
+from test_migration import SLOW, Two, story
+
+LACKING = (
+    "Unknown savevm section or instance '{}' {}. Make sure that your current VM setup matches your saved VM setup, "
+    "including any hotplugged devices"
+)
+BLOCK = 'Unknown ramblock "{}", cannot accept migration'
+PORT = "pcie-root-port,id=p,chassis=1,addr=5"
+
+
+@pytest.fixture(params=["ours", "real"])
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
+    """On both kinds."""
+    made = Two(request.param, tmp_path)
+    yield made
+    made.kill()
+
+
+def say(client: Client, command: str, **arguments: Any) -> object:
+    """The reply, or the words of a refusal; events are passed over."""
+    client.put(command, **arguments)
+    while "event" in (reply := client.read()):
+        pass
+    return reply["return"] if "return" in reply else reply["error"]["desc"]
+
+
+def devices(*options: str) -> list[str]:
+    return [word for each in options for word in ("-device", each)]
+
+
+DIFFERENT = {
+    "a processor": (["-smp", "2"], [], LACKING.format("cpu_common", 1)),
+    "a card's ROM": (
+        devices("e1000,addr=5"),
+        devices("e1000,addr=6"),
+        BLOCK.format("0000:00:05.0/e1000.rom"),
+    ),
+    "a screen": (devices("VGA,addr=6"), [], BLOCK.format("0000:00:06.0/vga.vram")),
+    "behind a port": (
+        devices(PORT, "virtio-balloon-pci,bus=p"),
+        devices(PORT),
+        LACKING.format("0000:00:05.0:00.0/virtio-balloon", 0),
+    ),
+    "on a bus": (
+        devices("qemu-xhci,id=u", "usb-tablet"),
+        devices("qemu-xhci,id=u"),
+        LACKING.format("0000:00:01.0/1/usb-ptr", 0),
+    ),
+    "a serial line": (["-serial", "null"], [], LACKING.format("serial", 0)),
+    "more there": ([], devices("virtio-rng-pci"), ""),
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_a_destination_that_lacks_something_cannot_take_the_guest(two: Two, what: str) -> None:
+    """It says what, and ends; one that has more takes it."""
+    here, there, wrong = DIFFERENT[what]
+    source = two.start("source", "-S", *here)
+    destination = two.start("destination", "-S", "-incoming", "defer", *there)
+    destination.put("migrate-incoming", uri=two.uri)
+    assert story(destination, "return") == ["setup", "return"]
+    assert say(source, "migrate", uri=two.uri) == {}
+    if not wrong:
+        assert story(destination, "completed")[-1] == "completed"
+        return
+    status, said = two.made[1].finish()
+    assert status == 1
+    assert wrong in said
+    assert said.endswith("load of migration failed: Invalid argument\n")
+
+
+def test_devices_stay_as_they_are_meanwhile(two: Two) -> None:
+    """None is plugged in or out; objects, networks and nodes may come and go."""
+    words = devices("qemu-xhci,id=u", "usb-tablet,id=t", PORT)
+    source = two.start("source", *words)
+    destination = two.start("destination", "-incoming", "defer", *words)
+    destination.put("migrate-incoming", uri=two.uri)
+    assert story(destination, "return") == ["setup", "return"]
+    assert say(source, "migrate-set-parameters", max_bandwidth=SLOW) == {}
+    assert say(source, "migrate", uri=two.uri) == {}
+    for command, arguments, wrong in (
+        ("device_add", {"driver": "usb-kbd", "id": "k"}, "device_add not allowed while migrating"),
+        ("device_add", {"driver": "virtio-rng-pci", "bus": "p"}, "device_add not allowed while migrating"),
+        ("device_add", {"driver": "virtio-rng-pci", "bus": "q"}, "Bus 'q' not found"),
+        ("device_del", {"id": "t"}, "device_del not allowed while migrating"),
+        ("device_del", {"id": "x"}, "Device 'x' not found"),
+        ("object-add", {"qom_type": "iothread", "id": "i"}, {}),
+        ("object-del", {"id": "i"}, {}),
+        ("blockdev-add", {"driver": "null-co", "node_name": "n"}, {}),
+        ("blockdev-del", {"node_name": "n"}, {}),
+        (
+            "dump-guest-memory",
+            {"paging": False, "protocol": f"file:{two.folder}/dump"},
+            "disallowing migration blocker (migration/snapshot in progress) for: "
+            "Live migration disabled: dump-guest-memory in progress",
+        ),
+        ("migrate_cancel", {}, {}),
+    ):
+        assert say(source, command, **arguments) == wrong, command
+    while say(source, "query-migrate")["status"] != "cancelled":  # type: ignore[index]
+        pass
+    assert say(source, "device_add", driver="usb-kbd", id="k") == {}
+
+
+def test_what_cannot_be_moved_blocks_it(two: Two) -> None:
+    """And is told in advance."""
+    disk = ["-blockdev", "null-co,node-name=n", *devices("nvme,drive=n,serial=x")]
+    source = two.start("source", *disk)
+    blocked = "State blocked by non-migratable device '0000:00:01.0/nvme'"
+    assert say(source, "query-migrate") == {"blocked-reasons": ["non-migratable device: 0000:00:01.0/nvme"]}
+    assert say(source, "migrate", uri=two.uri) == blocked
+    assert say(source, "human-monitor-command", command_line="savevm x") == f"Error: {blocked}\r\n"
