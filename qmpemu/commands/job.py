@@ -25,7 +25,7 @@ def query_jobs(ctx: Context) -> object:
     """-> every job, those included that ended with a back end."""
     store = ctx.machine.store
     own = [dict(row) for row in reversed(list(ctx.machine.own_jobs.rows.values()))]
-    others = [*own, *store.lost.values()]
+    others = [*own, *store.lost.rows.values()]
     if not store.up:
         return others
 
@@ -50,8 +50,8 @@ def query_block_jobs(ctx: Context) -> object:
 @command("job-dismiss")
 def job_dismiss(ctx: Context, *, id: str) -> object:
     """Forget a concluded job."""
-    if id in ctx.machine.store.lost:
-        ctx.machine.store.dismiss(id)
+    if id in ctx.machine.store.lost.rows:
+        ctx.machine.store.lost.dismiss(id)
         return {}
     if id in ctx.machine.own_jobs.rows:
         ctx.machine.own_jobs.dismiss(id)

@@ -11,6 +11,7 @@ mirror by file name           the same; the target is a node that the drive alon
 
 from __future__ import annotations
 
+from qmpemu.machine.block.lost import KINDS
 from qmpemu.machine.block.opened import overlay
 from qmpemu.qmp.errors import not_emulated
 
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
     from qmpemu.machine.block.graph import Blocks
 
-KINDS = {
-    "block-commit": "commit",
-    "block-stream": "stream",
-    "blockdev-mirror": "mirror",
-    "blockdev-backup": "backup",
-    "blockdev-create": "create",
-    "drive-mirror": "mirror",
-    "drive-backup": "backup",
-    "x-blockdev-amend": "amend",
-}
 COMPLETES = ("job-complete", "block-job-complete")
 
 
@@ -46,11 +37,6 @@ class Pivots:
         self._completing: set[str] = set()
         self.on_stream: Callable[[str, str | None], object] | None = None
         """Called with device and base of a stream that has ended well."""
-
-    def kind(self, job: str) -> str:
-        """The job's type as in query-jobs."""
-        command, _ = self._jobs.get(job, ("", {}))
-        return KINDS.get(command, "commit")
 
     def done(self, command: str, arguments: dict[str, object]) -> None:
         """A command has succeeded."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.backend import GONE
 from qmpemu.machine.block.guards import concerned, written
-from qmpemu.machine.block.happened import FACTS, BlockJobCompleted, JobStatusChanged
+from qmpemu.machine.block.happened import FACTS
 from qmpemu.machine.block.holders import OWN, Holders, pauses_again
+from qmpemu.machine.block.lost import Lost
 from qmpemu.machine.block.names import inward, made, outward
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
@@ -34,9 +35,6 @@ OBJECTS = tuple(
     "secret secret_keyring throttle-group tls-creds-x509 tls-creds-psk tls-creds-anon authz-simple authz-list".split()
 )
 """User objects that nodes and exports refer to."""
-OVER = ("concluded", "null")
-LOST = "Input/output error"
-"""How a job fails whose back end has died."""
 
 
 class Store:
@@ -52,16 +50,13 @@ class Store:
         self._backend: BlockBackend | None = None
         self._waiting: list[tuple[str, dict[str, object], Callable[[object], object]]] | None = None
         self._jobs: dict[str, str] = {}
-        self._kept: set[str] = set()
-        """Jobs that stay until they are dismissed."""
         self._late: list[dict[str, object]] = []
         """Nodes that are to be opened again as soon as a job has ended."""
         self._serves = False
         """Whether an NBD server runs there."""
         self._paused: dict[str, bool] | None = None
         """At its end: jobs that have paused, and whether they do so again."""
-        self.lost: dict[str, dict[str, object]] = {}
-        """Jobs that ended with a back end, until they are dismissed; as in query-jobs."""
+        self.lost = Lost(facts)
         self.pivots = Pivots(blocks, self._open)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send)
         self._ended: set[str] = set()
@@ -108,8 +103,7 @@ class Store:
             if not self._remembered.needed:
                 self._send(QUERY, {}, self._remembered.keep)
             self._remembered.begin(job)
-        if command == "blockdev-create" or arguments.get("auto-dismiss") is False:
-            self._kept.add(job)
+        self.lost.begins(command, arguments)
         self.pivots.begins(command, arguments)
         if not self.works and written(command, arguments):
             self._wait_for_holders()
@@ -199,7 +193,7 @@ class Store:
 
     def has_job(self, job: str) -> bool:
         """Whether a job of that id is known."""
-        return job in self._jobs or job in self.lost
+        return job in self._jobs or job in self.lost.rows
 
     @property
     def works(self) -> bool:
@@ -343,8 +337,8 @@ class Store:
             self._jobs[str(data["id"])] = str(data["status"])
             if data["status"] == "null":
                 del self._jobs[str(data["id"])]
-                self._kept.discard(str(data["id"]))
                 self._remembered.end(str(data["id"]))
+        self.lost.hear(name, data)
         if name == "BLOCK_JOB_COMPLETED":
             self.pivots.completed(str(data["device"]), failed="error" in data)
             self._open_late()
@@ -365,34 +359,7 @@ class Store:
         self._blocks.locks.take_back()
         self._remembered.clear()
         jobs, self._jobs = self._jobs, {}
-        for job, status in jobs.items():
-            kind = self.pivots.kind(job)
-            if status not in OVER:
-                self._publish_lost(job, kind)
-            if job not in self._kept:
-                self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))
-                continue
-            self.lost[job] = {
-                "current-progress": 0,
-                "status": "concluded",
-                "total-progress": 0,
-                "type": kind,
-                "id": job,
-                "error": LOST,
-            }
-
-    def _publish_lost(self, job: str, kind: str) -> None:
-        self._facts.publish(JobStatusChanged(told={"status": "aborting", "id": job}))
-        told: dict[str, object] = {"device": job, "len": 0, "offset": 0, "speed": 0, "type": kind}
-        if kind != "create":
-            self._facts.publish(BlockJobCompleted(told={**told, "error": LOST}))
-        self._facts.publish(JobStatusChanged(told={"status": "concluded", "id": job}))
-
-    def dismiss(self, job: str) -> None:
-        """Forget a lost job."""
-        del self.lost[job]
-        self._kept.discard(job)
-        self._facts.publish(JobStatusChanged(told={"status": "null", "id": job}))
+        self.lost.died(jobs)
 
 
 def _keep(nodes: list[list[object]], told: object) -> None:
