@@ -8,7 +8,7 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.devices.bus import Bus
-from qmpemu.machine.devices.requirements import NOTES
+from qmpemu.machine.devices.requirements import note
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -64,9 +64,9 @@ def assemble(machine: Machine, profile: Profile) -> None:
 def _add_device(machine: Machine, given: dict[str, object], typed: str) -> None:
     """Make a device of the command line, and say what is to be said of it. Raises Refused, QmpError."""
     device = machine.plugging.devices.add(given, running=False)
-    note = NOTES.get(device.kind)
-    if note is not None:
-        machine.host.report(f"{typed}: {note}")
+    said = note(device)
+    if said is not None:
+        machine.host.report(f"{typed}: {said}")
     machine.plugging.plugged(device)
 
 

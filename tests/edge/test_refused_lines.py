@@ -129,6 +129,23 @@ REFUSED = """
 -M q35 -device pxb-pcie,bus_nr=20 -device pxb-pcie,bus_nr=20,bus=pcie.0
 -M q35 -device pxb-pcie,bus_nr=20,numa_node=4
 -M q35 -device pxb-cxl
+-M pc -device intel-iommu
+-device isa-debugcon
+-device virtio-crypto-pci
+-device smbus-ipmi
+-device loader
+-device kvaser_pci
+-device virtio-balloon-pci,guest-stats-polling-interval=-1
+-device virtio-balloon-pci,guest-stats=x
+-device virtio-blk-pci,drive=,id=x
+-device virtio-rng-pci,max-bytes=-1
+-device virtio-rng-pci,failover_pair_id=x
+-device virtio-rng-pci,virtio-backend=x
+-device virtio-rng-pci,period=99999999999999999999
+-device e1000,romfile=none.rom
+-device virtio-net-pci,duplex=x
+-device qemu-xhci -device usb-tablet,port=
+-device qemu-xhci -device usb-tablet,attached=x
 -global e1000.mitigation
 -global e1000=1
 -global driver=e1000

@@ -33,6 +33,7 @@ class Backends:
         if device.kind == "nvdimm" and not machine.config.switches.get("nvdimm"):
             raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
         requirements.check(device.kind, device.values, machine)
+        requirements.check_failover(device)
         if "acpi-index" in device.values:
             others = (each.values.get("acpi-index") for each in machine.plugging.devices.all)
             requirements.check_acpi_index(device.values["acpi-index"], others)

@@ -147,7 +147,7 @@ def _pci(bus: Bus, device: Device) -> int:
 def _usb(bus: Bus, device: Device) -> str:
     ports = bus.ports_left()
     asked = device.values.get("port")
-    if asked and asked not in ports:
+    if asked is not None and asked not in ports:
         raise Refused(f"usb port {asked} (bus {bus.name}) not found (in use?)")
     if not ports:
         raise Refused(f"tried to attach usb device {device.kind} to a bus with no free ports")

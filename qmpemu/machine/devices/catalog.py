@@ -45,6 +45,10 @@ class Recorded:
         """Property -> QOM type of the device itself."""
         return {name: kind for name, kind in self.objects[""]["rows"] if not kind.startswith("child<")}
 
+    def has_part(self, name: str) -> bool:
+        """Whether it is made of an object of that name."""
+        return any(row == name and kind.startswith("child<") for row, kind in self.objects[""]["rows"])
+
     def owner(self, name: str) -> str:
         """The type that a message about the property names: of a virtio device it is often the one behind the bus."""
         behind = self.objects.get(VIRTIO_BACKEND)
@@ -78,6 +82,10 @@ class Listed:
     def kinds(self) -> dict[str, str]:
         """Property -> QOM type."""
         return {row["name"]: row["type"] for row in self.rows}
+
+    def has_part(self, name: str) -> bool:
+        """Whether it is made of an object of that name."""
+        return any(row["name"] == name and row["type"].startswith("child<") for row in self.rows)
 
     def owner(self, _: str) -> str:
         """The type that a message about a property names."""

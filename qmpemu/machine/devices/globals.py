@@ -116,6 +116,10 @@ class _Shown:
         """Property -> QOM type."""
         return self._shown.properties
 
+    def has_part(self, name: str) -> bool:
+        """Whether it is made of an object of that name."""
+        return name in self._shown.children
+
     def owner(self, _: str) -> str:
         """The type that a message names."""
         return self.type_name

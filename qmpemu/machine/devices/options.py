@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     About = Recorded | Listed
 
+UNSETTABLE = frozenset("attached guest-stats hotplugged hotpluggable parent_bus type legacy-addr".split())
+"""Properties that only tell something."""
 NOT_PROPERTIES = ("driver", "id", "bus")
 ON, OFF = ("on", "yes", "true", "y"), ("off", "no", "false", "n")
 INTEGERS = {
@@ -40,8 +42,13 @@ def values(about: About, options: dict[str, object]) -> dict[str, object]:
     for name, given in options.items():
         if name in NOT_PROPERTIES:
             continue
+        if name in UNSETTABLE and name in kinds:
+            raise Refused(f"Property '{about.owner(name)}.{name}' is not writable")
         if name not in kinds:
-            raise Refused(f"Property '{about.type_name}.{name}' not found")
+            why = "is not writable" if about.has_part(name) else "not found"
+            raise Refused(f"Property '{about.type_name}.{name}' {why}")
+        if name == "drive" and given == "":
+            continue
         found[name] = _value(about, name, kinds[name], given)
     return found
 
@@ -79,10 +86,12 @@ def integer(name: str, kind: str, given: object) -> int:
         number = given if isinstance(given, int) else _number(given, sized=kind == "size")
     except ValueError:
         raise Refused(f"Parameter '{name}' expects {'size' if kind == 'size' else 'integer'}") from None
+    if kind == "uint64" and -(2**63) <= number < 0:
+        number += 2**64
     if not low <= number <= high:
         if kind == "size":
             raise Refused(f"Parameter '{name}' expects size")
-        if kind in ("uint64", "int"):
+        if kind in ("uint64", "int") or not -(2**63) <= number < 2**64:
             raise Refused(f"Parameter '{name}' expects integer")
         raise Refused(f"Parameter '{name}' expects {kind}_t")
     return number

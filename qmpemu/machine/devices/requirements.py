@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
 
 CHASSIS = "Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0."
@@ -28,6 +29,16 @@ NEEDED = {
     "ide-hd": ("drive", "No drive specified"),
     "scsi-generic": ("drive", "drive property not set"),
     "nvme": ("serial", "serial property not set"),
+    "guest-loader": ("kernel", "Need to specify a kernel or initrd image"),
+    "ipmi-bmc-extern": ("chardev", "IPMI external bmc requires chardev attribute"),
+    "isa-debugcon": ("chardev", "Can't create debugcon device, empty char device"),
+    "smbus-ipmi": ("bmc", "IPMI device requires a bmc attribute to be set"),
+    "vhost-user-vsock-pci": ("chardev", "missing chardev"),
+    "virtio-crypto-pci": ("cryptodev", "'cryptodev' parameter expects a valid object"),
+    "ctucan_pci": ("canbus0", "ctucan_connect_to_bus failed"),
+    "kvaser_pci": ("canbus", "can_sja_connect_to_bus failed"),
+    "mioe3680_pci": ("canbus0", "can_sja_connect_to_bus failed"),
+    "pcm3680_pci": ("canbus0", "can_sja_connect_to_bus failed"),
     "acpi-erst": ("memdev", "'memdev' property is not set"),
     "isa-ipmi-bt": ("bmc", "IPMI device requires a bmc attribute to be set"),
     "isa-ipmi-kcs": ("bmc", "IPMI device requires a bmc attribute to be set"),
@@ -59,6 +70,8 @@ VHOST = {
     "vhost-vsock-pci": ("/dev/vhost-vsock", "vhost-vsock: failed to open vhost device"),
     "vhost-scsi-pci": ("/dev/vhost-scsi", "vhost-scsi: open vhost char device failed"),
 }
+ON_Q35 = ("intel-iommu", "amd-iommu")
+"""What only that board has a place for."""
 VIRTIO_SUFFIXES = ("-non-transitional", "-transitional")
 
 
@@ -76,7 +89,9 @@ def check(kind: str, values: Mapping[str, object], machine: Machine) -> None:
     option, text = NEEDED.get(kind, ("", ""))
     if option and not values.get(option):
         raise Refused(text)
-    if kind == "vfio-pci":
+    if kind in ON_Q35 and machine.config.family != "q35":
+        raise Refused("Parameter 'driver' expects a dynamic sysbus device type for the machine")
+    if kind in ("vfio-pci", "vfio-pci-nohotplug"):
         _vfio(values, why_unreadable)
     elif kind == "virtio-input-host-pci":
         path = str(values["evdev"])
@@ -87,8 +102,15 @@ def check(kind: str, values: Mapping[str, object], machine: Machine) -> None:
     elif kind in SPECIAL:
         SPECIAL[kind](values, machine)
     rom = values.get("romfile")
-    if isinstance(rom, str) and "/" in rom and why_unreadable(rom) is not None:
+    if isinstance(rom, str) and rom and not rom.startswith(SHIPPED_ROMS) and why_unreadable(rom) is not None:
         raise Refused(f'failed to find romfile "{rom}"')
+    if values.get("duplex", "full") not in DUPLEX:
+        raise Refused("'duplex' must be 'half' or 'full'")
+    if kind == "virtio-rng-pci" and int(str(values.get("max-bytes", 0))) >= 1 << 63:
+        raise Refused("'max-bytes' parameter must be non-negative, and less than 2^63")
+    interval = values.get("guest-stats-polling-interval", 0)
+    if isinstance(interval, int) and interval < 0:
+        raise Refused("timer value must be greater than zero")
 
 
 NOTES = {
@@ -96,6 +118,41 @@ NOTES = {
     "vmbus-bridge": "VMBus requires usable Hyper-V SynIC and VP_INDEX",
 }
 """Type -> what is said where one is made all the same."""
+KEY_LETTERS = 64
+SHIPPED_ROMS = ("efi-", "pxe-", "vgabios-", "kvmvapic.bin", "linuxboot", "multiboot")
+"""Beginnings of ROMs that come with QEMU and are named without a path."""
+NETWORK = (
+    *(
+        "virtio-net",
+        "e1000",
+        "rtl8139",
+        "ne2k_",
+        "pcnet",
+        "vmxnet3",
+        "igb",
+        "i8255",
+        "i8256",
+        "i8280",
+        "tulip",
+    ),
+    "vfio-pci",
+)
+DUPLEX = ("half", "full")
+TIMERS = ("timer", "bh")
+
+
+def note(device: Device) -> str | None:
+    """What is said of a device that is made all the same."""
+    if device.kind == "isa-applesmc" and len(str(device.values.get("osk", ""))) != KEY_LETTERS:
+        return "warning: Using AppleSMC with invalid key"
+    way = device.values.get("tx", TIMERS[1])
+    if device.kind.startswith("virtio-net") and way not in TIMERS:
+        return (
+            f'warning: virtio-net: Unknown option tx={way}, valid options: "timer" "bh"\nDefaulting to "bh"'
+        )
+    return NOTES.get(device.kind)
+
+
 PASSED_THROUGH = ("scsi-block", "scsi-generic")
 
 
@@ -103,6 +160,16 @@ def check_passed_through(kind: str, drivers: Iterable[str]) -> None:
     """Whether a device of the host's can be behind a drive, by the drivers of its nodes. Raises Refused."""
     if kind in PASSED_THROUGH and "file" in drivers:
         raise Refused("cannot get SG_IO version number: Operation not supported", "Is this a SCSI device?")
+
+
+def check_failover(device: Device) -> None:
+    """Whether a device can be the one that a virtio card takes over from. Raises Refused."""
+    if "failover_pair_id" not in device.values:
+        return
+    if device.bus is None or device.bus.kind != "PCIE":
+        raise Refused("failover primary device must be on PCIExpress bus")
+    if not device.kind.startswith(NETWORK):
+        raise Refused("failover primary device is not an Ethernet device")
 
 
 def check_acpi_index(index: object, others: Iterable[object]) -> None:
@@ -122,6 +189,24 @@ def _iommu(values: Mapping[str, object], machine: Machine) -> None:
         raise Refused("eim=on requires accel=kvm,kernel-irqchip=split")
     if values.get("aw-bits", ADDRESS_BITS[0]) not in ADDRESS_BITS:
         raise Refused("Supported values for aw-bits are: 39, 48")
+
+
+def _with_vmbus(values: Mapping[str, object], machine: Machine) -> None:
+    if next(machine.plugging.devices.of_kind("vmbus-bridge"), None) is None:
+        raise Refused("hv-syndbg device requires vmbus-bridge device")
+
+
+def _loader(values: Mapping[str, object], machine: Machine) -> None:
+    if not values:
+        raise Refused("please include valid arguments")
+
+
+def _lpc_bridge(values: Mapping[str, object], machine: Machine) -> None:
+    if values.get("addr") != LPC_PLACE:
+        raise Refused("VFIO dummy ISA/LPC bridge must have address 1f.0")
+
+
+LPC_PLACE = 0x1F * 8
 
 
 def _card(values: Mapping[str, object], machine: Machine) -> None:
@@ -158,6 +243,9 @@ def _numbered(kind: str, what: str, most: int) -> Callable[[Mapping[str, object]
 NO_INDEX = 0xFFFF_FFFF
 SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
     "intel-iommu": _iommu,
+    "hv-syndbg": _with_vmbus,
+    "loader": _loader,
+    "vfio-pci-igd-lpc-bridge": _lpc_bridge,
     "ivshmem-plain": _shared_memory,
     "ccid-card-emulated": _card,
     "isa-serial": _numbered("isa-serial", "ISA serial", 4),
