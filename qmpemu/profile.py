@@ -155,8 +155,8 @@ class Profile:
         data = self._read(HELP_FILE)  # profiles of an older recorder lack it
         return None if data is None else loads(data).get(option)
 
-    def monitor_commands(self) -> dict[str, list[str]]:
-        """The human monitor's `verbs` and `info` topics, aliases joined by `|`."""
+    def monitor_commands(self) -> dict[str, dict[str, str]]:
+        """The human monitor's `verbs` and `info` topics, aliases joined by `|`, and what help says of each."""
         return dict(loads(self._file("hmp.json")))
 
     def refuses(self, command: str) -> bool:

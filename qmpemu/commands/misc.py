@@ -51,7 +51,10 @@ def human_monitor_command(ctx: Context, *, command_line: str, cpu_index: int | N
         raise QmpError("Parameter 'cpu-index' expects a CPU number")
     from qmpemu.commands.hmp import verbs
 
-    return verbs.run(ctx, command_line)
+    shown = verbs.run(ctx, command_line)
+    if ctx.asker is None and isinstance(shown, str):  # JSON has no bytes that are no text
+        return shown.encode(errors="surrogateescape").decode(errors="replace")
+    return shown
 
 
 @command("getfd")

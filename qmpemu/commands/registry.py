@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from qmpemu.core.facts import Fact
+    from qmpemu.hmp.session import HumanSession
     from qmpemu.machine.machine import Machine
     from qmpemu.profile import Profile
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Context:
     """What a handler may touch: the machine, the recorded profile, and the descriptor sent with the command."""
 
-    __slots__ = ("commands", "machine", "profile", "take_fd")
+    __slots__ = ("asker", "commands", "machine", "profile", "take_fd")
 
     def __init__(
         self,
@@ -40,6 +41,8 @@ class Context:
         self.profile = profile
         self.commands = commands
         """Run another command by name (HMP does); events and refusals are as if a client had sent it."""
+        self.asker: HumanSession | None = None
+        """The human monitor that is asking, if it is one of its own."""
         self.take_fd = take_fd
         """The descriptor that came with the message by SCM_RIGHTS, or None; taking it makes it the caller's."""
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.edge.argv import Monitor, ProcessOptions
+    from qmpemu.edge.human import HumanFront
     from qmpemu.edge.loop import Loop
+    from qmpemu.edge.mux import Mux, MuxEnd
     from qmpemu.edge.streams import Stream
     from qmpemu.edge.vnc.server import VncFront
     from qmpemu.machine.chardev import Chardev
@@ -58,7 +60,8 @@ class Emulator:
         self.host.begin_turn, self.host.end_turn = self.timekeeper.sync, self.turn_done
         self.host.around = self.from_outside
         self.streams: dict[str, Stream] = {}
-        self._fronts: list[MonitorFront] = []
+        self._fronts: list[MonitorFront | HumanFront] = []
+        self._muxes: dict[str, Mux] = {}
         self._vnc: list[VncFront] = []
         self._on_exit = on_exit
 
@@ -84,8 +87,13 @@ class Emulator:
                 ):
                     announce(f"{typed}: info: QEMU waiting for connection on: {stream.describe()}")
                     stream.wait_for_client()
+        devices = [each for each in self.vm.machine.chardevs.values() if each.backend == "mux" and each.taken]
         for monitor in self.options.monitors:
             self._add_monitor(monitor)
+        for chardev in devices:
+            end = self._mux_end(chardev)
+            if end is not None:
+                end.front, chardev.write = PortFront(self, chardev), end.send
         self._add_qtest(self.vm.config)
         self._open_vnc()
         for label, stream in self.streams.items():
@@ -115,6 +123,8 @@ class Emulator:
         self.vm.machine.open_chardev = self.open_chardev
         self.vm.machine.close_chardev = self.close_chardev
         self.vm.power_up()
+        for mux in self._muxes.values():
+            mux.start()
         for stream in self.streams.values():
             stream.start()
         for server in self._vnc:
@@ -181,13 +191,47 @@ class Emulator:
             stream.front = QtestFront(self, stream, config.qtest_log)
 
     def _add_monitor(self, monitor: Monitor) -> None:
-        stream = self.streams.get(monitor.chardev.label)
+        on_mux = monitor.chardev.backend == "mux"
+        end = self._mux_end(monitor.chardev) if on_mux else None
+        stream = self.streams.get(monitor.chardev.label) if end is None else end
         monitor.chardev.frontend_open = monitor.chardev.taken = True
-        if stream is None or not monitor.control:
+        if stream is None:
             return
-        front = MonitorFront(self, stream, self.vm.add_monitor(pretty=monitor.pretty))
+        if monitor.control:
+            stream.cook()
+            front: MonitorFront | HumanFront = MonitorFront(
+                self, stream, self.vm.add_monitor(pretty=monitor.pretty)
+            )
+        else:
+            from qmpemu.edge.human import HumanFront
+
+            front = HumanFront(self, stream, self.vm.add_human_monitor())
+            if end is not None:
+                end.focusable = front
         stream.front = front
         self._fronts.append(front)
+
+    def _mux_end(self, chardev: Chardev) -> MuxEnd | None:
+        """A place for one more front end on a device that several share; None if that leads nowhere."""
+        from qmpemu.edge.mux import Mux
+
+        base = self.vm.machine.chardevs[chardev.options["chardev"]]
+        stream = self.streams.get(base.label)
+        if stream is None:
+            return None
+        mux = self._muxes.get(base.label)
+        if mux is None:
+            mux = Mux(self.loop, stream, base.write, self._quit, self._commit, self.options.escape)
+            self._muxes[base.label], stream.front = mux, mux
+        return mux.end()
+
+    def _quit(self) -> None:
+        self.vm.execute("quit", {})
+        self.turn_done()
+
+    def _commit(self) -> None:
+        self.vm.execute("human-monitor-command", {"command-line": "commit all"})
+        self.turn_done()
 
 
 class MonitorFront:

@@ -190,6 +190,10 @@ def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
     stream = SocketStream(loop, listener=sock if server else None, peer=None if server else sock)
     bound = sock.getsockname()
     scheme = next((each for each in ("telnet", "websocket") if options.get(each) in ("on", "yes")), "tcp")
+    if scheme == "telnet":
+        from qmpemu.edge import telnet
+
+        stream.hello, stream.decoder = telnet.HELLO, telnet.Decoder
     stream.address = f"{scheme}:{bound[0]}:{bound[1]}"
     if not server:
         stream.away = f"{scheme}:{host}:{port}"
@@ -197,24 +201,18 @@ def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
 
 
 def _open_stdio(loop: Loop, chardev: Chardev) -> Stream:
-    stream = FdStream(loop, 0, 1)
+    from qmpemu.edge.terminals import StdioStream
+
+    stream = StdioStream(loop, signals=chardev.on("signal", default=True))
     stream.address = "stdio"
     return stream
 
 
 def _open_pty(loop: Loop, chardev: Chardev) -> Stream:
-    from tty import setraw
+    from qmpemu.edge.terminals import PtyStream
 
-    controller, terminal = os.openpty()
-    setraw(
-        terminal
-    )  # else what the machine says would come back to it as an echo, before anybody opens the other end
-    name = os.ttyname(terminal)
-    os.set_inheritable(controller, False)
-    stream = FdStream(loop, controller, controller)
-    stream.held_fd = terminal  # while nobody has the terminal open, reads on our side would fail at once
-    stream.address = f"pty:{name}"
-    print(f"char device redirected to {name} (label {chardev.label})", file=sys.stderr, flush=True)
+    stream = PtyStream(loop)
+    print(f"char device redirected to {stream.name} (label {chardev.label})", file=sys.stderr, flush=True)
     return stream
 
 

@@ -134,7 +134,8 @@ def _serve(
         raise
 
     def signalled(number: int, pid: int) -> None:
-        report(f"terminating on signal {number} from pid {pid} ({_command_of(pid)})")
+        sender = f" from pid {pid} ({_command_of(pid)})" if pid else ""  # a terminal's key comes from nobody
+        report(f"terminating on signal {number}{sender}")
         emulator.terminate(number)
 
     signals.watch(loop, signalled)

@@ -256,6 +256,19 @@ class RealHost(Host):
                 self._drawn = screen, form, picture.encode(screen, form)
             file.write(self._drawn[2])
 
+    def files(self, begin: str) -> list[str]:
+        """Names of files that begin so."""
+        folder, slash, start = begin.rpartition("/")
+        try:
+            entries = list(os.scandir(folder + slash or "."))
+        except OSError:
+            return []
+        return [
+            f"{folder}{slash}{each.name}{'/' * each.is_dir()}"
+            for each in entries
+            if each.name.startswith(start)
+        ]
+
     def complain(self, text: str) -> None:
         """Standard error, as QEMU does."""
         print(text, file=sys.stderr, flush=True)

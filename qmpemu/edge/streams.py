@@ -120,6 +120,9 @@ class Stream:
         if self.is_connected:
             self.flush()
 
+    def cook(self) -> None:
+        """Let a terminal echo and edit lines: a program reads them, and not a human's monitor."""
+
     def close(self) -> None:
         """Release everything; nothing is sent any more."""
 
@@ -165,6 +168,11 @@ class SocketStream(Stream):
         )
         self.away = ""
         """What is shown of a client that has lost its server: where that was."""
+        self.hello = b""
+        """What each client is sent first."""
+        self.decoder: Callable[[], Callable[[bytes], bytes]] | None = None
+        """Makes, for each client, what takes the protocol around its bytes away."""
+        self._decode: Callable[[bytes], bytes] | None = None
         self.unlink: str | None = None
         """The socket file to remove at close."""
         self.dial: Callable[[], sockets.socket | None] | None = None
@@ -254,6 +262,8 @@ class SocketStream(Stream):
             peer.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         self._peer, self._closing, self.throttled, self._held = peer, False, False, False
         self.loop.add_reader(peer.fileno(), self._readable)
+        self._decode = self.decoder() if self.decoder is not None else None
+        self.send(self.hello)
         self._came()
 
     def _came(self) -> None:
@@ -274,7 +284,7 @@ class SocketStream(Stream):
         except OSError:
             data = b""
         if data:
-            self._deliver(data, fds)
+            self._deliver(data if self._decode is None else self._decode(data), fds)
         else:  # end of file, maybe a half-close: what is queued is still delivered
             self.loop.remove_reader(self._peer.fileno())
             self.finish()
@@ -316,8 +326,6 @@ class FdStream(Stream):
         super().__init__(loop)
         self._in_fd = in_fd
         self._fd = out_fd
-        self.held_fd: int | None = None
-        """A descriptor that must stay open as long as this stream."""
 
     @property
     def is_connected(self) -> bool:

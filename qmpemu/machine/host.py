@@ -160,6 +160,10 @@ class Host:
     def write_picture(self, path: str, form: str, screen: Screen) -> None:
         """Draw a screen into a file as `png` or `ppm`. Raises OSError."""
 
+    def files(self, begin: str) -> list[str]:
+        """Names of files that begin so, those of folders with a `/` at the end."""
+        return []
+
     def complain(self, text: str) -> None:
         """Tell the host's operator something that no client is told."""
 

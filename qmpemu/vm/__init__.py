@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from qmpemu.commands import registry
 from qmpemu.core.facts import Bus, Fact
+from qmpemu.core.table import Refused
 from qmpemu.machine.block.happened import BlockFact
 from qmpemu.machine.happened import MachineReset, MachineShutDown
 from qmpemu.machine.machine import Machine
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.encode import encode
+from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.later import Later
 from qmpemu.qmp.session import Session
 from qmpemu.qmp.throttle import Throttle
 from qmpemu.vm.execution import Execution
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from qmpemu.core.clock import Clock
     from qmpemu.guests.guest import Guest, Store
     from qmpemu.guests.windows.participants import Participant
+    from qmpemu.hmp.session import HumanSession
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
@@ -57,6 +61,8 @@ class VM:
             config, profile, host, clock, self.facts, lambda boot: self._loading.load(boot)
         )
         self.monitors: list[Session] = []
+        self.humans: list[HumanSession] = []
+        """The human monitors."""
         self._clock = clock
         self._loading = Loading(self.machine, host, clock)
         self._execution = Execution(self.machine, profile, lambda: self.guest, self._take_fd)
@@ -109,6 +115,36 @@ class VM:
         self.monitors.append(session)
         return session
 
+    def add_human_monitor(self) -> HumanSession:
+        """A new human monitor on this machine."""
+        from qmpemu.hmp.session import HumanSession
+
+        def complete(typed: bytes) -> tuple[int, Sequence[bytes]]:
+            from qmpemu.commands.hmp import completion
+
+            try:
+                return completion.found(self._execution.context, typed)
+            except (Refused, QmpError):
+                return 0, ()
+
+        def execute(line: str) -> str | Later:
+            context, self._asker = self._execution.context, None
+            context.asker = session
+            try:
+                shown = self.execute("human-monitor-command", {"command-line": line})
+            except QmpError as error:
+                return f"Error: {error}\r\n"
+            finally:
+                context.asker = None
+            assert isinstance(shown, str | Later)
+            return shown
+
+        version = ".".join(str(self.profile.version[name]) for name in ("major", "minor", "micro"))
+        banner = f"QEMU {version} monitor - type 'help' for more information"
+        session = HumanSession(banner, execute, complete)
+        self.humans.append(session)
+        return session
+
     def receive_fds(self, session: Session, fds: list[int]) -> None:
         """Descriptors came by SCM_RIGHTS; those that no command has taken by the next ones are closed, as in QEMU."""
         if fds:
@@ -137,6 +173,8 @@ class VM:
         if self.exit_status is not None:  # the reply to this command is the last thing that is said
             for session in self.monitors:
                 session.finish()
+            for human in self.humans:
+                human.finish()
         return result
 
     def terminate(self, signal: int) -> None:

@@ -71,9 +71,10 @@ def _chardev(ctx: Context) -> str:
 
 def _cpus(ctx: Context) -> str:
     rows = _asked(ctx, "query-cpus-fast")
+    current = ctx.asker.cpu if ctx.asker is not None else 0
     return "".join(
-        f"{'*' if not place else ' '} CPU #{row['cpu-index']}: thread_id={row['thread-id']}\r\n"
-        for place, row in enumerate(rows)
+        f"{'*' if row['cpu-index'] == current else ' '} CPU #{row['cpu-index']}: thread_id={row['thread-id']}\r\n"
+        for row in rows
     )
 
 

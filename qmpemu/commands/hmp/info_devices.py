@@ -287,6 +287,5 @@ INFO: dict[str, Callable[[Context], str]] = {
     "vcpu_dirty_limit": _said("Dirty page limit not enabled!\r\n"),
     "sgx": _said("No EPC regions defined, SGX not available\r\n"),
     "capture": _said(""),
-    "history": _said(""),
     "rdma": _said(""),
 }

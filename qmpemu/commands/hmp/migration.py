@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from qmpemu.core.clock import NS_PER_S
 from qmpemu.core.table import Refused
 from qmpemu.machine.migration.parameters import IGNORED
 from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.later import Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class _Misused(Exception):
     """A line that does not fit its verb; the text is shown before the hint at the help."""
 
 
-def run(ctx: Context, verb: str, words: list[str]) -> str | None:
+def run(ctx: Context, verb: str, words: list[str]) -> str | Later | None:
     """What is shown; None for a verb of others."""
     if verb not in VERBS:
         return None
@@ -65,7 +67,7 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | None:
         return f"Error: {error}\r\n"
 
 
-def _run(ctx: Context, verb: str, words: list[str]) -> str:
+def _run(ctx: Context, verb: str, words: list[str]) -> str | Later:
     if verb == "migrate":
         return _migrate(ctx, words)
     if verb in ALONE:
@@ -93,7 +95,7 @@ def _texts(verb: str, words: list[str], count: int) -> list[str]:
     return words
 
 
-def _migrate(ctx: Context, words: list[str]) -> str:
+def _migrate(ctx: Context, words: list[str]) -> str | Later:
     words, flags = list(words), list(FLAGS)
     arguments: dict[str, object] = {}
     while words and words[0].startswith("-"):
@@ -109,7 +111,24 @@ def _migrate(ctx: Context, words: list[str]) -> str:
     ctx.commands("migrate", arguments)
     if "detach" in arguments:
         return ""
+    if ctx.asker is not None:
+        return _over(ctx)
     return "terminal does not allow synchronous migration, continuing detached\r\n"
+
+
+def _over(ctx: Context) -> Later:
+    """Nothing, once the migration is over or has gone on to post-copy; looked for once a second, as QEMU does."""
+    machine, later = ctx.machine, Later()
+
+    def look() -> None:
+        outgoing = machine.migration.outgoing
+        if outgoing is not None and outgoing.status in ("setup", "active"):
+            machine.call_in_host_time(NS_PER_S, look)
+        else:
+            later.finish("")
+
+    machine.call_in_host_time(0, look)
+    return later
 
 
 def _set_capability(ctx: Context, words: list[str]) -> None:

@@ -38,6 +38,14 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | None:
     return ""
 
 
+def names(ctx: Context) -> list[str]:
+    """The ids and tags that loadvm and delvm take; none where there is no place for snapshots."""
+    try:
+        return ctx.machine.snapshots.names()
+    except (Refused, QmpError):
+        return []
+
+
 def info(ctx: Context) -> str:
     """`info snapshots`."""
     try:

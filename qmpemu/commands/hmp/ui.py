@@ -74,7 +74,7 @@ def _screendump(ctx: Context, given: dict[str, str]) -> str:
 
 
 def _sendkey(ctx: Context, given: dict[str, str]) -> str:
-    names = _key_names(ctx)
+    names = key_names(ctx)
     keys: list[dict[str, object]] = []
     for name in given["keys"].split("-"):
         if name.startswith("0x"):
@@ -93,7 +93,7 @@ def _sendkey(ctx: Context, given: dict[str, str]) -> str:
     return ""
 
 
-def _key_names(ctx: Context) -> frozenset[str]:
+def key_names(ctx: Context) -> frozenset[str]:
     """Every key's name: the values of the one enumeration that has `unmapped` among them."""
     from json import loads
 
@@ -161,8 +161,21 @@ def _change(ctx: Context, given: dict[str, str]) -> str | Later:
     if given["target"] not in ("password", "passwd"):
         return "Expected 'password' after 'vnc'\r\n"
     if "arg" not in given:
-        return "terminal does not support password prompting\r\n"
+        return _prompt(ctx)
     return _with_hint(ctx, None, lambda: ctx.commands("change-vnc-password", {"password": given["arg"]}))
+
+
+def _prompt(ctx: Context) -> str:
+    """The password is the next line, where a human types it; what is wrong with it is not told (measured)."""
+    if ctx.asker is None:
+        return "terminal does not support password prompting\r\n"
+
+    def then(password: str) -> str:
+        shown = _with_hint(ctx, None, lambda: ctx.commands("change-vnc-password", {"password": password}))
+        return shown.partition("Error: ")[0]
+
+    ctx.asker.ask_password(then)
+    return ""
 
 
 def _one_of(value: str, valid: tuple[str, ...]) -> None:

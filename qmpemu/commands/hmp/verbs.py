@@ -5,7 +5,8 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import added, block, info, info_block, info_devices, migration, snapshots, ui
+from qmpemu.commands.hmp import added, block, info, info_block, info_devices, migration, own, snapshots, ui
+from qmpemu.commands.hmp.words import named, words_of
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
 from qmpemu.qmp.errors import QmpError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from qmpemu.qmp.later import Later
 
 VERBS = {
+    "exit_preconfig": "exit_preconfig",
     "cont": "cont|c",
     "c": "cont|c",
     "stop": "stop|s",
@@ -31,27 +33,28 @@ VERBS = {
 }
 """Verb to the names under which QEMU lists it."""
 
-QMP_NAMES = {"nmi": "inject-nmi"}
+QMP_NAMES = {"nmi": "inject-nmi", "exit_preconfig": "x-exit-preconfig"}
 """The QMP command of a verb, where it differs from the first of its names."""
 
 
 def run(ctx: Context, line: str) -> str | Later:
     """Run one line and return what the monitor would print, or will."""
-    words = words_of(line)
-    if not words:
+    if not line.strip():
         return ""
-    verb, slash, _ = words[0].partition("/")  # what follows a slash is a format, as in `x/4x`
-    if verb == "info" and not slash:
-        return _info(ctx, words[1:])
-    if not slash:
-        for others in (ui.run, snapshots.run, block.run, added.run, migration.run):
-            shown = others(ctx, verb, words[1:])
-            if shown is not None:
-                return shown
+    verb, rest = named(line)
+    if own.too_early(ctx, "verbs", verb):
+        return _early(verb)
+    if verb == "info":
+        return _info(ctx, line, rest)
+    words = words_of(rest)
+    for others in (own.run, ui.run, snapshots.run, block.run, added.run, migration.run):
+        shown = others(ctx, verb, words)
+        if shown is not None:
+            return shown
     names = VERBS.get(verb)
     if names is None:
-        return _unknown(ctx, "verbs", verb, verb)
-    if words[1:] or slash:
+        return _unknown(ctx, "verbs", verb, line[: len(line) - len(rest)])
+    if words:
         return _extraneous(names, verb)
     name = names.partition("|")[0]
     try:
@@ -61,50 +64,36 @@ def run(ctx: Context, line: str) -> str | Later:
     return ""
 
 
-def words_of(line: str) -> list[str]:
-    """The words of a line. One that begins with `"` ends with one, and may hold blanks, `\\"` and `\\\\`.
-
-    Without its end it is a lone `"`, which is no string to a verb that takes one.
-    """
-    words: list[str] = []
-    rest = line.lstrip()
-    while rest:
-        if not rest.startswith('"'):
-            word, _, rest = rest.partition(" ")
-        else:
-            at = 1
-            while at < len(rest) and rest[at] != '"':
-                at += 1 + (rest[at] == "\\")
-            if at >= len(rest):
-                return [*words, '"']
-            word, rest = rest[1:at].replace('\\"', '"').replace("\\\\", "\\"), rest[at + 1 :]
-        words.append(word)
-        rest = rest.lstrip()
-    return words
-
-
-def _info(ctx: Context, words: list[str]) -> str | Later:
-    if not words:
-        return "".join(f"info {name}\r\n" for name in (*INFO, "block"))
-    if words[0] == "block":
-        return info_block.block(ctx, words[1:])
-    if words[0] == "qom-tree":
-        return info_devices.tree(ctx, words[1:])
-    show = INFO.get(words[0])
+def _info(ctx: Context, line: str, rest: str) -> str | Later:
+    if not rest.strip():
+        return own.listing(ctx, "info")
+    name, rest = named(rest)
+    typed, words = line[: len(line) - len(rest)], words_of(rest)
+    if own.too_early(ctx, "info", name):
+        return _early(typed)
+    if name == "block":
+        return info_block.block(ctx, words)
+    if name == "qom-tree":
+        return info_devices.tree(ctx, words)
+    show = INFO.get(name)
     if show is None:
-        return _unknown(ctx, "info", words[0], f"info {words[0]}")
-    if words[1:]:
-        return _extraneous(words[0], f"info {words[0]}")
+        return _unknown(ctx, "info", name, typed)
+    if words:
+        return _extraneous(name, f"info {name}")
     try:
         return show(ctx)
     except QmpError as error:
         return f"Error: {error}\r\n"
 
 
+def _early(typed: str) -> str:
+    return f"Command '{typed}' not available until machine initialization has completed.\r\n"
+
+
 def _unknown(ctx: Context, kind: str, name: str, typed: str) -> str:
     known = (alias for names in ctx.profile.monitor_commands()[kind] for alias in names.split("|"))
     if name != "info" and name in known:
-        return f"qmpemu does not emulate the command '{typed}'\r\n"
+        return f"qmpemu does not emulate the command '{typed.strip()}'\r\n"
     return f"unknown command: '{typed}'\r\n"
 
 
@@ -147,4 +136,5 @@ INFO: dict[str, Callable[[Context], str | Later]] = {
     **snapshots.INFO,
     **migration.INFO,
     **info.INFO,
+    "history": own.history,
 }

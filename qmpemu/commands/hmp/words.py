@@ -16,8 +16,40 @@ UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, 
 MIB = 1 << 20
 
 
+BLANKS = " \t\n\v\f\r"
+
+
 class Misread(Exception):
     """A line that the monitor cannot read; the text ends before the line that points to the help."""
+
+
+def named(line: str) -> tuple[str, str]:
+    """The name at the head of a line, and what follows it: a blank, or a slash with a format as in `x/4x`."""
+    text = line.lstrip(BLANKS)
+    count = next((at for at, char in enumerate(text) if char in BLANKS or char == "/"), len(text))
+    return text[:count], text[count:]
+
+
+def words_of(line: str) -> list[str]:
+    """The words of a line. One that begins with `"` ends with one, and may hold blanks, `\\"` and `\\\\`.
+
+    Without its end it is a lone `"`, which is no string to a verb that takes one.
+    """
+    words: list[str] = []
+    rest = line.lstrip()
+    while rest:
+        if not rest.startswith('"'):
+            word, _, rest = rest.partition(" ")
+        else:
+            at = 1
+            while at < len(rest) and rest[at] != '"':
+                at += 1 + (rest[at] == "\\")
+            if at >= len(rest):
+                return [*words, '"']
+            word, rest = rest[1:at].replace('\\"', '"').replace("\\\\", "\\"), rest[at + 1 :]
+        words.append(word)
+        rest = rest.lstrip()
+    return words
 
 
 def read(verb: str, parameters: str, words: list[str], where: str = "") -> dict[str, str]:
@@ -71,7 +103,8 @@ def _number(verb: str, rest: list[str]) -> str:
     text = rest[0]
     digits = text.removeprefix("-")
     if not digits[:1].isdigit():
-        raise Misread(f"invalid char '{digits[:1]}' in expression")
+        first = digits.encode(errors="surrogateescape")[:1].decode(errors="surrogateescape")
+        raise Misread(f"invalid char '{first}' in expression")
     try:
         value = int(text, 0)
     except ValueError:

@@ -82,7 +82,6 @@ def _finish(parser: Parser) -> None:
         short_options.finish(parser)
         machine_options.choose_accelerator(parser)
         machine_options.tell_of_type(parser)
-        parser.config.not_emulated += [each.option for each in parser.process.monitors if not each.control]
         checked_options.check_audio(parser.audio, spice=parser.spice)
         checked_options.check_speaker(parser)
         machine_options.check_size(parser)

@@ -28,6 +28,7 @@ def _qmp_pretty(parser: Parser, where: str) -> None:
 
 @option("monitor")
 def _monitor(parser: Parser, where: str) -> None:
+    parser.monitor_given = True
     if where != "none":
         _compat_monitor(parser, where, control=False, pretty=False)
 

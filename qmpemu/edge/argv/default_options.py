@@ -52,6 +52,7 @@ def finish(parser: Parser) -> None:
     drive_options.finish(parser)
     if config.family == "none":
         _without_board(parser)
+        _monitor(parser)
         return
     if not config.machine.startswith(("pc-q35-", "pc-i440fx-")):
         return
@@ -70,6 +71,7 @@ def finish(parser: Parser) -> None:
         "usb": [OnBoard("usb", each) for each in config.usb_controllers],
         "end": _usb_devices(parser),
     }
+    _monitor(parser)
     late = ("video", "nic", "end") if config.family == "q35" else ("end",)
     order = [name for name in parts if name not in late] + list(late)
     config.onboard = [each for name in order for each in parts[name]]
@@ -115,7 +117,7 @@ def _lines(parser: Parser, kind: str, absent: set[str]) -> list[OnBoard]:
     """Serial or parallel ports, each on its character device, numbered with those that are `none`."""
     given = parser.lines[kind]
     if not given and kind not in absent:
-        quiet = "stdio" if kind == "serial" else "null"
+        quiet = ("stdio" if parser.monitor_given else "mon:stdio") if kind == "serial" else "null"
         given = [(quiet if parser.nographic else "vc", "")]
     found = []
     for number, (where, typed) in enumerate(given):
@@ -144,8 +146,11 @@ def _line(parser: Parser, label: str, kind: str, where: str, typed: str) -> str:
         if backend == "chardev":
             raise OptionError("")
         if backend == "mon":
-            parser.add_chardev(multiplexed(label, parser.add_chardev(compat_chardev(f"{label}-base", name))))
-            parser.config.not_emulated.append(typed)  # a human monitor beside the line
+            base = parser.add_chardev(compat_chardev(f"{label}-base", name))
+            if base.backend == "stdio":
+                base.options["signal"] = "off"  # the interrupt key is for the guest
+            shared = multiplexed(label, base)
+            parser.add_monitor(parser.add_chardev(shared))
         else:
             parser.add_chardev(compat_chardev(label, where))
         parser.process.sequels[label] = failed
@@ -154,6 +159,13 @@ def _line(parser: Parser, label: str, kind: str, where: str, typed: str) -> str:
         why = "" if first.startswith("parse error: ") or not first else f"{first}\n{{prefix}}{prefix}"
         raise OptionError(f"{prefix}{why}{failed}") from None
     return label
+
+
+def _monitor(parser: Parser) -> None:
+    """The human monitor of -nographic, where it has not been put beside the first line."""
+    if parser.nographic and not (parser.monitor_given or parser.config.nodefaults):
+        number = len(parser.process.monitors)
+        parser.add_monitor(parser.add_chardev(compat_chardev(f"compat_monitor{number}", "stdio")))
 
 
 def _floppies(parser: Parser) -> list[OnBoard]:

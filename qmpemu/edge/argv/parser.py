@@ -49,6 +49,8 @@ class ProcessOptions:
         self.show: str | None = None
         """`version` or `help`: print that and exit."""
         self.monitors: list[Monitor] = []
+        self.escape = 0x01
+        """-echr: the key behind which keys are for a shared character device itself; 0 for none."""
         self.sources: dict[str, str] = {}
         self.sequels: dict[str, str] = {}
         """By character device: the second line that tells that it could not be opened."""
@@ -116,6 +118,8 @@ class Parser:
         """-display of the kinds that are opened last."""
         self.keymap = "en-us"
         self.nographic = False
+        self.monitor_given = False
+        """Whether any option was about monitors: there is none of its own accord then."""
         self.ids: dict[str, set[str]] = {}
         """The ids that an option group has."""
         self.plain_devices = 0
@@ -137,6 +141,7 @@ class Parser:
                     self.option(name, f"{word} {argument}" if argument else word, argument)
             name = None
             self._check_actions()
+            self.monitor_given |= bool(self.pending_monitors or self.process.monitors)
             for argument, typed in self.pending_monitors:
                 self._add_monitor(argument, typed)
         except (OptionError, Unprefixed) as error:
@@ -208,6 +213,11 @@ class Parser:
         self.config.chardevs.append(chardev)
         self.process.sources[chardev.label] = self.typed
         return chardev
+
+    def add_monitor(self, chardev: Chardev) -> None:
+        """A human monitor on a character device."""
+        self.monitor_given = True
+        self.process.monitors.append(Monitor(chardev, control=False, pretty=False, option=self.typed))
 
     def warn(self, text: str) -> None:
         """Say on standard error what is odd about the current option."""

@@ -6,12 +6,15 @@ them has to import.
 
 from __future__ import annotations
 
+import sys
+
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.block.nodes import is_identifier
 
+BAD_ESCAPE = "Bad argument to echr"
 IMAGES = {
     "hda": "index=0,media=disk",
     "hdb": "index=1,media=disk",
@@ -70,6 +73,14 @@ def _usbdevice(parser: Parser, name: str) -> None:
 @option("nographic")
 def _nographic(parser: Parser, _: str) -> None:
     parser.nographic = parser.config.nographic = True
+
+
+@option("echr")
+def _escape(parser: Parser, text: str) -> None:
+    try:
+        parser.process.escape = int(text, 8 if text[:1] == "0" and text.isdigit() else 0)
+    except ValueError:
+        print(BAD_ESCAPE, file=sys.stderr)
 
 
 def finish(parser: Parser) -> None:

@@ -132,6 +132,11 @@ class Snapshots:
                 self._do("blockdev-snapshot-delete-internal-sync", {"device": node.name, "name": tag})
             self._machine.host.save_vm_state(node.path, tag, None)
 
+    def names(self) -> list[str]:
+        """Their ids and tags, in whatever image they are."""
+        rows = [row for node in self._disks(only_able=True) for row in self._known(node).values()]
+        return list(dict.fromkeys(str(row[key]) for row in rows for key in ("id", "name")))
+
     def listing(self) -> str:
         """As `info snapshots` shows them."""
         nodes = self._disks(only_able=True)
