@@ -225,6 +225,19 @@ def test_postcopy_is_interrupted_and_goes_on(two: Two) -> None:
     assert (status(source), status(destination)) == ("postmigrate", "running")
 
 
+def test_postcopy_is_cancelled(two: Two) -> None:
+    """The guest runs there by then and stands still here, as after a migration; only a paused one stays as it is."""
+    source, _ = two.both("return-path", "postcopy-ram")
+    done(source, "migrate-set-parameters", max_bandwidth=SLOW, max_postcopy_bandwidth=SLOW)
+    done(source, "migrate", uri=two.uri)
+    figures(source, "active")
+    done(source, "migrate-start-postcopy")
+    poll(lambda: answer(source, "query-migrate")["ram"]["postcopy-requests"] > 0)
+    done(source, "migrate_cancel")
+    assert figures(source, "cancelled") == {"status": "cancelled"}
+    assert status(source) == "postmigrate"
+
+
 def test_credentials_that_are_none_end_it_at_either_end(two: Two) -> None:
     """tls-creds: the migration fails and says why; a destination parts from whoever comes, and waits on."""
     source, _ = two.both()

@@ -63,12 +63,21 @@ class Outgoing(Progress):
         """Give it up; the guest goes on here unless the destination has it."""
         if not self.under_way or self.status == "cancelling":
             return
+        works = self.status != "postcopy-paused"  # where it waits for a connection nothing ends it (measured)
         self._move("cancelling")
         if self._gave:
             self._part()
+            if works:
+                self._later(0, self._given_away)
         else:
             self._keep()
             self._later(0, lambda: self._give_up("cancelled", ""))
+
+    def _given_away(self) -> None:
+        """Cancelled when the destination had the guest already: it stands still here, as after a migration."""
+        self.ended_ns = self._machine.host_ns()
+        self._machine.board.migration_gave_away()
+        self._move("cancelled")
 
     def start_postcopy(self) -> None:
         """Let the destination have the guest before its memory. Raises Refused."""
