@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from conformance.libvirt.stage import Stage
 
 PATIENCE_S = 30.0
+SHOWN_MAX = 2000
 
 
 class CheckFailed(Exception):
@@ -57,7 +58,8 @@ def _in_the_end(what: str, found: Callable[[], str], right: Callable[[str], bool
     try:
         until(lambda: right(found()), what, PATIENCE_S)
     except TimeoutError:
-        raise CheckFailed(f"{what}: found {found()!r}") from None
+        last = found()[-SHOWN_MAX:]
+        raise CheckFailed(f"{what}: found, in the end, {last!r}") from None
 
 
 def _state(stage: Stage, expected: str) -> None:

@@ -88,13 +88,15 @@ def told(said: list[Said]) -> list[Said]:
     kept: list[Said] = []
     known: dict[str, str] = {}
     question = Said("", "")
+    unanswered: Said | None = None
     for each in said:
         if each.text.startswith("-> "):
-            _drop_unanswered(kept, question)
-            question = each
+            _drop_unanswered(kept, unanswered)
+            question = unanswered = each
             if not _is_poll(each):
                 kept.append(each)
         elif each.text.startswith("<- "):
+            unanswered = None
             if _is_poll(question):
                 continue
             if any(text in question.text for text in REFRESH) and known.get(question.text) == each.text:
@@ -107,7 +109,7 @@ def told(said: list[Said]) -> list[Said]:
             kept[-1] = each
         elif FIRMWARE_RESET not in each.text and not LATER_PASS.search(each.text):
             kept.append(each)
-    _drop_unanswered(kept, question)
+    _drop_unanswered(kept, unanswered)
     return kept
 
 
@@ -115,10 +117,10 @@ def _is_poll(question: Said) -> bool:
     return any(text in question.text for text in POLLS)
 
 
-def _drop_unanswered(kept: list[Said], question: Said) -> None:
+def _drop_unanswered(kept: list[Said], question: Said | None) -> None:
     """Whether libvirt gets to ask once more before it ends the emulator is a race."""
-    if kept and kept[-1] is question and any(text in question.text for text in REFRESH):
-        kept.pop()
+    if question is not None and any(text in question.text for text in REFRESH):
+        del kept[len(kept) - 1 - kept[::-1].index(question)]
 
 
 def both(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from qmpemu.edge.conform.references import References
+from qmpemu.edge.conform.references import TIMESTAMP, References
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,10 @@ TERMINAL = re.compile(r"/dev/pts/\d+")
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ")
 ENDED = re.compile("process exited while connecting to monitor|qemu unexpectedly closed the monitor")
 """libvirt's words for an emulator that ends at its start depend on how far libvirt itself has come."""
+THROTTLED = re.compile(
+    r'"event": "(?:BALLOON_CHANGE|RTC_CHANGE|WATCHDOG|QUORUM_\w+|VSERPORT_CHANGE|MEMORY_DEVICE_\w+)"'
+)
+"""Events that wait where one of them came within the last second, and tell the time at which they happened."""
 DOMAIN_ID = re.compile(r"\bdomain-\d+-")
 PORT = re.compile(r'("(?:port|service)": ?)"\d+"')
 COMMAND = re.compile(r'"execute": ?"([\w-]+)"')
@@ -104,6 +108,8 @@ class MonitorLog:
         text = INHERITED.sub('"uri":"fd:$fd"', text)
         text = DOMAIN_ID.sub("domain-$n-", text)
         text = TEMPORARY.sub(r"\1$temporary", text)
+        if THROTTLED.search(text):
+            text = TIMESTAMP.sub('"timestamp": $time', text)
         if '"io-status"' in text:
             text = GUESTS_CACHE.sub('"writeback": $guest', text)
         text = MEASURED.sub(r"\1$measured", text)
