@@ -137,7 +137,7 @@ def chardev_send_break(ctx: Context, *, id: str) -> object:
     return {}
 
 
-OPENED = ("socket", "pty", "null", "file", *KINDS)
+OPENED = ("socket", "pty", "null", "file", "spicevmc", *KINDS)
 """Back ends that can be added at run time."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.display import VncConnected, VncDisconnected, VncInitialized
 from qmpemu.machine.runstate import RUNNING, SUSPENDED
+from qmpemu.machine.spice import SpiceMigrated
 from qmpemu.qmp.errors import DEVICE_NOT_ACTIVE, QmpError
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.machine.display import VncServer
+    from qmpemu.machine.spice import Spice
 
 NO_PASSWORD_AUTH = (
     "If you want use passwords please enable password auth using '-vnc ${dpy},password'."  # QEMU's own words
@@ -144,7 +146,11 @@ def set_password(
 ) -> object:
     """Set the password of a VNC server that was started with password=on."""
     if protocol == "spice":
-        raise _no_spice()
+        spice = _spice(ctx)
+        if spice.auth != "spice":
+            raise QmpError("Could not set password")
+        spice.password = password
+        return {}
     if connected != "keep":
         raise QmpError("Invalid parameter 'connected'")
     set_vnc_password(ctx, password, display)
@@ -172,7 +178,8 @@ def set_vnc_password(ctx: Context, password: str, display: str | None) -> None:
 def expire_password(ctx: Context, *, protocol: str, time: str, display: str | None = None) -> object:
     """time: `now`, `never`, `+SECONDS` from now, or seconds since 1970; other texts count as far as they are digits."""
     if protocol == "spice":
-        raise _no_spice()
+        _spice(ctx)  # which lets nobody in, so that a password is never too old
+        return {}
     server = ctx.machine.display.server(display)
     if server is None:
         raise QmpError("Could not set password expire time")
@@ -195,14 +202,39 @@ def _end_of_life(time: str, now_s: int) -> int | None:
 def client_migrate_info(
     ctx: Context, *, protocol: str, hostname: str, port: int = 0, tls_port: int = 0, cert_subject: str = ""
 ) -> object:
-    """Tell SPICE clients where the machine goes; there is no SPICE."""
+    """Tell SPICE clients where the machine goes: an event tells when all have followed it."""
     if protocol != "spice":
         raise QmpError("Parameter 'protocol' expects 'spice'")
-    raise _no_spice()
+    spice = _spice(ctx)
+    if not port and not tls_port:
+        raise QmpError("Parameter 'port/tls-port' is missing")
+    spice.moves, spice.migrated = True, False
+    return {}
 
 
-def _no_spice() -> QmpError:
-    return QmpError("SPICE is not in use", DEVICE_NOT_ACTIVE)
+@command("query-spice")
+def query_spice(ctx: Context) -> object:
+    """-> the SPICE server; nobody is ever connected."""
+    spice = ctx.machine.display.spice
+    return (
+        spice.members()
+        if spice is not None
+        else {"enabled": False, "migrated": False, "mouse-mode": "client"}
+    )
+
+
+def _spice(ctx: Context) -> Spice:
+    """The server. Raises QmpError where there is none."""
+    spice = ctx.machine.display.spice
+    if spice is None:
+        raise QmpError("SPICE is not in use", DEVICE_NOT_ACTIVE)
+    return spice
+
+
+@event(SpiceMigrated, "SPICE_MIGRATE_COMPLETED")
+def spice_migrated(fact: SpiceMigrated) -> dict[str, object] | None:
+    """No data."""
+    return None
 
 
 @command("display-reload")
@@ -245,7 +277,8 @@ def add_client(
     if protocol == "vnc":
         return {}  # the real one closes it, too, and says no more
     if protocol == "spice":
-        raise _no_spice()
+        _spice(ctx)
+        raise QmpError("spice failed to add client")
     if protocol == "@dbus-display":
         raise QmpError("D-Bus display is not in use", DEVICE_NOT_ACTIVE)
     raise QmpError(f"protocol '{protocol}' is invalid")

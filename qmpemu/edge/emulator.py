@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qmpemu.edge.human import HumanFront
     from qmpemu.edge.loop import Loop
     from qmpemu.edge.mux import Mux, MuxEnd
+    from qmpemu.edge.spice import SpiceFront
     from qmpemu.edge.streams import Stream
     from qmpemu.edge.vnc.server import VncFront
     from qmpemu.machine.chardev import Chardev
@@ -63,6 +64,7 @@ class Emulator:
         self._fronts: list[MonitorFront | HumanFront] = []
         self._muxes: dict[str, Mux] = {}
         self._vnc: list[VncFront] = []
+        self._spice: SpiceFront | None = None
         self._on_exit = on_exit
 
     def open(self, announce: Callable[[str], None]) -> None:
@@ -96,6 +98,12 @@ class Emulator:
                 end.front, chardev.write = PortFront(self, chardev), end.send
         self._add_qtest(self.vm.config)
         self._open_vnc()
+        spice = self.vm.machine.display.spice
+        if spice is not None:
+            from qmpemu.edge.spice import SpiceFront
+
+            self._spice = SpiceFront(self.loop, spice)
+            self._spice.open()
         for label, stream in self.streams.items():
             if stream.front is None:
                 stream.front = PortFront(self, self.vm.machine.chardevs[label])
@@ -129,6 +137,8 @@ class Emulator:
             stream.start()
         for server in self._vnc:
             server.start()
+        if self._spice is not None:
+            self._spice.start()
         self.turn_done()
 
     def terminate(self, signal: int) -> None:
@@ -156,6 +166,8 @@ class Emulator:
     def close(self) -> None:
         """Part from all clients and release every descriptor and socket file."""
         self.vm.machine.store.close()
+        if self._spice is not None:
+            self._spice.close()
         servers, self._vnc = self._vnc, []
         for server in servers:
             server.close()

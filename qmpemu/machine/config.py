@@ -176,6 +176,8 @@ class MachineConfig:
         """Names of installed participants (`qmpemu.participants`) that join the guest's own."""
         self.vga: str | None = None
         """-vga: the built-in display adapter, `none` without one; None is the default, which -nodefaults takes away."""
+        self.spice: dict[str, str] | None = None
+        """-spice by QEMU's option names; `typed` is the whole option."""
         self.vnc: list[dict[str, str]] = []
         """-vnc, each by QEMU's option names, the first word as `vnc`; `typed` is the whole option."""
         self.not_emulated: list[str] = []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
+    from qmpemu.machine.spice import Spice
 
 VIDEO_DRIVERS = frozenset(
     "VGA ati-vga bochs-display cirrus-vga isa-cirrus-vga isa-vga qxl qxl-vga ramfb secondary-vga virtio-gpu-pci "
@@ -176,11 +177,17 @@ class VncServer:
 class Display:
     """A machine's displays."""
 
-    __slots__ = ("_machine", "input", "vnc")
+    __slots__ = ("_machine", "input", "spice", "vnc")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.input = Input(machine)
+        self.spice: Spice | None = None
+        if machine.config.spice is not None:
+            from qmpemu.machine.spice import Spice
+
+            options = dict(machine.config.spice)
+            self.spice = Spice(options, options.pop("typed"))
         self.vnc: dict[str, VncServer] = {}
         """By id, in the order of the command line."""
         for options in machine.config.vnc:

@@ -142,5 +142,5 @@ def test_spice_is_not_emulated_and_says_so() -> None:
     """The machine starts, with its sound's driver, and a warning; without -spice that driver cannot be made."""
     config, _ = parse("-audiodev spice,id=a -spice port=5990")
     assert [text.partition(": ")[2] for text in config.warnings] == [
-        "warning: qmpemu does not emulate SPICE: the machine starts, and nobody listens there"
+        "warning: qmpemu does not emulate SPICE: the machine starts, and a client that comes is told of an error"
     ]

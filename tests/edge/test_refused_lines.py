@@ -83,6 +83,10 @@ REFUSED = """
 -tpmdev emulator,id=x
 -tpmdev emulator,id=x,chardev=none
 -spice x=1
+-spice port=99999,disable-ticketing=on
+-spice port=5936,disable-ticketing=on,image-compression=foo
+-spice port=5936,disable-ticketing=on,tls-channel=main
+-spice port=5936,password-secret=none
 -audiodev driver=foo,id=x
 -audiodev alsa
 -fsdev local

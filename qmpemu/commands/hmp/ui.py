@@ -271,8 +271,17 @@ def _where(address: Address) -> str:
 
 
 def info_spice(ctx: Context) -> str:
-    """There is none."""
-    return "Server: disabled\r\n"
+    """The server, and that nobody is connected."""
+    spice = ctx.machine.display.spice
+    if spice is None:
+        return "Server: disabled\r\n"
+    members = spice.members()
+    address = f"     address: {spice.host}:{spice.port}\r\n" if spice.port is not None else ""
+    return (
+        f"Server:\r\n{address}    migrated: {'true' if spice.migrated else 'false'}\r\n"
+        f"        auth: {spice.auth}\r\n    compiled: {members['compiled-version']}\r\n"
+        f"  mouse-mode: {members['mouse-mode']}\r\nChannels: none\r\n"
+    )
 
 
 INFO = {"mice": info_mice, "vnc": info_vnc, "spice": info_spice}

@@ -28,6 +28,7 @@ from qmpemu.edge.argv import (
     processor_options,
     qtest_options,
     short_options,
+    spice_options,
 )
 from qmpemu.edge.argv.help_lists import Shown
 from qmpemu.edge.argv.parser import BARE, Monitor, Parser, ProcessOptions, Unprefixed
@@ -54,6 +55,7 @@ OPTION_FILES = (
     process_options,
     qtest_options,
     short_options,
+    spice_options,
 )
 """Imported so that they register their options."""
 
@@ -87,6 +89,7 @@ def _finish(parser: Parser) -> None:
         machine_options.check_size(parser)
         numa_options.finish(parser)
         kernel_options.check(parser.boots)
+        spice_options.finish(parser)
         display_options.finish(parser)
     except (OptionError, Unprefixed) as error:
         error.stamped = parser.process.timestamps and error.program is None

@@ -57,7 +57,7 @@ def _chardev(parser: Parser, argument: str) -> None:
         backend = ALIASES[backend]
     if backend not in BACKENDS:
         raise OptionError(f"'{backend}' is not a valid char driver name")
-    _check(backend, options)
+    _check(backend, options, spice=parser.spice)
     if "size" in options:
         options["size"] = str(keyval.size("size", options["size"], "B"))
     on_mux = options.pop("mux", "off") in ("on", "yes", "true", "y")
@@ -82,12 +82,12 @@ def multiplexed(label: str, base: Chardev) -> Chardev:
     return made
 
 
-def _check(backend: str, options: Mapping[str, str]) -> None:
-    """What a back end cannot be without, or cannot have. Raises OptionError."""
+def _check(backend: str, options: Mapping[str, str], *, spice: bool) -> None:
+    """What a back end cannot be without, or cannot have. spice: there is a SPICE server. Raises OptionError."""
     needed, text = NEEDED.get(backend, ("", ""))
     if needed and not options.get(needed):
         raise OptionError(f"chardev: {text}")
-    if backend in LACKING:
+    if backend in LACKING and not (backend == "spiceport" and spice):
         raise OptionError(LACKING[backend])
     if backend in ("serial", "parallel", "pipe"):
         _unread("", backend, options["path"])

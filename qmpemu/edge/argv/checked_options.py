@@ -68,14 +68,6 @@ def _overcommit(parser: Parser, argument: str) -> None:
     _accepted(parser)
 
 
-@option("spice")
-def _spice(parser: Parser, argument: str) -> None:
-    shaped("spice", argument)
-    parser.spice = True
-    parser.warn("qmpemu does not emulate SPICE: the machine starts, and nobody listens there")
-    _accepted(parser)
-
-
 @option("icount")
 def _icount(parser: Parser, argument: str) -> None:
     options = shaped("icount", argument if "=" in argument else f"shift={argument}")

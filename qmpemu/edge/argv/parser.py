@@ -102,6 +102,7 @@ class Parser:
         self.audio: list[str] = []
         """The drivers of -audiodev."""
         self.spice = False
+        """Whether there is a -spice, wherever it stands."""
         self.machine_accel: str | None = None
         """-machine accel=, -enable-kvm: names between colons."""
         self.accelerators: list[tuple[str, str]] = []
@@ -131,6 +132,7 @@ class Parser:
         """Read all options. Raises OptionError or Unprefixed with QEMU's text."""
         given = list(self._split(words))
         self.process.daemonize = any(name == "daemonize" for name, _, _ in given)
+        self.spice = any(name == "spice" for name, _, _ in given)
         stamps = any(name == "msg" and "timestamp=on" in argument for name, _, argument in given)
         name = None
         try:

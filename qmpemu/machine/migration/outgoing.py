@@ -310,6 +310,8 @@ class Outgoing(Progress):
         self._part()
         self._machine.board.migration_gave_away()
         self._move("completed")
+        if self._machine.display.spice is not None:
+            self._machine.display.spice.migration_completed(self._machine.facts)
 
     def _later(self, delay_ns: int, call: Callable[[], object]) -> None:
         """One thing at a time is to come; what is asked for now takes its place."""
