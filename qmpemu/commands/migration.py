@@ -98,8 +98,16 @@ def migrate(
     for name in NOT_CARRIED:
         if name in ctx.machine.migration_capabilities:
             raise not_emulated(f"migrate with the capability {name}")
+    if "dirty-bitmaps" in ctx.machine.migration_capabilities and _has_bitmaps(ctx):
+        raise not_emulated("migrate with the capability dirty-bitmaps and bitmaps to send")
     ctx.machine.migration.start(uri)
     return {}
+
+
+def _has_bitmaps(ctx: Context) -> bool:
+    """Whether a node has a bitmap. Those that are persistent go along in their images."""
+    nodes = ctx.machine.store.do("query-named-block-nodes", {"flat": True}) if ctx.machine.store.up else []
+    return isinstance(nodes, list) and any(row.get("dirty-bitmaps") for row in nodes)
 
 
 @command("migrate_cancel")

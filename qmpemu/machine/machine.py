@@ -158,7 +158,10 @@ class Machine:
 
     def disks_come(self) -> None:
         """The guest is here, or comes back: its images are used again. Raises Refused where somebody else has them."""
+        came = self.blocks.locks.asleep
         self.blocks.locks.wake()
+        if came and (self._store is None or not self._store.up):
+            self.blocks.look_again()
         if self.blocks.unopened:
             self.blocks.unopened = False
             self.store.start()

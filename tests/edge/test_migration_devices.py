@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Client
-from test_migration import SLOW, Two, story
+from test_migration import SLOW, Two, story, switch
 
 LACKING = (
     "Unknown savevm section or instance '{}' {}. Make sure that your current VM setup matches your saved VM setup, "
@@ -124,3 +125,28 @@ def test_what_cannot_be_moved_blocks_it(two: Two) -> None:
     assert say(source, "query-migrate") == {"blocked-reasons": ["non-migratable device: 0000:00:01.0/nvme"]}
     assert say(source, "migrate", uri=two.uri) == blocked
     assert say(source, "human-monitor-command", command_line="savevm x") == f"Error: {blocked}\r\n"
+
+
+def test_persistent_bitmaps_go_along_in_their_image(two: Two) -> None:
+    """The destination finds them when the image is its own; sent in the stream they are not, which ours says."""
+    image = str(two.folder / "disk.qcow2")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "1M"], check=True)
+    disk = ["-blockdev", f"driver=qcow2,node-name=n,file.driver=file,file.filename={image}"]
+    words = [*disk, *devices("virtio-blk-pci,drive=n")]
+    source, destination = two.start("source", *words), two.start("destination", "-incoming", "defer", *words)
+    for client in (source, destination):
+        switch(client, "return-path", "late-block-activate")
+    assert say(source, "block-dirty-bitmap-add", node="n", name="b", persistent=True) == {}
+    if two.kind == "ours":
+        switch(source, "dirty-bitmaps")
+        assert "does not emulate" in str(say(source, "migrate", uri=two.uri))
+        off = [{"capability": "dirty-bitmaps", "state": False}]
+        assert say(source, "migrate-set-capabilities", capabilities=off) == {}
+    destination.put("migrate-incoming", uri=two.uri)
+    assert story(destination, "return") == ["setup", "return"]
+    assert say(source, "migrate", uri=two.uri) == {}
+    assert story(destination, "completed")[-1] == "completed"
+    rows = say(destination, "query-named-block-nodes", flat=True)
+    assert isinstance(rows, list)
+    bitmaps = [each["name"] for row in rows for each in row.get("dirty-bitmaps", [])]
+    assert bitmaps == ["b"]

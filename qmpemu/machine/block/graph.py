@@ -164,13 +164,18 @@ class Blocks:
 
     def let_go(self) -> None:
         """The real block layer has closed the images: what they are now is looked at from outside."""
+        self.look_again()
         self.unopened = True
+
+    def look_again(self) -> None:
+        """Somebody else may have written the images meanwhile, and left bitmaps and snapshots in them."""
         for node in self.nodes.values():
             if node.driver == "qcow2":
                 try:
                     node.image = self._host.image(node.driver, node.path)
                 except NeedsOpening as needs:
                     node.image = needs.image
+                    self.unopened = True
                 except OSError:
                     pass  # it has been moved away, and is what it was
 
