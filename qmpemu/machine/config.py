@@ -112,6 +112,8 @@ class MachineConfig:
         """-machine pflash0=, pflash1=: the nodes in the chips that hold the firmware."""
         self.switches: dict[str, bool] = {}
         """-machine dump-guest-core=on, nvdimm=on ...: those that are given, by their names as properties."""
+        self.choices: dict[str, str] = {}
+        """-machine smm=on, vmport=auto ...: `on`, `off` or `auto`, those that are given."""
         self.absent: frozenset[str] = frozenset()
         """Types of the board's own devices that -machine has switched off."""
         self.firmware: str | None = None

@@ -180,6 +180,7 @@ class Machine:
             self._qom = Tree(
                 self.config, self._profile, self.chardevs.values(), shown, links, preconfig=self.preconfig
             )
+            self.plugging.in_tree.complete(self._qom)
             if self._looked_for_objects:
                 self._qom.contain("objects")
         return self._qom

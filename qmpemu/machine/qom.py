@@ -146,7 +146,7 @@ class Tree:
         machine.values["type"] = machine.type_name = f"{config.machine}-machine"
         if config.main_memory is not None:
             self.root.children.pop("objects", None)  # the default back end is not made then
-        machine.values.update(config.switches)
+        machine.values.update({**config.switches, **config.choices})
         machine.values.update(config.flash)
         machine.properties.update(dict.fromkeys(config.flash, "str"))
         machine.values.update(machine_values(config, machine))

@@ -29,6 +29,13 @@ SHOWN = {
         "/machine/unattached/device[2]/lapic/apic-msi[0] /machine/unattached/device[2]/smram[0] "
         "/machine/peripheral/usb/bus@0master[0]"
     ),
+    "-M q35,smm=on,vmport=off -m 8G,slots=4,maxmem=32G -smp 2,maxcpus=4,cores=4 "
+    "-drive driver=null-co,size=540672,if=pflash,unit=0,read-zeroes=on "
+    "-global driver=cfi.pflash01,property=secure,value=on": (
+        "/machine/system.flash0 /machine/system.flash0/system.flash0[0] /machine/unattached/sysbus /machine/q35 "
+        "/machine/device-memory[0] /objects/pc.ram /machine/unattached/ram-above-4g[0] "
+        "/machine/unattached/device[3]/acpi-mem-hotplug[0]"
+    ),
 }
 """Command line -> objects whose properties are looked at."""
 

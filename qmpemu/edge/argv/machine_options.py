@@ -93,6 +93,10 @@ def _machine(parser: Parser, argument: str) -> None:
     if switches.get("usb"):
         add_usb(parser.config)
     parser.config.switches.update(switches)
+    for name in machine_values.AUTOMATIC:
+        if name in options:
+            value = options[name]
+            parser.config.choices[name] = "on" if value in ON else "off" if value in OFF else value
     parser.config.flash.update({chip: options[chip] for chip in ("pflash0", "pflash1") if options.get(chip)})
     for name, types in BOARD_DEVICES.items():
         if name in options:

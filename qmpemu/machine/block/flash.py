@@ -11,6 +11,7 @@ from qmpemu.machine.block.nodes import Drive
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
+    from qmpemu.machine.qom import Object, Tree
 
 CHIPS = ("pflash0", "pflash1")
 ERASE_BYTES = 0x1000
@@ -34,6 +35,75 @@ def fit(machine: Machine) -> None:
         blocks.drives.append(chips[qdev])
     _check([chips.get(place(chip)) for chip in CHIPS])
     blocks.locks.refresh()
+
+
+def show(tree: Tree, machine: Machine) -> None:
+    """Put the chips into the object tree: the firmware is in them, and they are on the board's own bus."""
+    from qmpemu.machine.qom import Object
+
+    chips = [drive for drive in machine.blocks.drives if drive.qdev.startswith(PLACE)]
+    if not chips:
+        return
+    _, board = tree.find("/machine")
+    _, bus = tree.find("/machine/unattached/sysbus")
+    tree.prune("/machine/unattached/pc.bios[0]")
+    after = [(bus.properties[name], bus.values[name]) for name in _children(bus)][1:]
+    end = FOUR_GIB
+    secure = any(
+        each.driver == CHIP and each.value in ("on", "true", "yes", "y") for each in machine.config.globals
+    )
+    links: list[tuple[str, object]] = []
+    for drive in chips:
+        name, number = drive.qdev.rpartition("/")[2], drive.qdev[-1]
+        size = drive.node.image.virtual_bytes if drive.node is not None else 0
+        held = drive.name or (drive.node.name if drive.node is not None else "")
+        end -= size
+        made = Object(CHIP)
+        for row, (kind, value) in ROWS.items():
+            made.properties[row], made.values[row] = kind, value
+        made.values.update({"name": name, "drive": held, "num-blocks": size // ERASE_BYTES, "secure": secure})
+        region = made.children[f"{name}[0]"] = Object("memory-region")
+        region.properties |= {"container": "link<memory-region>", "addr": "uint64", "size": "uint64"}
+        region.properties["priority"] = "uint32"
+        region.values |= {
+            "container": "/machine/unattached/system[0]",
+            "addr": end,
+            "size": size,
+            "priority": 0,
+        }
+        tree.graft(drive.qdev, made)
+        board.properties[f"pflash{number}"], board.values[f"pflash{number}"] = "str", held
+        links.append((f"link<{CHIP}>", drive.qdev))
+    for place_, (kind, value) in enumerate([*links, *after], start=1):
+        bus.properties[f"child[{place_}]"], bus.values[f"child[{place_}]"] = kind, value
+
+
+def _children(bus: Object) -> list[str]:
+    return sorted((name for name in bus.properties if name[:6] == "child["), key=lambda name: int(name[6:-1]))
+
+
+PLACE, CHIP = "/machine/system.flash", "cfi.pflash01"
+FOUR_GIB = 4 << 30
+ROWS: dict[str, tuple[str, object]] = {
+    "parent_bus": ("link<bus>", "/machine/unattached/sysbus"),
+    "realized": ("bool", True),
+    "hotplugged": ("bool", False),
+    "hotpluggable": ("bool", False),
+    "id3": ("uint16", 0),
+    "id2": ("uint16", 0),
+    "secure": ("bool", False),
+    "big-endian": ("bool", False),
+    "num-blocks": ("uint32", 0),
+    "max-device-width": ("uint8", 0),
+    "old-multiple-chip-handling": ("bool", False),
+    "name": ("str", ""),
+    "drive": ("str", ""),
+    "sector-length": ("uint64", ERASE_BYTES),
+    "device-width": ("uint8", 0),
+    "width": ("uint8", 1),
+    "id0": ("uint16", 0),
+    "id1": ("uint16", 0),
+}
 
 
 def place(chip: str) -> str:

@@ -272,7 +272,7 @@ def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
             file["cache"] = options["cache"]
         options |= {"driver": driver, "file": {**file, "node-name": blocks.anonymous()}}
     cut = [each for each in SLICE if each in options]
-    if driver != "raw" and cut:
+    if driver not in ("raw", "null-co") and cut:
         wrong = wrong or cut[0]
         options = {key: value for key, value in options.items() if key not in cut}
     node = machine.store.open(options, here=driver in ("raw", "qcow2", "null-co"))

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
-    from qmpemu.machine.qom import Object
+    from qmpemu.machine.qom import Object, Tree
 
+FLASH = "/machine/system.flash"
 HANDLERS = ("ICH9-LPC", "PIIX4_PM")
 FIRST_UNITS = {"q35": 12, "pc": 4}
 """Units of the board's own disk controller."""
@@ -43,6 +44,14 @@ class InTree:
             from qmpemu.machine.devices.consoles import shown
 
             yield from shown(self._machine)
+
+    def complete(self, tree: Tree) -> None:
+        """Change what stands otherwise in the bare machine's part."""
+        machine = self._machine
+        if not machine.preconfig and any(each.qdev.startswith(FLASH) for each in machine.blocks.drives):
+            from qmpemu.machine.block.flash import show
+
+            show(tree, machine)
 
     def links(self) -> Iterator[tuple[str, int, str, str]]:
         """Each device on a bus: the bus's path, its number there, its type and its path."""
