@@ -43,6 +43,13 @@ def devices(*options: str) -> list[str]:
     return [word for each in options for word in ("-device", each)]
 
 
+MORE = ["-m", "64M,maxmem=1G,slots=2"]
+
+
+def pluggable(size_mib: int) -> list[str]:
+    return ["-object", f"memory-backend-ram,id=m,size={size_mib}M"]
+
+
 DIFFERENT = {
     "a processor": (["-smp", "2"], [], LACKING.format("cpu_common", 1)),
     "a card's ROM": (
@@ -62,6 +69,16 @@ DIFFERENT = {
         LACKING.format("0000:00:01.0/1/usb-ptr", 0),
     ),
     "a serial line": (["-serial", "null"], [], LACKING.format("serial", 0)),
+    "a dimm": (
+        [*MORE, *pluggable(128), *devices("pc-dimm,memdev=m")],
+        MORE,
+        BLOCK.format("m"),
+    ),
+    "memory of another size": (
+        [*MORE, *pluggable(128), *devices("virtio-mem-pci,memdev=m")],
+        [*MORE, *pluggable(256), *devices("virtio-mem-pci,memdev=m")],
+        "Size mismatch: 0000:00:01.0/m: 0x8000000 != 0x10000000: Invalid argument",
+    ),
     "more there": ([], devices("virtio-rng-pci"), ""),
 }
 
@@ -125,6 +142,22 @@ def test_what_cannot_be_moved_blocks_it(two: Two) -> None:
     assert say(source, "query-migrate") == {"blocked-reasons": ["non-migratable device: 0000:00:01.0/nvme"]}
     assert say(source, "migrate", uri=two.uri) == blocked
     assert say(source, "human-monitor-command", command_line="savevm x") == f"Error: {blocked}\r\n"
+
+
+def test_what_the_host_wanted_of_a_virtio_mem_goes_along(two: Two) -> None:
+    """Whatever the destination's command line says."""
+    words = [*MORE, *pluggable(128), *devices("virtio-mem-pci,id=v,memdev=m")]
+    source = two.start("source", "-S", *words)
+    destination = two.start("destination", "-S", "-incoming", "defer", *words)
+    wish = {"path": "/machine/peripheral/v", "property": "requested-size", "value": 64 << 20}
+    assert say(source, "qom-set", **wish) == {}
+    destination.put("migrate-incoming", uri=two.uri)
+    assert story(destination, "return") == ["setup", "return"]
+    assert say(source, "migrate", uri=two.uri) == {}
+    assert story(destination, "completed")[-1] == "completed"
+    rows = say(destination, "query-memory-devices")
+    assert isinstance(rows, list)
+    assert (rows[0]["data"]["requested-size"], rows[0]["data"]["size"]) == (64 << 20, 0)
 
 
 def test_persistent_bitmaps_go_along_in_their_image(two: Two) -> None:

@@ -45,6 +45,17 @@ class VirtioMemory:
         self._devices[device.path] = device
         self.shared.ask(device.path, int(device.values.get(REQUESTED, 0)))
 
+    def wishes(self) -> dict[str, int]:
+        """Path -> how much the host wants in use."""
+        return {path: int(device.values.get(REQUESTED, 0)) for path, device in self._devices.items()}
+
+    def arrive(self, wishes: object) -> None:
+        """A guest is here, whose host wanted so much of devices that both have; a device's own option gives way."""
+        for path, size_bytes in wishes.items() if isinstance(wishes, dict) else ():
+            device = self._devices.get(path)
+            if device is not None and isinstance(size_bytes, int):
+                device.values[REQUESTED] = self.shared.requested[path] = size_bytes
+
     def show_in(self, top: Object, device: Device) -> None:
         """Stand in the object tree: what can be set, and what changes by itself."""
         values = device.values

@@ -213,6 +213,7 @@ class Incoming:
             raise stream.StreamError(stream.DAMAGED)
         sections.must_have_sections(machine, given.get("sections"))
         state.restore(machine, given, PAUSED if runstate == RUNNING else runstate)
+        machine.plugging.virtio_memory.arrive(given.get("wishes"))
         self._config["runstate"] = runstate
         self._loaded = True
         boot = given["boot"]

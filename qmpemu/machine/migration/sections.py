@@ -59,6 +59,7 @@ VIDEO_MEMORY = {
     "vmware-svga": "vga.vram",
 }
 ROMS = ("e1000", "e1000e", "rtl8139", "virtio-net-pci")
+DIMMS, VIRTIO_MEMORY = ("pc-dimm", "nvdimm"), ("virtio-mem-pci", "virtio-pmem-pci")
 NOT_TO_BE_MOVED = {"nvme": "nvme"}
 PEER_MODE = "Migration is disabled when using feature 'peer mode' in device 'ivshmem'"
 DUMPING = "Live migration disabled: dump-guest-memory in progress"
@@ -68,17 +69,28 @@ LACKING = (
 )
 
 
-def memory_blocks(machine: Machine) -> list[str]:
-    """Blocks of memory by name: the main one, that of dimms, of video adapters, and ROMs."""
+def memory_blocks(machine: Machine) -> list[list[Any]]:
+    """Blocks of memory by name and size in bytes, or 0 where that is not looked at, the largest kinds first.
+
+    The main one, that of dimms and virtio devices, of video adapters, and ROMs.
+    """
     devices = machine.devices.all
-    dimms = [str(each.values.get("memdev")) for each in devices if each.kind == "pc-dimm"]
-    video = [f"{_path(each)}/{VIDEO_MEMORY[each.kind]}" for each in devices if each.kind in VIDEO_MEMORY]
+    main = [[machine.config.main_memory or "pc.ram", 0]]
+    dimms = [_backing(machine, each) for each in devices if each.kind in (*DIMMS, *VIRTIO_MEMORY)]
+    video = [[f"{_path(each)}/{VIDEO_MEMORY[each.kind]}", 0] for each in devices if each.kind in VIDEO_MEMORY]
     roms = [
-        f"{_path(each)}/{each.kind}.rom"
+        [f"{_path(each)}/{each.kind}.rom", 0]
         for each in devices
         if each.kind in ROMS and each.values.get("romfile") != ""
     ]
-    return [machine.config.main_memory or "pc.ram", *dimms, *video, *roms]
+    return [*main, *dimms, *video, *roms]
+
+
+def _backing(machine: Machine, device: Device) -> list[Any]:
+    name = str(device.values.get("memdev"))
+    found = machine.objects.all.get(name)
+    size = 0 if found is None else int(str(found.values.get("size", 0)))
+    return [f"{_path(device)}/{name}" if device.kind in VIRTIO_MEMORY else name, size]
 
 
 def sections(machine: Machine) -> list[list[Any]]:
@@ -99,10 +111,17 @@ def sections(machine: Machine) -> list[list[Any]]:
 
 def must_have_memory(machine: Machine, named: object) -> None:
     """Refuse a guest whose memory has blocks that are not here."""
-    here = memory_blocks(machine)
+    here = dict(memory_blocks(machine))
     for each in named if isinstance(named, list) else []:
-        if each not in here:
-            machine.host.report(f'Unknown ramblock "{each}", cannot accept migration')
+        if not (isinstance(each, list) and len(each) == 2):
+            continue
+        name, size = each
+        if name not in here:
+            machine.host.report(f'Unknown ramblock "{name}", cannot accept migration')
+            raise Refused("error while loading state for instance 0x0 of device 'ram'")
+        if isinstance(size, int) and size != here[name]:
+            sizes = f"{size:#x} != {here[name]:#x}"
+            machine.host.report(f"Size mismatch: {name}: {sizes}: Invalid argument")
             raise Refused("error while loading state for instance 0x0 of device 'ram'")
 
 

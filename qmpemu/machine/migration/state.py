@@ -113,6 +113,7 @@ def capture(machine: Machine) -> dict[str, Any]:
         "rtc_ahead_ns": machine.rtc_ahead_ns,
         "disk": _text(machine.disk.load() if machine.disk is not None else None),
         "sections": sections.sections(machine),
+        "wishes": machine.plugging.virtio_memory.wishes(),
     }
 
 
