@@ -70,6 +70,10 @@ def _add_device(machine: Machine, given: dict[str, object], typed: str) -> None:
     machine.plugging.plugged(device)
 
 
+PLAIN = ("qemu64", "max")
+"""Models that need no look at what the accelerator lacks."""
+
+
 def _settle_globals(machine: Machine, profile: Profile) -> None:
     """Have the devices that are made from now on take their values. Raises Refused."""
     config = machine.config
@@ -87,7 +91,8 @@ def _settle_globals(machine: Machine, profile: Profile) -> None:
 def _tell_of_processors(machine: Machine, profile: Profile) -> None:
     """The plain model has everything, and needs no look. Raises Refused."""
     config = machine.config
-    if config.cpu_given or config.cpu_features or config.topology[3] > 1:
+    plain = config.cpu in PLAIN and not config.cpu_features and config.topology[3] == 1
+    if not plain or (config.cpu_given and config.family == "none"):
         from qmpemu.machine.features import tell
 
         tell(config, profile, machine.host)

@@ -131,6 +131,10 @@ class Tree:
         preconfig: bool,
     ) -> None:
         made = recorded(config, profile, preconfig=preconfig)
+        if config.globals:
+            from qmpemu.machine.devices.globals import shown as globally
+
+            globally(made.values(), config.globals)
         if config.family != "none" and not preconfig:
             from qmpemu.machine import memory_layout
 
@@ -282,16 +286,11 @@ def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dic
     """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
     numbers = Numbers(config, profile)
     tree = profile.tree(config.family, preconfig=preconfig)
-    found = {
+    return {
         numbers.moved(path): recorded_object(about, numbers)
         for path, about in tree.items()
         if not numbers.is_absent(path)
     }
-    if config.globals:
-        from qmpemu.machine.devices.globals import shown
-
-        shown(found.values(), config.globals)
-    return found
 
 
 def _there(about: dict[str, Any], numbers: Numbers | None) -> dict[str, Any]:

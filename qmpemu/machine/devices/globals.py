@@ -7,8 +7,6 @@ no device has used, unless such a device may still come. Texts as measured on QE
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from qmpemu.core.table import Refused
 from qmpemu.machine.devices import options
 from qmpemu.machine.devices.catalog import VIRTIO_BACKEND, Recorded
@@ -131,8 +129,10 @@ def shown(objects: Iterable[Object], given: Iterable[Global]) -> None:
         for one in given:
             if one.driver != each.type_name or one.name not in each.properties:
                 continue
-            with suppress(Refused):
+            try:
                 each.values.update(_converted(each.type_name, _Shown(each), one))
+            except Refused:
+                continue
 
 
 def _converted(kind: str, about: Any, given: Global) -> dict[str, object]:
