@@ -21,7 +21,10 @@ from qmpemu.edge.conform.references import TIMESTAMP, References
 if TYPE_CHECKING:
     from pathlib import Path
 
-SAID = re.compile(r"QEMU_MONITOR_(SEND_MSG|RECV_REPLY|RECV_EVENT): mon=\S+ (?:msg|reply|event)=(.*)")
+SAID = re.compile(r"QEMU_MONITOR_(SEND_MSG|RECV_REPLY|RECV_EVENT): mon=(\S+) (?:msg|reply|event)=(.*)")
+GREETED = '{"execute":"qmp_capabilities"'
+OF_DOMAIN = '{"execute":"query-migrate-capabilities"'
+"""What libvirt asks next of a domain's emulator; of any other it only looks up, at any time, what it can do."""
 MARKS = {"SEND_MSG": "->", "RECV_REPLY": "<-", "RECV_EVENT": "<="}
 ID = re.compile(r'"id": ?"libvirt-\d+"')
 MEASURED = re.compile(
@@ -79,23 +82,37 @@ class MonitorLog:
         self._references = References(folder)
         self._offset = 0
         self._rest = b""
+        self._greeted = ""
+        """The monitor that has been greeted and nothing else yet."""
+        self._probes: set[str] = set()
+        """Monitors of emulators that are only probed."""
 
     def skip(self) -> None:
         """Forget what has been said so far."""
         self._offset, self._rest = self._path.stat().st_size, b""
 
     def more(self) -> list[Line]:
-        """The lines since the last call."""
+        """The lines since the last call, without what was asked of an emulator that is only probed."""
         with self._path.open("rb") as file:
             file.seek(self._offset)
             data = file.read()
         self._offset += len(data)
         whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
-        found = []
+        found: list[tuple[str, Line]] = []
         for raw in (whole + newline).decode(errors="replace").splitlines():
             if match := SAID.search(raw):
-                found.append(Line(MARKS[match[1]], self._replaced(match[2].rstrip())))
-        return found
+                monitor, text = match[2], match[3].rstrip()
+                if text.startswith(GREETED):
+                    self._greeted = monitor
+                    self._probes.discard(monitor)
+                elif monitor == self._greeted and match[1] == "SEND_MSG":
+                    self._greeted = ""
+                    if not text.startswith(OF_DOMAIN):
+                        self._probes.add(monitor)
+                        found = _without_last_of(monitor, found)
+                if monitor not in self._probes:
+                    found.append((monitor, Line(MARKS[match[1]], self._replaced(text))))
+        return [line for _, line in found]
 
     def failure(self, errors: str) -> Line:
         """What virsh said about a failure, as a line of mark `!!`."""
@@ -114,3 +131,12 @@ class MonitorLog:
             text = GUESTS_CACHE.sub('"writeback": $guest', text)
         text = MEASURED.sub(r"\1$measured", text)
         return self._references.replace(PORT.sub(r'\1"$port"', text))
+
+
+def _without_last_of(monitor: str, found: list[tuple[str, Line]]) -> list[tuple[str, Line]]:
+    """The same without the greeting that this monitor began with."""
+    at = max(
+        (n for n, (who, line) in enumerate(found) if who == monitor and line.word == "qmp_capabilities"),
+        default=len(found),
+    )
+    return [each for n, each in enumerate(found) if n < at or each[0] != monitor]

@@ -78,6 +78,17 @@ def test_log_lines_keep_their_order_and_lose_what_varies(tmp_path: Path) -> None
     assert log.more() == []
 
 
+def test_what_is_asked_of_a_probed_emulator_is_left_out(tmp_path: Path) -> None:
+    """libvirt may look up at any time what an emulator can do; a domain's says the same at first."""
+    said = (
+        'SEND_MSG: mon=0x7f msg={"execute":"qmp_capabilities","id":"libvirt-1"}',
+        'RECV_REPLY: mon=0x7f reply={"return": {}, "id": "libvirt-1"}',
+    )
+    asked = 'SEND_MSG: mon=0x7f msg={"execute":"query-%s","id":"libvirt-2"}'
+    log = log_of(tmp_path, *said, asked % "version", *said, asked % "migrate-capabilities")
+    assert [line.word for line in log.more()] == ["qmp_capabilities", "return", "query-migrate-capabilities"]
+
+
 def test_a_reply_before_its_event_is_a_difference() -> None:
     """The same lines in another order do not agree."""
     assert differences(said(CONT, RESUME, DONE), said(CONT, RESUME, DONE), NO_LEDGER) == []

@@ -50,6 +50,8 @@ class Locks:
         self._held: dict[Node, tuple[ImageLock, Demand]] = {}
         self.asleep = False
         """Whether the images belong to nobody here: the guest is still to come."""
+        self.left: frozenset[str] = frozenset()
+        """Nodes that were there when the guest went."""
         self._inactive = False
         """Whether the guest is gone: images are only read."""
         self._given = False
@@ -89,17 +91,19 @@ class Locks:
 
     def wake(self) -> None:
         """The guest is here, or comes back: take the locks. Raises Refused where somebody else has them."""
-        before = self.asleep, self._inactive
+        before = self.asleep, self._inactive, self.left
         self.asleep = self._inactive = False
+        self.left = frozenset()
         try:
             self.refresh()
         except Refused:
-            self.asleep, self._inactive = before
+            self.asleep, self._inactive, self.left = before
             raise
 
     def leave(self) -> None:
         """The guest runs elsewhere from now on: others may write."""
         self._inactive = True
+        self.left = frozenset(self._blocks.nodes)
         self.refresh()
 
     def give(self) -> None:

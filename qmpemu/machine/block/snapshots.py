@@ -164,6 +164,10 @@ class Snapshots:
         date = self._machine.host.local_time(int(row["date-sec"]))
         return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{row.get('icount', ''):>11}\r\n"
 
+    def _able(self, node: Node) -> bool:
+        """Whether snapshots can be kept in it: a migration may have given it away."""
+        return node.driver == "qcow2" and node.name not in self._machine.blocks.locks.left
+
     def _named(self, names: list[str]) -> list[Node]:
         """The nodes that a job is about, each once."""
         if not names:
@@ -174,7 +178,7 @@ class Snapshots:
                 raise Refused(f"No block device node '{name}'")
         found = [nodes[name] for name in dict.fromkeys(names)]
         for node in found:
-            if node.driver != "qcow2" or node.read_only:
+            if not self._able(node) or node.read_only:
                 raise Refused(f"Device '{node.name}' is writable but does not support snapshots")
         return found
 
@@ -192,9 +196,9 @@ class Snapshots:
             if not node.read_only and (node in used or node.name not in under)
         ]
         if only_able:
-            nodes = [node for node in nodes if node.driver == "qcow2"]
+            nodes = [node for node in nodes if self._able(node)]
         for node in nodes:
-            if node.driver != "qcow2":
+            if not self._able(node):
                 name = self._device(node) or node.name
                 raise Refused(f"Device '{name}' is writable but does not support snapshots")
         if not nodes:

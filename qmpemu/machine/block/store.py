@@ -8,6 +8,7 @@ absent ──first command──> replaying ──every node is there──> up
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block import inactive
 from qmpemu.machine.block.backend import GONE
 from qmpemu.machine.block.guards import concerned, written
 from qmpemu.machine.block.happened import FACTS
@@ -78,6 +79,7 @@ class Store:
         """Run a command there; the result, through `shape`, is finished later. Raises Refused."""
         later = Later()
         self.pivots.check(command, arguments)
+        inactive.check(self._blocks, self._facts, command, arguments)
 
         job = str(arguments.get("job-id", arguments.get("device")))
 
