@@ -59,7 +59,8 @@ def main(end: Callable[[int], int] = int) -> int:
         stamp = f"{_utc_now()} " if error.stamped else ""
         _warn(error.warnings, program)
         text = str(error).replace("{prefix}", f"{stamp}{program}: ")
-        print(f"{stamp}{error.program or program}: {text}".replace(AT_FILE, ":"), file=sys.stderr)
+        first = f"{stamp}{program}" if error.program is None else error.program  # another's line has no time
+        print(f"{first}: {text}".replace(AT_FILE, ":"), file=sys.stderr)
         error.release()
         return end(1)
 

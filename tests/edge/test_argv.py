@@ -128,6 +128,7 @@ def test_refusals_have_qemus_texts(line: str, text: str) -> None:
         ("-m x -msg timestamp=on", False),
         ("-msg timestamp=on -m x", True),
         ("-machine none-such -msg timestamp=on", True),
+        ("-display sdl -msg timestamp=on", True),
         ("-machine none-such -msg timestamp=off", False),
     ],
 )

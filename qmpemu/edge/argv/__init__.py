@@ -92,5 +92,5 @@ def _finish(parser: Parser) -> None:
         spice_options.finish(parser)
         display_options.finish(parser)
     except (OptionError, Unprefixed) as error:
-        error.stamped = parser.process.timestamps and error.program is None
+        error.stamped = parser.process.timestamps
         raise

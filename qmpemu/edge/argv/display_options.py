@@ -46,7 +46,11 @@ def _keymap(parser: Parser, name: str) -> None:
 
 
 def choose(parser: Parser) -> None:
-    """Serve the default display, where nothing was said of one."""
+    """Serve the default display, where nothing was said of one. Raises Unprefixed for a window, which is not there."""
+    for name in (each.partition(",")[0] for each in parser.displays):
+        if name in WINDOWS and not parser.nographic:
+            missing = MODULE_MISSING.format(f"ui-ui-{name}")
+            raise Unprefixed(f"{missing}\n{{prefix}}Display '{name}' is not available.", program="qemu")
     told = parser.nographic or parser.spice or parser.config.vnc or parser.displays
     if told or parser.window != "default":
         return
@@ -82,11 +86,7 @@ def _display(parser: Parser, argument: str) -> None:
     kind, equals, rest = argument.partition("=")
     if kind == "vnc" and equals:
         _vnc(parser, rest)
-    elif argument.partition(",")[0] in WINDOWS:
-        name = argument.partition(",")[0]
-        missing = MODULE_MISSING.format(f"ui-ui-{name}")
-        raise Unprefixed(f"{missing}\n{{prefix}}Display '{name}' is not available.", program="qemu")
-    elif argument.partition(",")[0] in ("egl-headless", "dbus", "spice-app", "curses"):
+    elif argument.partition(",")[0] in (*WINDOWS, "egl-headless", "dbus", "spice-app", "curses"):
         parser.displays.append(argument)
     elif kind == "vnc":
         raise OptionError("VNC requires a display argument vnc=<display>")

@@ -147,8 +147,7 @@ class Parser:
             for argument, typed in self.pending_monitors:
                 self._add_monitor(argument, typed)
         except (OptionError, Unprefixed) as error:
-            waits = isinstance(error, OptionError) or error.program is None
-            error.stamped = waits and (self.process.timestamps or (stamps and name not in AT_ONCE))
+            error.stamped = self.process.timestamps or (stamps and name not in AT_ONCE)
             raise
 
     def _split(self, words: list[str]) -> Iterator[tuple[str | None, str, str]]:
