@@ -10,11 +10,17 @@ from qmpemu.machine.migration.facts import MigrationMovedTold, MigrationPassedTo
 from qmpemu.machine.runstate import INMIGRATE
 from qmpemu.qmp.errors import QmpError, not_emulated
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NOT_IN_BACKGROUND = """
     postcopy-ram dirty-bitmaps postcopy-blocktime late-block-activate return-path multifd pause-before-switchover
     auto-converge release-ram rdma-pin-all compress xbzrle x-colo validate-uuid zero-copy-send
 """.split()
 """Capabilities that a background snapshot excludes, in the order in which QEMU names them."""
+
+NO_ZERO_COPY = "Zero copy only available for non-compressed non-TLS multifd migration"
 
 NOT_CARRIED = ("block", "x-colo", "background-snapshot")
 """Capabilities that can be set, and with which no migration is begun: their work is not emulated."""
@@ -36,6 +42,8 @@ def migrate_set_capabilities(ctx: Context, *, capabilities: list[dict[str, objec
     for each in capabilities:
         (wanted.add if each["state"] else wanted.discard)(str(each["capability"]))
     _check_capabilities(wanted)
+    if "zero-copy-send" in wanted and ctx.machine.migrates:
+        _check_zero_copy(ctx.machine.migration.parameters.all())
     ctx.machine.migration_capabilities = wanted
     return {}
 
@@ -49,11 +57,16 @@ def _check_capabilities(wanted: set[str]) -> None:
             if name in wanted:
                 raise QmpError(f"Background-snapshot is not compatible with {name}")
     if "zero-copy-send" in wanted and ("multifd" not in wanted or wanted & {"compress", "xbzrle"}):
-        raise QmpError("Zero copy only available for non-compressed non-TLS multifd migration")
+        raise QmpError(NO_ZERO_COPY)
     if "postcopy-preempt" in wanted and "postcopy-ram" not in wanted:
         raise QmpError("Postcopy preempt requires postcopy-ram")
     if {"multifd", "compress"} <= wanted:
         raise QmpError("Multifd is not compatible with compress")
+
+
+def _check_zero_copy(parameters: dict[str, Any]) -> None:
+    if parameters.get("tls-creds") or parameters.get("multifd-compression", "none") != "none":
+        raise QmpError(NO_ZERO_COPY)
 
 
 @command("query-migrate-parameters")
@@ -65,9 +78,10 @@ def query_migrate_parameters(ctx: Context) -> object:
 @command("migrate-set-parameters")
 def migrate_set_parameters(ctx: Context, **parameters: object) -> object:
     """Change parameters, all or none; a migration under way goes by the new ones."""
-    ctx.machine.migration.parameters.change(
-        {name.replace("_", "-"): value for name, value in parameters.items()}
-    )
+    given = {name.replace("_", "-"): value for name, value in parameters.items()}
+    if "zero-copy-send" in ctx.machine.migration_capabilities:
+        _check_zero_copy(given)
+    ctx.machine.migration.parameters.change(given)
     return {}
 
 

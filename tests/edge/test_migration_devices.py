@@ -1,4 +1,4 @@
-"""Machines that differ, and devices during a migration, on ours and the real one."""
+"""Machines that differ, devices during a migration, what goes along, on ours and the real one."""
 
 from __future__ import annotations
 
@@ -183,3 +183,23 @@ def test_persistent_bitmaps_go_along_in_their_image(two: Two) -> None:
     assert isinstance(rows, list)
     bitmaps = [each["name"] for row in rows for each in row.get("dirty-bitmaps", [])]
     assert bitmaps == ["b"]
+
+
+def test_channels_that_there_are_not_and_zero_copy(two: Two) -> None:
+    """What needs several channels fails on a pipe; zero copy goes with neither TLS nor compression."""
+    source = two.start("source", "-S")
+    no_zero_copy = "Zero copy only available for non-compressed non-TLS multifd migration"
+    switch(source, "multifd", "zero-copy-send")
+    assert say(source, "migrate-set-parameters", tls_creds="t") == no_zero_copy
+    assert say(source, "migrate-set-parameters", multifd_compression="zlib") == no_zero_copy
+    assert say(source, "migrate", uri="exec:cat >/dev/null") == {}
+    while (told := say(source, "query-migrate"))["status"] == "setup":  # type: ignore[index]
+        pass
+    assert told == {"status": "failed"}
+    off = [{"capability": "zero-copy-send", "state": False}]
+    assert say(source, "migrate-set-capabilities", capabilities=off) == {}
+    assert say(source, "migrate-set-parameters", tls_creds="t") == {}
+    on = [{"capability": "zero-copy-send", "state": True}]
+    assert say(source, "migrate-set-capabilities", capabilities=on) == no_zero_copy
+    two.made[0].process.kill()  # type: ignore[union-attr]
+    assert "multifd is not supported by current protocol\n" in two.made[0].finish()[1]

@@ -71,6 +71,9 @@ class FdLink(Link):
         except Refused as refused:
             tell(str(refused))
             return
+        if not self.two_way:  # the real one waits for ever for an answer through a pipe
+            tell(NO_PULL)
+            return
         self._tell_secured = tell
         self._queue_raw(self._tls.owed())
 

@@ -69,10 +69,7 @@ class Migration:
         self.outgoing = outgoing = Outgoing(self._machine, self._machine.migration_capabilities)
         outgoing.begins()
         try:
-            address = self._parsed(uri)
-            if "multifd" in self._machine.migration_capabilities and not address.several:
-                raise QmpError("Migration requires multi-channel URIs (e.g. tcp)")
-            outgoing.begin(address)
+            outgoing.begin(self._parsed(uri))
         except QmpError as error:
             known = "valid migration protocol" not in error.desc
             outgoing.refuse(error.desc if known else "")

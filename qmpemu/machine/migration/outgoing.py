@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link
 
+ONE_CHANNEL = {
+    "multifd": "multifd is not supported by current protocol",
+    "postcopy-preempt": (
+        "Postcopy preempt is not supported as current migration stream does not support multi-channels."
+    ),
+}
+"""What is said of capabilities that need more channels than a pipe or a descriptor is."""
 GREETING_NS = NS_PER_S
 """How long a peer has to greet, before it is taken for one that only collects bytes."""
 
@@ -112,6 +119,12 @@ class Outgoing(Progress):
                 self._machine.host.report(why)
                 self._give_up("failed", why)
             return
+        for name, text in ONE_CHANNEL.items():
+            if self.on(name) and not self._machine.migration.address.several:
+                self._machine.host.complain(text)
+                link.close()
+                self._give_up("failed", "")
+                return
         self._adopt(link)
         introduction = state.introduction(self._machine, self._on, answer=self._channels.two_way)
         self._channels.send(stream.CONFIG, stream.packed(introduction))
