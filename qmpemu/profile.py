@@ -207,8 +207,14 @@ class Profile:
                 return RecordedError(error["class"], error["desc"])
         return None
 
-    def tree(self, machine: str, *, preconfig: bool = False) -> dict[str, Any]:
+    def tree(self, machine: str, *, accel: str = "tcg", preconfig: bool = False) -> dict[str, Any]:
         """The objects of a bare machine by path: `rows` (name and type), `values`, `errors` of what cannot be read."""
+        if accel == "kvm" and not preconfig:
+            data = self._read(
+                tree_file(machine, accel)
+            )  # profiles of an older recorder, or without KVM, lack it
+            if data is not None:
+                return dict(loads(data))
         return dict(loads(self._file(f"tree/{machine}{'-preconfig' if preconfig else ''}.json")))
 
     def cpu(self, accel: str, model: str) -> dict[str, Any]:
@@ -269,6 +275,11 @@ def cpu_file(accel: str, model: str) -> str | None:
     """Where the processor object of a model stands; None for a name that no file can have."""
     safe = _safe(model, ".")
     return None if len(safe) > NAME_CHARS_MAX else f"cpu/{accel}/{safe}.json"
+
+
+def tree_file(machine: str, accel: str) -> str:
+    """Where the objects of a bare machine stand."""
+    return f"tree/{machine}.json" if accel == "tcg" else f"tree/{machine}-{accel}.json"
 
 
 def models_file(accel: str) -> str:

@@ -184,3 +184,14 @@ def test_an_older_machine_type_has_an_older_processor(profile: Profile) -> None:
     )
     assert profile.of_version("pc-i440fx-2.3", "Haswell")["l3-cache"] is False
     assert "popcnt" not in profile.of_version("pc-i440fx-2.3", "Haswell")
+
+
+def test_a_machine_under_kvm_has_its_devices() -> None:
+    """KVM's own clock, timer and interrupt controllers stand where the others' would, and number those behind them."""
+    profile = shipped.profile(None)
+    plain, kvm = (profile.tree("q35", accel=accel) for accel in ("tcg", "kvm"))
+    first, moved = "/machine/unattached/device[8]", "/machine/unattached/device[9]"
+    assert plain[first]["values"]["type"] == kvm[moved]["values"]["type"] == "mc146818rtc"
+    types = {about["values"]["type"] for about in kvm.values()}
+    assert {"kvmclock", "kvm-pit", "kvm-i8259"} <= types
+    assert profile.tree("none", accel="kvm") == profile.tree("none")

@@ -44,7 +44,7 @@ class Numbers:
         if config.absent:
             self._left_out = [
                 number
-                for path, about in profile.tree(config.family).items()
+                for path, about in profile.tree(config.family, accel=config.accel).items()
                 if about["values"]["type"] in config.absent and (number := _recorded_number(path)) is not None
             ]
         self._inserted: list[int] = []
@@ -52,7 +52,7 @@ class Numbers:
         self.paths: list[str] = []
         """Their paths, in the order of `config.onboard`."""
         if config.onboard:
-            self._inserted = _positions(config.family, config.onboard, profile)
+            self._inserted = _positions(config.family, config.accel, config.onboard, profile)
             self.paths = [
                 f"{UNATTACHED}/device[{position + self._more + count - self._gone_before(position)}]"
                 for count, position in enumerate(self._inserted)
@@ -83,10 +83,10 @@ def _recorded_number(path: str) -> int | None:
     return int(digits) if digits.isdigit() else None
 
 
-def _positions(family: str, onboard: list[OnBoard], profile: Profile) -> list[int]:
+def _positions(family: str, accel: str, onboard: list[OnBoard], profile: Profile) -> list[int]:
     first: dict[str, int] = {}
     end = 0
-    for path, about in profile.tree(family).items():
+    for path, about in profile.tree(family, accel=accel).items():
         number = _recorded_number(path)
         if number is not None:
             kind = str(about["values"]["type"])

@@ -285,7 +285,7 @@ def machine_values(config: MachineConfig, machine: Object) -> dict[str, object]:
 def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dict[str, Object]:
     """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
     numbers = Numbers(config, profile)
-    tree = profile.tree(config.family, preconfig=preconfig)
+    tree = profile.tree(config.family, accel=config.accel, preconfig=preconfig)
     return {
         numbers.moved(path): recorded_object(about, numbers)
         for path, about in tree.items()

@@ -120,7 +120,7 @@ FIRST = f"{UNATTACHED}/device[0]/"
 def _fit_out(made: Object, config: MachineConfig, profile: Profile, index: int) -> None:
     """What a processor brings along, as recorded of the first one."""
     family = config.family if config.family != "none" else "pc"
-    for path, about in profile.tree(family).items():
+    for path, about in profile.tree(family, accel=config.accel).items():
         if path.startswith(FIRST):
             *above, name = path.removeprefix(FIRST).split("/")
             here = made.children[above[0]] if above else made

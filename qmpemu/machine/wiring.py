@@ -83,4 +83,5 @@ def _rtc_path(config: MachineConfig) -> str:
     """Where QEMU 7.2 puts the clock in its object tree: behind the processors, and on pc behind a default device."""
     video = any(each.group == "video" for each in config.onboard)
     first = 8 if config.family == "q35" else 9 + video
+    first += config.accel == "kvm"  # whose own clock is made before
     return f"/machine/unattached/device[{first + config.cpus - 1}]"

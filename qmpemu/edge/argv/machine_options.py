@@ -111,8 +111,8 @@ STAYING = ("acpi", "sata", "smbus", "i8042")
 BOARD_DEVICES = {
     "hpet": frozenset(("hpet",)),
     "vmport": frozenset(("vmport", "vmmouse")),
-    "pit": frozenset(("isa-pit", "isa-pcspk")),
-    "pic": frozenset(("isa-i8259",)),
+    "pit": frozenset(("isa-pit", "kvm-pit", "isa-pcspk")),
+    "pic": frozenset(("isa-i8259", "kvm-i8259")),
 }
 """What else is switched off by name: the types of the board's devices."""
 

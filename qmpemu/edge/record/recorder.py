@@ -43,6 +43,7 @@ from qmpemu.profile import (
     cpu_file,
     models_file,
     reply_file,
+    tree_file,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ class Recorder:
         await self._preconfig("preconfig" in options)
         for machine in ("q35", "pc"):
             await self._machine(machine)
+        for machine in ("q35", "pc") if kvm_recorded else ():
+            async with self._emulator(machine, "kvm") as (client, _):
+                self._write(tree_file(machine, "kvm"), await tree(client))
         for accel in ("tcg", "kvm") if kvm_recorded else ("tcg",):
             await self._processors(accel)
         await self._features()
