@@ -113,7 +113,7 @@ def must_have_memory(machine: Machine, named: object) -> None:
     """Refuse a guest whose memory has blocks that are not here."""
     here = dict(memory_blocks(machine))
     for each in named if isinstance(named, list) else []:
-        if not (isinstance(each, list) and len(each) == 2):
+        if not (isinstance(each, list) and len(each) == 2 and isinstance(each[0], str)):
             continue
         name, size = each
         if name not in here:
