@@ -27,6 +27,7 @@ def netdev_add(ctx: Context, *, id: str, type: str, **options: object) -> object
 
         user_network.check(named)
     ctx.machine.netdevs.add({"id": id, "type": type, **named})
+    ctx.machine.netdevs.all[id].after = next(reversed(ctx.machine.plugging.nics()), None)
     return {}
 
 

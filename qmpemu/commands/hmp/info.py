@@ -5,7 +5,7 @@ What depends on more than is kept here (a back end's own description) is said to
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import info_block, info_devices
+from qmpemu.commands.hmp import info_block, info_devices, info_network
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from qmpemu.commands.registry import Context
     from qmpemu.qmp.later import Later
 
-USER_NETWORK = "net=10.0.2.0,restrict=off"
-"""How QEMU's user network describes itself where nothing else was said."""
-USER_OPTIONS = frozenset({"type", "id"})
 MIB = 1 << 20
 
 
@@ -30,36 +27,6 @@ def _asked(ctx: Context, command: str) -> Any:
 
 
 # --- devices --------------------------------------------------------------------------------------------------
-
-
-def _network(ctx: Context) -> str:
-    """Each card with its back end, after the back ends that have none."""
-    machine = ctx.machine
-    if any(
-        each.kind != "user" or each.options.keys() - USER_OPTIONS for each in machine.netdevs.all.values()
-    ):
-        return _not_emulated("network")
-    hub = machine.netdevs.hub
-    alone = [name for name, each in machine.netdevs.all.items() if each.nic is None and name not in hub]
-    behind = {each.nic: name for name, each in machine.netdevs.all.items() if each.nic is not None}
-    cards = {
-        nic: f"{name}: index=0,type=nic,model={nic.kind},macaddr={mac}\r\n"
-        for nic, name, mac in machine.plugging.cards()
-    }
-    lines = ["hub 0\r\n"] if hub else []
-    for port, each in reversed(list(enumerate(hub))):
-        peer = _back_end(each) if isinstance(each, str) else cards[each] if each else None
-        lines.append(f" \\ hub0port{port}: {peer}" if peer is not None else f" \\ hub0port{port}\r\n")
-    lines += [_back_end(name) for name in alone]
-    for nic in [nic for nic in cards if nic not in hub]:
-        lines.append(cards[nic])
-        if nic in behind:
-            lines.append(f" \\ {_back_end(behind[nic])}")
-    return "".join(lines)
-
-
-def _back_end(name: str) -> str:
-    return f"{name}: index=0,type=user,{USER_NETWORK}\r\n"
 
 
 def _chardev(ctx: Context) -> str:
@@ -104,7 +71,7 @@ def _tpm(ctx: Context) -> str:
 
 
 INFO: dict[str, Callable[[Context], str | Later]] = {
-    "network": _network,
+    "network": info_network.network,
     "chardev": _chardev,
     "cpus": _cpus,
     "iothreads": _iothreads,

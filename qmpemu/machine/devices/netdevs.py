@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class Netdev:
     """One back end. options: as given; nic: the card on it."""
 
-    __slots__ = ("held", "kind", "link_up", "nic", "options")
+    __slots__ = ("after", "held", "kind", "link_up", "nic", "options")
 
     def __init__(self, options: dict[str, object]) -> None:
         self.options = options
         self.kind = str(options["type"])
         self.link_up = True
         self.nic: Device | None = None
+        self.after: Device | None = None
+        """The last card that was there when it came; None where cards came later."""
         self.held: Closable | None = None
         """What it has taken of the host's; its `close` gives it back."""
 

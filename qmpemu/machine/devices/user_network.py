@@ -75,6 +75,15 @@ def _check_addresses(options: Mapping[str, object]) -> None:
         _address(options["smbserver"], "Failed to parse SMB address")
 
 
+def shown_network(options: Mapping[str, object]) -> str:
+    """The network's address, as `info network` shows it."""
+    network, mask = DEFAULT_NETWORK, DEFAULT_MASK
+    given = options.get("net", options.get("ip"))
+    if given is not None:
+        network, mask = _network(str(given))
+    return ".".join(str(each) for each in (network & mask).to_bytes(4, "big"))
+
+
 def _network(text: str) -> tuple[int, int]:
     """-> address and mask."""
     first, slash, bits = text.partition("/")
