@@ -136,7 +136,10 @@ class StorageDaemon(BlockBackend):
             self._told.append(None)
 
     def _ready(self) -> None:
-        self._receive()
+        if not self._open:
+            return
+        if select([self._socket], [], [], 0)[0]:  # `wait` may have heard it in the same turn
+            self._receive()
         self._begin_turn()
         self._pass_on()
         self._end_turn()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.edge.emulators import Client, Emulator
+from tests.edge.emulators import PATIENCE_S, Client, Emulator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +102,27 @@ def test_media_of_named_drives(tmp_path: Path) -> None:
         {"command": "query-blockstats"},
     ]
     ours, real = both(tmp_path, words, asked)
+    assert ours == real
+
+
+def test_drives_by_protocol(tmp_path: Path) -> None:
+    """NBD in each of its spellings, a folder as a disk, a null device, and a node in JSON."""
+    (tmp_path / "folder").mkdir()
+    json_node = '{"driver":"qcow2",,"file":{"driver":"file",,"filename":"disk.qcow2"}}'
+    words = [
+        *("-drive", f"file=nbd+unix:///e?socket={tmp_path}/nbd.sock,if=none,format=raw"),
+        *("-drive", f"file=nbd:unix:{tmp_path}/nbd.sock:exportname=e,if=none,format=raw,readonly=on"),
+        *("-drive", "file=fat:folder,if=none,format=raw,readonly=on", "-drive", "file=null-co://,if=none"),
+        *("-drive", f"file=json:{json_node},if=none"),
+    ]
+    serve = f"qemu-nbd -t -e 9 -k {tmp_path}/nbd.sock -x e -f raw raw.iso"
+    with subprocess.Popen(serve.split(), cwd=tmp_path) as server:
+        deadline = time.monotonic() + PATIENCE_S
+        while not (tmp_path / "nbd.sock").exists():
+            assert time.monotonic() < deadline
+            select.select([], [], [], 0.005)  # it is starting: there is nothing to wait on but its socket
+        ours, real = both(tmp_path, words, [{"command": "query-block"}])
+        server.kill()
     assert ours == real
 
 

@@ -22,6 +22,15 @@ REFUSED = """
 -watchdog i6300esb
 -drive file=/none,if=none,id=x
 -cdrom /none
+-drive file=nbd+unix:///ex,format=raw
+-drive file=nbd:unix:/none:exportname=ex,format=raw
+-drive file=nbd:foo,format=raw
+-drive file=nbd://127.0.0.1:1/ex?x=y,format=raw
+-drive file=rbd:pool/image,format=raw
+-drive file=http://127.0.0.1:1/x,format=raw
+-drive file=iscsi://127.0.0.1/target/0,format=raw
+-drive file=foo:bar,format=raw
+-drive file=fat:rw:/none,format=raw
 -numa x
 -m 1G -numa node
 -m 1G -numa node,mem=512M

@@ -12,13 +12,16 @@ import time
 from fcntl import ioctl
 from pathlib import Path
 from termios import TIOCOUTQ
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import PATIENCE_S, Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NULL = "driver=null-co,size=1099511627776,node-name="
 
@@ -178,3 +181,28 @@ def test_the_first_command_imports_nothing_large(ours: Emulator) -> None:
     assert ours.process is not None
     maps = Path(f"/proc/{ours.process.pid}/maps").read_text()
     assert not any(name in maps for name in ("_asyncio", "_ssl", "_posixsubprocess"))
+
+
+class Waiting:
+    """A loop whose turn is the test's: what it would call when the daemon has spoken."""
+
+    def add_reader(self, fd: int, heard: Callable[[], object]) -> None:
+        self.heard = heard
+
+    def remove_reader(self, fd: int) -> None:
+        pass
+
+
+@pytest.mark.timeout(10)
+def test_what_was_waited_for_is_not_waited_for_again() -> None:
+    """The loop had seen it before; then the daemon has parted."""
+    from qmpemu.edge.storage_daemon import StorageDaemon
+
+    loop, told = Waiting(), list[object]()
+    there = StorageDaemon(loop, lambda *_: None, int, int, int)  # type: ignore[arg-type]
+    there.call("query-jobs", {}, told.append)
+    there.wait(lambda: bool(told))
+    assert told == [[]]
+    loop.heard()
+    there.close()
+    loop.heard()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qmpemu.core.options import OptionError, size, switch
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.nodes import Drive, policy, through
+from qmpemu.machine.block.nodes import Drive, is_simple, policy, through
 from qmpemu.machine.block.slices import PARTS as SLICE
 from qmpemu.machine.block.slices import written
 from qmpemu.machine.config import OldDrive
@@ -254,7 +254,7 @@ def add(machine: Machine, given: OldDrive) -> Drive:
 
 
 def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
-    from qmpemu.machine.block.opened import GUESSED, protocol
+    from qmpemu.machine.block.opened import GUESSED, HERE, guessed, open_named, protocol
 
     blocks, host = machine.blocks, machine.host
     options = dict(given)
@@ -264,23 +264,29 @@ def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
         if name == drive:
             raise Refused(f"Device name '{name}' conflicts with an existing node name")
     options["node-name"] = name or blocks.anonymous()
-    driver = options.get("driver")
-    if "file" in options:
+    driver, here = options.get("driver"), True
+    json = driver is None and str(options.get("file")).startswith("json:")
+    if json:
+        options |= protocol(str(options["file"]))  # which says what the node is
+        if "file" in given and options["file"] == given["file"]:
+            del options["file"]
+        driver, here = options["driver"], is_simple(options)
+    elif "file" in options:
         file = protocol(str(options["file"]))
-        driver = driver or host.probe(str(file.get("filename")))
+        driver, here = driver or guessed(machine, file), file["driver"] in HERE
         if "cache" in options:
             file["cache"] = options["cache"]
         options |= {"driver": driver, "file": {**file, "node-name": blocks.anonymous()}}
-    cut = [each for each in SLICE if each in options]
+    cut = [each for each in SLICE if each in given]
     if driver not in ("raw", "null-co") and cut:
         wrong = wrong or cut[0]
         options = {key: value for key, value in options.items() if key not in cut}
-    node = machine.store.open(options, here=driver in ("raw", "qcow2", "null-co"))
+    node = open_named(machine, options, here=here and driver in ("raw", "qcow2", "null-co"))
     blocks.loose.add(node.name)
     if wrong is not None:
         machine.store.drop_unused()
         raise Refused(f"Block format '{driver}' does not support the option '{wrong}'")
-    if "driver" not in given and driver == "raw" and not node.read_only:
+    if "driver" not in given and driver == "raw" and not json and not node.read_only:
         host.complain(GUESSED.format(path=node.path))
     return node
 

@@ -6,6 +6,8 @@ The real block layer would drop them at once, since no drive is on its nodes: it
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ FILTERS = ("mirror_top", "commit_top", "copy-before-write")
 
 
 def protocol(path: str) -> dict[str, object]:
-    """Options of the node that holds a file by that name. Raises Refused for what is no file of this host."""
+    """Options of the node that holds a file by that name. Raises Refused."""
     from json import loads
 
     if path.startswith("json:"):
@@ -36,7 +38,9 @@ def protocol(path: str) -> dict[str, object]:
     if colon and head in ("file", "host_device"):
         return {"driver": head, "filename": rest}
     if colon and "/" not in head:
-        raise Refused(f"qmpemu does not emulate images named by '{head}:'; blockdev-add opens them")
+        from qmpemu.machine.block.protocols import named
+
+        return named(head, path)
     device = path.startswith("/dev/") and not path.startswith("/dev/shm/")
     return {"driver": "host_device" if device else "file", "filename": path}
 
@@ -46,7 +50,7 @@ def medium(machine: Machine, path: str, form: str | None, *, read_only: bool) ->
     if not path:
         raise Refused("The 'file' block driver requires a file name")
     file = protocol(path)
-    driver = form or machine.host.probe(str(file.get("filename")))
+    driver = form or guessed(machine, file)
     blocks = machine.blocks
     options: dict[str, object] = {
         "driver": driver,
@@ -54,11 +58,32 @@ def medium(machine: Machine, path: str, form: str | None, *, read_only: bool) ->
         "read-only": read_only,
         "file": {**file, "node-name": blocks.anonymous()},
     }
-    node = machine.store.open(options, here=driver in ("raw", "qcow2"))
+    node = open_named(machine, options, here=driver in ("raw", "qcow2") and file["driver"] in HERE)
     if form is None and driver == "raw" and not read_only:
         machine.host.complain(GUESSED.format(path=node.path))
     blocks.loose.add(node.name)
     return node
+
+
+HERE = ("null-co", *PROTOCOLS)
+"""Drivers of files that the graph can show without the real block layer."""
+
+
+def guessed(machine: Machine, file: dict[str, object]) -> str:
+    """The format of a file for which none is given. Raises Refused where it cannot be looked at."""
+    if file["driver"] not in (*HERE, "null-aio"):
+        raise Refused(
+            "qmpemu does not emulate guessing the format of what is no file of this host: give format="
+        )
+    return machine.host.probe(str(file.get("filename")))
+
+
+def open_named(machine: Machine, options: dict[str, object], *, here: bool) -> Node:
+    """Open what was named by a protocol, whose driver may not be there. Raises Refused or QmpError."""
+    try:
+        return machine.store.open(options, here=here)
+    except QmpError as error:
+        raise QmpError(error.desc.replace("Unknown driver", "Unknown protocol"), error.cls) from None
 
 
 def overlay(blocks: Blocks, arguments: dict[str, Any]) -> dict[str, object]:
