@@ -108,9 +108,10 @@ def query_mice(ctx: Context) -> object:
 def query_vnc(ctx: Context) -> object:
     """-> the first server at its first address, with its clients, the latest first."""
     server = ctx.machine.display.server(None)
-    if server is None or not server.addresses:
+    addresses = [] if server is None else [each for each in server.addresses if not each.websocket]
+    if server is None or not addresses:
         return {"enabled": False}
-    first = server.addresses[0].members()
+    first = addresses[0].members()
     return {
         "enabled": True,
         "auth": server.shown_auth,
@@ -246,7 +247,7 @@ def display_reload(ctx: Context, *, type: str, tls_certs: bool = False) -> objec
             raise QmpError("Can not find vnc display")
         if "tls-creds" not in server.options:
             raise QmpError("vnc tls is not enabled")
-        ctx.machine.host.reload_credentials(ctx.machine.objects.all[server.options["tls-creds"]].held)
+        ctx.machine.host.reload_credentials(server.credentials)
     return {}
 
 

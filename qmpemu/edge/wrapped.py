@@ -62,22 +62,19 @@ def layers_of(options: Mapping[str, str], objects: Objects, server: bool) -> Mak
     _check(options, browser=browser, server=server)
     if "tls-creds" not in options and not browser:
         return None
-    name = options.get("tls-creds", "")
-    if name:
+    end = "server" if server else "client"
+    credentials = None
+    if "tls-creds" in options:
         from qmpemu.edge.tls import loading
 
-        loading.find(objects, name).must_be("server" if server else "client")
+        credentials = loading.find(objects, options["tls-creds"])
+        credentials.must_be(end)
 
     def make() -> list[Layer]:
         layers: list[Layer] = []
-        if name:
-            layers.append(
-                loading.find(objects, name).session(
-                    "server" if server else "client",
-                    options.get("host", ""),
-                    loading.judge(objects, options.get("tls-authz", "")) if server else None,
-                )
-            )
+        if credentials is not None:
+            allows = loading.judge(objects, options.get("tls-authz", "")) if server else None
+            layers.append(credentials.session(end, options.get("host", ""), allows))
         if browser:
             from qmpemu.edge.vnc.websocket import WebSocket
 

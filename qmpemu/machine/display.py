@@ -105,6 +105,7 @@ class VncServer:
         "addresses",
         "auth",
         "clients",
+        "credentials",
         "expires_s",
         "id",
         "listen",
@@ -120,6 +121,8 @@ class VncServer:
         self.id = options.get("id", "default")
         self.auth = "none"
         self.vencrypt = ""
+        self.credentials: object = None
+        """For TLS, as the host holds them; they stay when their object goes."""
         self.addresses: list[Address] = []
         self.clients: list[VncClient] = []
         self.password: str | None = None

@@ -128,6 +128,19 @@ def secured(sock: socket.socket, folder: str, *, known: bool) -> ssl.SSLSocket:
     return context.wrap_socket(sock, server_hostname="localhost")
 
 
+def test_listening_elsewhere_browsers_still_come(emulator: Emulator) -> None:
+    """display-update is about the others."""
+    client, ports = start(emulator, "")
+    where = [{"type": "inet", "host": "127.0.0.1", "port": "5790", "to": 5899}]
+    client.put("display-update", type="vnc", addresses=where)
+    assert client.read() == {"return": {}}
+    client.put("query-vnc-servers")
+    rows = client.read()["return"][0]["server"]
+    assert [row["websocket"] for row in rows] == [True, False]
+    assert rows[0]["service"] == str(ports[True])
+    assert rows[1]["service"] != str(ports[False])
+
+
 def vencrypt(port: int, subtype: int) -> socket.socket:
     """As far as TLS begins."""
     sock = connect(port)
@@ -164,7 +177,15 @@ def test_tls(emulator: Emulator, tmp_path: Path) -> None:
         ("none", None),
         ("vencrypt", "x509-none"),
     ]
+    client.put("human-monitor-command", command_line="info vnc")
+    while "return" not in (reply := client.read()):
+        pass
+    assert f":{ports[True]} (ipv4 (Websocket))\r\n    Auth: none (Sub: none)\r\n" in reply["return"]
+    assert f":{ports[False]} (ipv4)\r\n    Auth: vencrypt (Sub: x509-none)\r\n" in reply["return"]
+    client.put("object-del", id="t")  # whom the server has it does not lose
     client.put("display-reload", type="vnc", tls_certs=True)
+    while "return" not in (reply := client.read()):
+        assert reply["event"] in ("VNC_INITIALIZED", "VNC_DISCONNECTED", "VNC_CONNECTED"), reply
     while "return" not in (reply := client.read()):
         assert reply["event"] in ("VNC_INITIALIZED", "VNC_DISCONNECTED", "VNC_CONNECTED"), reply
     with secured(vencrypt(ports[False], 260), folder, known=False) as stranger:

@@ -258,16 +258,21 @@ def info_vnc(ctx: Context) -> str:
 def _server(server: VncServer) -> str:
     text = f"{server.id}:\r\n"
     for address in reversed(server.addresses):
-        text += f"  Server: {_where(address)}\r\n    Auth: {server.auth} (Sub: none)\r\n"
+        auth, sub = (
+            (server.inside(), "none") if address.websocket else (server.auth, server.vencrypt or "none")
+        )
+        text += f"  Server: {_where(address)}\r\n    Auth: {auth} (Sub: {sub})\r\n"
     if not server.addresses:
-        text += f"  Auth: {server.auth} (Sub: none)\r\n"
+        text += f"  Auth: {server.auth} (Sub: {server.vencrypt or 'none'})\r\n"
     for client in reversed(server.clients):
-        text += f"  Client: {_where(client.remote)}\r\n    x509_dname: none\r\n    sasl_username: none\r\n"
+        name = client.subject or "none"
+        text += f"  Client: {_where(client.remote)}\r\n    x509_dname: {name}\r\n    sasl_username: none\r\n"
     return text
 
 
 def _where(address: Address) -> str:
-    return f"{address.host}:{address.service} ({address.family})"
+    kind = f"{address.family} (Websocket)" if address.websocket else address.family
+    return f"{address.host}:{address.service} ({kind})"
 
 
 def info_spice(ctx: Context) -> str:

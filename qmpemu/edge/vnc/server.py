@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.loop import Handle
+    from qmpemu.edge.tls.credentials import Credentials
     from qmpemu.edge.tls.session import Session
     from qmpemu.edge.vnc.client import Connection
     from qmpemu.machine.display import VncServer
@@ -49,6 +50,7 @@ class VncFront:
         options = server.options
         self._listeners: list[socket.socket] = []
         self._websockets: list[socket.socket] = []
+        self._credentials: Credentials | None = None
         self._unlink: list[str] = []
         self._connections: list[Connection] = []
         self._alarm: Handle | None = None
@@ -110,7 +112,8 @@ class VncFront:
         from qmpemu.edge.tls import loading
 
         try:
-            loading.find(self._machine.objects, name).must_be("server")
+            self._credentials = self.server.credentials = loading.find(self._machine.objects, name)
+            self._credentials.must_be("server")
         except Refused as refused:
             raise OptionError(str(refused)) from None
 
@@ -133,15 +136,18 @@ class VncFront:
         return "vnc"
 
     def _listen(self, addresses: list[dict[str, Any]]) -> None:
-        """Listen there instead. Raises Refused, and then listens nowhere, as the real one does."""
+        """Listen there instead. Raises Refused, and then listens nowhere, as the real one does; browsers still come."""
+        browsers, self._websockets = self._websockets, []
         self._release()
         try:
             self._adopt(listen.open_addresses(addresses))
         except OptionError as error:
             raise Refused(str(error)) from None
+        finally:
+            self._adopt_websockets(browsers)
 
     def _adopt(self, sockets: list[socket.socket]) -> None:
-        self._listeners, self._websockets = sockets, []
+        self._listeners = sockets
         self.server.addresses = [listen.describe(each) for each in sockets]
         self._unlink = [
             os.path.abspath(each.service) for each in self.server.addresses if each.family == "unix"
@@ -191,18 +197,18 @@ class VncFront:
         self._serve(peer, "none" if skip_auth else self.server.auth)
 
     def tls(self) -> Session:
-        """A client's TLS, not begun. Raises Refused where the credentials are gone."""
+        """A client's TLS, not begun."""
         from qmpemu.edge.tls import loading
 
-        objects, options = self._machine.objects, self.server.options
-        allows = loading.judge(objects, options.get("tls-authz", ""))
-        return loading.find(objects, options["tls-creds"]).session("server", allows=allows)
+        assert self._credentials is not None
+        allows = loading.judge(self._machine.objects, self.server.options.get("tls-authz", ""))
+        return self._credentials.session("server", allows=allows)
 
     def _layers(self, stream: LayeredStream, about: VncClient) -> None:
         """What a browser's connection has from its beginning."""
         from qmpemu.edge.vnc.websocket import WebSocket
 
-        if "tls-creds" in self.server.options:
+        if self._credentials is not None:
             session = self.tls()
             stream.add(session)
             stream.add(WebSocket(), on_secured=lambda: setattr(about, "subject", session.subject))
