@@ -162,7 +162,9 @@ def _serve(
 
 def _warn(texts: Sequence[str], program: str) -> None:
     for text in texts:
-        line = text[1:] if text.startswith(argv.BARE) else f"{program}: {text}"
+        stamp = f"{_utc_now()} " if text.startswith(argv.STAMPED) else ""
+        text = text.removeprefix(argv.STAMPED)
+        line = text[1:] if text.startswith(argv.BARE) else f"{stamp}{program}: {text}"
         print(line.replace(AT_FILE, ":"), file=sys.stderr, flush=True)
 
 

@@ -31,7 +31,7 @@ from qmpemu.edge.argv import (
     spice_options,
 )
 from qmpemu.edge.argv.help_lists import Shown
-from qmpemu.edge.argv.parser import BARE, Monitor, Parser, ProcessOptions, Unprefixed
+from qmpemu.edge.argv.parser import BARE, STAMPED, Monitor, Parser, ProcessOptions, Unprefixed
 from qmpemu.edge.keyval import OptionError
 
 TYPE_CHECKING = False
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
-__all__ = ["BARE", "Monitor", "ProcessOptions", "Shown", "parse_command_line"]
+__all__ = ["BARE", "STAMPED", "Monitor", "ProcessOptions", "Shown", "parse_command_line"]
 
 OPTION_FILES = (
     chardev_options,
@@ -67,13 +67,14 @@ def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfi
         parser.parse(words)
         _finish(parser)
     except OptionError as error:
-        error.warnings = parser.config.warnings
+        error.warnings = parser.warnings()
         raise
     except Unprefixed as error:
         refused = OptionError(str(error))
         refused.stamped, refused.program = error.stamped, error.program
-        refused.warnings = parser.config.warnings
+        refused.warnings = parser.warnings()
         raise refused from None
+    parser.config.warnings = parser.warnings()
     return parser.config, parser.process
 
 
@@ -82,6 +83,7 @@ def _finish(parser: Parser) -> None:
     try:
         display_options.choose(parser)
         short_options.finish(parser)
+        processor_options.tell_of_levels(parser)
         machine_options.choose_accelerator(parser)
         machine_options.tell_of_type(parser)
         checked_options.check_audio(parser.audio, spice=parser.spice)

@@ -65,8 +65,8 @@ AT_ONCE = frozenset(
 )
 """Options that QEMU refuses as it meets them, so a later -msg puts no time before it; the others wait (measured)."""
 OPTIONS: dict[str, Handler] = {}
-BARE = "\x02"
-"""What begins a warning before which the program's name does not stand."""
+BARE, EARLY, STAMPED = "\x02", "\x03", "\x04"
+"""What begins a warning before which the program's name does not stand; one said before -msg; one with the time."""
 
 
 def option(*names: str) -> Callable[[Handler], Handler]:
@@ -222,7 +222,20 @@ class Parser:
 
     def warn(self, text: str) -> None:
         """Say on standard error what is odd about the current option."""
-        self.config.warnings.append(f"{self.typed}: warning: {text}")
+        early = "" if self.process.timestamps else EARLY
+        self.config.warnings.append(f"{early}{self.typed}: warning: {text}")
+
+    def warnings(self) -> list[str]:
+        """All that was said, each with its mark."""
+        late = STAMPED if self.process.timestamps else ""
+        return [
+            text
+            if text.startswith(BARE)
+            else text.removeprefix(EARLY)
+            if text.startswith(EARLY)
+            else late + text
+            for text in self.config.warnings
+        ]
 
     def remember(self, option: str) -> None:
         """How the option being parsed was typed, for messages of what is made of it later."""

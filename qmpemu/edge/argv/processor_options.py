@@ -110,6 +110,12 @@ VENDOR_LETTERS = 12
 LEAST_BITS, MOST_BITS = 32, 52
 
 
+def tell_of_levels(parser: Parser) -> None:
+    """Warn of a level of the topology that has nothing on it."""
+    if 0 in _numbers(parser.smp).values():
+        parser.config.warnings.append(f"warning: {NOTHING}")
+
+
 @option("smp")
 def _smp(parser: Parser, argument: str) -> None:
     """Several -smp add up; levels that none of them names follow from the others."""
@@ -120,8 +126,6 @@ def _smp(parser: Parser, argument: str) -> None:
     wrong = next((name for name in numbers if name not in (*LEVELS, "cpus", "maxcpus")), None)
     if wrong is not None:
         raise Unprefixed(f"Parameter 'smp.{wrong}' is unexpected")
-    if 0 in numbers.values():
-        parser.config.warnings.append(f"warning: {NOTHING}")
     dies, threads = numbers.get("dies", 1), numbers.get("threads", 1)
     sockets, cores = numbers.get("sockets", 0), numbers.get("cores", 0)
     most = numbers.get("maxcpus", 0)
