@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Context:
     """What a handler may touch: the machine, the recorded profile, and the descriptor sent with the command."""
 
-    __slots__ = ("asker", "commands", "machine", "profile", "take_fd")
+    __slots__ = ("asker", "commands", "formats", "machine", "profile", "take_fd")
 
     def __init__(
         self,
@@ -41,6 +41,8 @@ class Context:
         self.profile = profile
         self.commands = commands
         """Run another command by name (HMP does); events and refusals are as if a client had sent it."""
+        self.formats = ("x", 4)
+        """How the human monitor showed numbers last: format, size in bytes."""
         self.asker: HumanSession | None = None
         """The human monitor that is asking, if it is one of its own."""
         self.take_fd = take_fd

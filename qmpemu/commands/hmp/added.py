@@ -128,6 +128,10 @@ def _device_add(ctx: Context, given: Given) -> str:
     if not is_identifier(options.get("id", "id")):
         ctx.machine.host.complain(NO_IDENTIFIER)
         return _help("device_add")
+    if options.get("driver") in ("help", "?"):
+        listed = ctx.profile.help("device")
+        if listed is not None:
+            return listed.replace("\n", "\r\n")
     if "driver" not in options:
         return "Error: Parameter 'driver' is missing\r\n"
     try:

@@ -258,13 +258,6 @@ def generation(ctx: Context) -> str:
     return f"{_asked(ctx, 'query-vm-generation-id')['guid']}\r\n"
 
 
-def events(ctx: Context) -> str:
-    """All trace events; a QEMU that has one compiled out does not show it."""
-    rows = ctx.commands("trace-event-get-state", {"name": "*"})
-    assert isinstance(rows, list)
-    return _text([f"{row['name']} : state 0" for row in rows])
-
-
 def _said(text: str) -> Callable[[Context], str]:
     return lambda ctx: text
 
@@ -280,7 +273,6 @@ INFO: dict[str, Callable[[Context], str]] = {
     "usernet": user_networks,
     "dump": dump,
     "vm-generation-id": generation,
-    "trace-events": events,
     "replay": _said("Record/replay is not active\r\n"),
     "profile": _said("Error: Internal profiler not compiled\r\n"),
     "opcount": _said("[TCG profiler not compiled]\r\n"),

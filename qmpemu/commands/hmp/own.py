@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.commands.registry import Context
 
-VERBS = ("help", "?", "cpu")
+VERBS = ("help", "?", "cpu", "log")
 EARLY = {
     "verbs": frozenset(
         """
@@ -31,7 +31,7 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | None:
     """Run a verb of this file; None if it is none of them."""
     if verb not in VERBS:
         return None
-    return _cpu(ctx, words) if verb == "cpu" else _help(ctx, words)
+    return {"cpu": _cpu, "log": _log}.get(verb, _help)(ctx, words)
 
 
 def listing(ctx: Context, kind: str) -> str:
@@ -85,6 +85,21 @@ def _cpu(ctx: Context, words: list[str]) -> str:
     if ctx.asker is not None:
         ctx.asker.cpu = index
     return ""
+
+
+def _log(ctx: Context, words: list[str]) -> str:
+    """Nothing is logged, as `none` asks; of items there is a list."""
+    try:
+        items = read("log", "items:s", words)["items"]
+    except Misread as error:
+        return f'{error}\r\nTry "help log" for more information\r\n'
+    if items == "none":
+        return ""
+    listed = ctx.profile.monitor_commands()["log"]["help"]
+    known = {line.split()[0] for line in listed.splitlines() if line[:1].isalpha()}
+    if known.issuperset(items.split(",")) or items.startswith("trace:"):
+        return "qmpemu does not emulate the command 'log'\r\n"
+    return listed
 
 
 def history(ctx: Context) -> str:

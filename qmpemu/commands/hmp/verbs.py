@@ -5,7 +5,22 @@ Texts as measured (facts/qmp-wire.md §13); lines end in CRLF. A verb qmpemu doe
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp import added, block, info, info_block, info_devices, migration, own, snapshots, ui
+from qmpemu.commands.hmp import (
+    added,
+    block,
+    info,
+    info_block,
+    info_devices,
+    migration,
+    nbd,
+    own,
+    plain,
+    properties,
+    snapshots,
+    topics,
+    ui,
+    values,
+)
 from qmpemu.commands.hmp.words import named, words_of
 from qmpemu.core.table import Refused
 from qmpemu.machine.runstate import RUNNING
@@ -46,11 +61,24 @@ def run(ctx: Context, line: str) -> str | Later:
         return _early(verb)
     if verb == "info":
         return _info(ctx, line, rest)
+    shown = values.run(ctx, verb, rest)
+    if shown is not None:
+        return shown
     words = words_of(rest)
-    for others in (own.run, ui.run, snapshots.run, block.run, added.run, migration.run):
-        shown = others(ctx, verb, words)
-        if shown is not None:
-            return shown
+    for others in (
+        own.run,
+        ui.run,
+        snapshots.run,
+        block.run,
+        added.run,
+        migration.run,
+        plain.run,
+        nbd.run,
+        properties.run,
+    ):
+        told = others(ctx, verb, words)
+        if told is not None:
+            return told
     names = VERBS.get(verb)
     if names is None:
         return _unknown(ctx, "verbs", verb, line[: len(line) - len(rest)])
@@ -75,6 +103,9 @@ def _info(ctx: Context, line: str, rest: str) -> str | Later:
         return info_block.block(ctx, words)
     if name == "qom-tree":
         return info_devices.tree(ctx, words)
+    shown = topics.run(ctx, name, words)
+    if shown is not None:
+        return shown
     show = INFO.get(name)
     if show is None:
         return _unknown(ctx, "info", name, typed)
@@ -137,4 +168,5 @@ INFO: dict[str, Callable[[Context], str | Later]] = {
     **migration.INFO,
     **info.INFO,
     "history": own.history,
+    "dirty_rate": topics.dirty_rate,
 }

@@ -99,18 +99,17 @@ def _word(verb: str, rest: list[str]) -> str:
 
 
 def _number(verb: str, rest: list[str]) -> str:
-    """A number at the head of the words. Raises Misread."""
-    text = rest[0]
-    digits = text.removeprefix("-")
-    if not digits[:1].isdigit():
-        first = digits.encode(errors="surrogateescape")[:1].decode(errors="surrogateescape")
-        raise Misread(f"invalid char '{first}' in expression")
+    """The expression at the head of the words. Raises Misread."""
+    from qmpemu.commands.hmp.expression import Unemulated, Wrong, evaluate
+
     try:
-        value = int(text, 0)
-    except ValueError:
-        raise Misread(f"{verb}: extraneous characters at the end of line") from None
-    del rest[0]
-    return str(value)
+        value, more = evaluate(" ".join(rest))
+    except Wrong as error:
+        raise Misread(str(error)) from None
+    except Unemulated as error:
+        raise Misread(f"qmpemu does not emulate the register {error}") from None
+    rest[:] = words_of(more)
+    return str(value - (1 << 64) if value >> 63 else value)
 
 
 def _short(verb: str, rest: list[str]) -> str:
