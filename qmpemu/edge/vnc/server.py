@@ -15,7 +15,6 @@ import sys
 from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.keyval import OptionError
-from qmpemu.edge.layered import LayeredStream
 from qmpemu.edge.vnc import listen
 from qmpemu.machine.display import VncClient
 from qmpemu.qmp.errors import QmpError
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from qmpemu.edge.emulator import Emulator
+    from qmpemu.edge.layered import LayeredStream
     from qmpemu.edge.loop import Handle
     from qmpemu.edge.tls.credentials import Credentials
     from qmpemu.edge.tls.session import Session
@@ -216,6 +216,7 @@ class VncFront:
             stream.add(WebSocket())
 
     def _serve(self, peer: socket.socket, auth: str, *, websocket: bool = False) -> None:
+        from qmpemu.edge.layered import LayeredStream
         from qmpemu.edge.vnc.client import Connection  # the first client brings Pillow
 
         stream = LayeredStream(self._emulator.loop, listener=None, peer=peer)
