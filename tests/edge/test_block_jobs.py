@@ -301,6 +301,19 @@ def test_nobody_else_writes_to_a_disk(emulator: Emulator) -> None:
     assert nodes(client) == ["null-co", "qcow2", "file"]
 
 
+def test_a_disk_of_virtio_scsi_is_nobodys_backing_file(emulator: Emulator) -> None:
+    """It may not be put on one, though both would only read."""
+    emulator.start(
+        *("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-scsi-pci,id=s"),
+        *("-device", "virtio-blk-pci,drive=n0"),
+    )
+    client = emulator.client()
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o1.qcow2", snapshot_node_name="o1")
+    why = refusal(client, "device_add", driver="scsi-cd", id="d", drive="n0", bus="s.0")
+    assert why == "Node 'n0' is busy: node is used as backing hd of 'o1'"
+    assert len(client.ask("query-block")["return"]) == 1
+
+
 def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
     """By themselves, and as actions that are all undone."""
     client = start(emulator)

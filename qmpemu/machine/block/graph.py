@@ -211,6 +211,15 @@ class Blocks:
         if self._above(node):
             raise Refused(f"Block device {node.name} is in use")
 
+    def check_not_below(self, name: object) -> None:
+        """Whether a node is nobody's backing file, which virtio-scsi asks of its disks. Raises Refused."""
+        node = self.nodes.get(str(name))
+        above = next(
+            (each for each in self.nodes.values() if node is not None and each.backing is node), None
+        )
+        if above is not None:
+            raise Refused(f"Node '{name}' is busy: node is used as backing hd of '{above.name}'")
+
     # --- what snapshots and jobs change -------------------------------------------------------------------------
 
     def move(self, node: str, to: str) -> None:

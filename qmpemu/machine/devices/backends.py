@@ -45,6 +45,9 @@ class Backends:
             if device.kind in requirements.PASSED_THROUGH:
                 self._passed_through(device)
             machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
+            owner = device.bus.owner if device.bus is not None else None
+            if owner is not None and owner.kind.startswith("virtio-scsi"):
+                machine.blocks.check_not_below(device.values.get("drive"))
             properties.check(device.kind, device.values)
         except Exception:
             self.part(device)
