@@ -84,7 +84,9 @@ def _settle_globals(machine: Machine, profile: Profile) -> None:
     given = Globals(config.globals, profile, machine.host.report)
     if config.family != "none":
         given.check_processor(config)
-        given.check_board(machine.recorded_objects().values())
+        from qmpemu.machine.block.flash import empty
+
+        given.check_board([empty(), *machine.recorded_objects().values()])
     machine.devices.globals = given
 
 

@@ -165,6 +165,8 @@ REFUSED = """
 -global e1000.mitigation=foo
 -global PIIX4_PM.disable_s3=foo
 -global hpet.nosuch=1
+-global driver=cfi.pflash01,property=secure,value=foo
+-M q35,cxl-fmw.0.targets.0=x
 -global cpu.nosuch=1
 -global pci-device.romsize=foo -device e1000
 -nodefaults -global virtio-device.iommu_platform=foo -device virtio-rng-pci

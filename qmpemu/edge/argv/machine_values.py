@@ -29,7 +29,7 @@ KERNEL = ("kernel", "initrd", "append")
 def check(parser: Parser, given: dict[str, str]) -> None:
     """Look at each property. Raises OptionError, Unprefixed."""
     for name, value in given.items():
-        _check(parser, name.replace("_", "-"), value)
+        _check(parser, name.replace("_", "-"), value, given)
 
 
 def is_on(name: str, text: str) -> bool:
@@ -39,9 +39,27 @@ def is_on(name: str, text: str) -> bool:
     return text in values.ON
 
 
-def _check(parser: Parser, name: str, value: str) -> None:
+PARTS = {"cxl-fmw": "size", "sgx-epc": "memdev"}
+"""Lists of parts -> what each part cannot be without."""
+
+
+def _check_part(parser: Parser, head: str, rest: str, given: dict[str, str]) -> None:
+    """A window for CXL, or memory for enclaves, which nothing here looks into."""
+    number, needed = rest.partition(".")[0], PARTS[head]
+    value = given.get(f"{head}.{number}.{needed}")
+    if value is None:
+        raise Unprefixed(f"Parameter '{head}.{number}.{needed}' is missing")
+    if head == "sgx-epc":
+        _object(parser, value, f"Device '{value}' not found")
+    parser.config.not_emulated.append(parser.typed)
+
+
+def _check(parser: Parser, name: str, value: str, given: dict[str, str]) -> None:
     head, _, rest = name.partition(".")
     if name in IGNORED:
+        return
+    if head in PARTS and rest:
+        _check_part(parser, head, rest, given)
         return
     if rest and head in GROUPS:
         OPTIONS[GROUPS[head]](parser, f"{rest}={value}")

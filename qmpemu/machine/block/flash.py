@@ -58,9 +58,7 @@ def show(tree: Tree, machine: Machine) -> None:
         size = drive.node.image.virtual_bytes if drive.node is not None else 0
         held = drive.name or (drive.node.name if drive.node is not None else "")
         end -= size
-        made = Object(CHIP)
-        for row, (kind, value) in ROWS.items():
-            made.properties[row], made.values[row] = kind, value
+        made = empty()
         made.values.update({"name": name, "drive": held, "num-blocks": size // ERASE_BYTES, "secure": secure})
         region = made.children[f"{name}[0]"] = Object("memory-region")
         region.properties |= {"container": "link<memory-region>", "addr": "uint64", "size": "uint64"}
@@ -76,6 +74,16 @@ def show(tree: Tree, machine: Machine) -> None:
         links.append((f"link<{CHIP}>", drive.qdev))
     for place_, (kind, value) in enumerate([*links, *after], start=1):
         bus.properties[f"child[{place_}]"], bus.values[f"child[{place_}]"] = kind, value
+
+
+def empty() -> Object:
+    """A chip as every board has two of, before it holds anything."""
+    from qmpemu.machine.qom import Object
+
+    made = Object(CHIP)
+    for row, (kind, value) in ROWS.items():
+        made.properties[row], made.values[row] = kind, value
+    return made
 
 
 def _children(bus: Object) -> list[str]:
