@@ -79,6 +79,7 @@ DIFFERENT = {
         [*MORE, *pluggable(256), *devices("virtio-mem-pci,memdev=m")],
         "Size mismatch: 0000:00:01.0/m: 0x8000000 != 0x10000000: Invalid argument",
     ),
+    "a network": (["-netdev", "user,id=n"], [], LACKING.format("slirp", 0)),
     "more there": ([], devices("virtio-rng-pci"), ""),
 }
 

@@ -112,3 +112,33 @@ def test_what_is_refused(emulator: Emulator, tmp_path: Path) -> None:
     ):
         backend = {"type": "socket", "data": data}
         assert say(client, "chardev-add", id="y", backend=backend) == f"Failed to add chardev 'y': {wrong}"
+
+
+@pytest.mark.parametrize("server", ["ours", "real"])
+def test_ours_and_the_real_one_with_each_other(server: str, tmp_path: Path) -> None:
+    """OpenSSL here, GnuTLS there: connected where both are trusted, and nobody there where one is not."""
+    made = usual(tmp_path / "x509")
+    folders = {True: f"{made.folder}/good.d", False: made.directory("distrustful", "other")}
+    kinds = (server, "real" if server == "ours" else "ours")
+    for trusted, folder in folders.items():
+        for kind in kinds:
+            (tmp_path / f"{kind}{trusted}").mkdir()
+        ends = [Emulator(kind, tmp_path / f"{kind}{trusted}") for kind in kinds]
+        try:
+            listening = tls_line(ends[0], "server", folders[True], "port=0,server=on,wait=off")
+            port = port_of(listening, "c")
+            calling = tls_line(ends[1], "client", folder, f"port={port}")
+            seen = {shown(each, "c").startswith("disconnected:") for each in (listening, calling) * 200}
+            assert (False in seen) == trusted
+            assert shown(calling, "c").startswith("disconnected:") != trusted
+        finally:
+            for each in ends:
+                each.kill()
+
+
+def tls_line(emulator: Emulator, endpoint: str, folder: str, options: str) -> Client:
+    """A machine with a serial line over TLS."""
+    credentials = f"tls-creds-x509,id=t,dir={folder},endpoint={endpoint}"
+    chardev = f"socket,id=c,host=127.0.0.1,tls-creds=t,{options}"
+    words = ("-object", credentials, "-chardev", chardev, "-serial", "chardev:c")
+    return emulator.start("-machine", "q35", "-S", *words).client()

@@ -98,6 +98,8 @@ def sections(machine: Machine) -> list[list[Any]]:
     found: list[list[Any]] = [
         ["cpu_common", number] for number in range(len(machine.devices.processors.present()))
     ]
+    users = [each for each in machine.netdevs.all.values() if each.kind == "user"]
+    found += [["slirp", number] for number in range(len(users))]
     counted: dict[str, int] = {}
     for device in machine.devices.all:
         if device.kind in ISA:
