@@ -72,8 +72,14 @@ class Emulator:
         for sock in self._sockets:
             sock.close()
         if self.process is not None:
+            helpers = children(self.process.pid)
             self.process.kill()
             self.process.wait()
+            deadline = time.monotonic() + PATIENCE_S
+            for helper in helpers:  # they are killed with it, and let go of its images a moment later
+                while runs(helper):
+                    assert time.monotonic() < deadline
+                    select.select([], [], [], 0.001)
             for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
                 if pipe is not None:
                     pipe.close()
@@ -103,6 +109,23 @@ class Emulator:
                 reply = client.read()
             assert reply == {"return": {}}
         return client
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children; none of one that is gone."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for each in tasks for child in (each / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
 
 
 def _connect(path: Path) -> socket.socket:

@@ -18,7 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from emulators import PATIENCE_S, Emulator
+from emulators import PATIENCE_S, Emulator, runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,15 +147,8 @@ def test_it_ends_with_the_machine(ours: Emulator) -> None:
     assert ours.process is not None
     ours.process.kill()
     deadline = time.monotonic() + PATIENCE_S
-    while _runs(pid):
+    while runs(pid):
         assert time.monotonic() < deadline
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_without_it_the_package_is_named(
