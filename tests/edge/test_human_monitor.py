@@ -219,3 +219,16 @@ def test_verbs_before_the_machine_is_there(emulator: Emulator) -> None:
     assert there.type("help stop\n") == "help stop\r\nunknown command: 'stop'\r\n(qemu) "
     assert there.type("exit_preconfig\n") == "exit_preconfig\r\n(qemu) "
     assert there.type("info status\n") == "info status\r\nVM status: running\r\n(qemu) "
+
+
+def test_what_needs_a_terminal_is_refused_in_the_background(emulator: Emulator) -> None:
+    """-nographic with -daemonize, unless every line and the monitor lead elsewhere or there are none."""
+    for words, refused in {
+        "-machine q35 -monitor none -serial none": True,
+        "-machine none": True,
+        "-machine q35 -monitor none -serial none -parallel none -net none -version": False,
+    }.items():
+        argv = [emulator.program, "-accel", "tcg", "-nographic", "-daemonize", *words.split()]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        text = "qemu-system-x86_64: -nographic cannot be used with -daemonize\n" if refused else ""
+        assert (done.returncode, done.stderr) == (int(refused), text)

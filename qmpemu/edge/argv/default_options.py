@@ -51,6 +51,7 @@ def finish(parser: Parser) -> None:
     config = parser.config
     drive_options.finish(parser)
     if config.family == "none":
+        _check_background(parser, set(parser.lines))
         _without_board(parser)
         _monitor(parser)
         return
@@ -59,6 +60,7 @@ def finish(parser: Parser) -> None:
     absent = set(REPLACES.values()) if config.nodefaults else set()
     named = [str(each["driver"]) for each in config.devices] + [each.driver for each in config.globals]
     absent |= {REPLACES[driver] for driver in named if driver in REPLACES}
+    _check_background(parser, absent)
     _default_drives(parser, absent)
     drive_options.check_places(parser)
     parts = {
@@ -76,6 +78,14 @@ def finish(parser: Parser) -> None:
     order = [name for name in parts if name not in late] + list(late)
     config.onboard = [each for name in order for each in parts[name]]
     _virtio(parser)
+
+
+def _check_background(parser: Parser, absent: set[str]) -> None:
+    """What would be on the terminal by default cannot be where there is none. Raises OptionError."""
+    lines = any(not given and kind not in absent for kind, given in parser.lines.items())
+    monitor = not (parser.monitor_given or parser.config.nodefaults)
+    if parser.nographic and parser.process.daemonize and (lines or monitor):
+        raise OptionError("-nographic cannot be used with -daemonize")
 
 
 def _without_board(parser: Parser) -> None:
