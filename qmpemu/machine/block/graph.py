@@ -324,6 +324,7 @@ class Blocks:
         drive.write_through = through(device.get("write-cache"), default=False)
         drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")
         if node is not None and self.holders is not None:
+            self.locks.check_with(drive)  # which alone knows what drives leave to nobody else
             self.holders.check(drive)
         self.drives.append(drive)
         try:

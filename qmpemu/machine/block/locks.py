@@ -78,6 +78,15 @@ class Locks:
             raise
         self._own = own
 
+    def check_with(self, drive: Drive) -> None:
+        """Whether a further drive could be there beside those that are, in the real block layer. Raises Refused."""
+        self._blocks.drives.append(drive)
+        try:
+            if not self.away:
+                self._checked()
+        finally:
+            self._blocks.drives.remove(drive)
+
     def _checked(self) -> dict[Node, Demand]:
         """All demands, where no new one stands against another on the same file. Raises Refused."""
         demands = self._wanted(whole=True)
