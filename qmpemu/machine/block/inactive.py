@@ -17,19 +17,16 @@ if TYPE_CHECKING:
 
 READ_ONLY = "Block node is read-only"
 FILTERED = f"Could not create node: {READ_ONLY}"
-"""Of jobs that put a node of their own over the one that they read."""
-REFUSALS = {
-    "block-commit": READ_ONLY,
-    "blockdev-mirror": READ_ONLY,
-    "drive-mirror": READ_ONLY,
-    "blockdev-snapshot": READ_ONLY,
-    "block-stream": FILTERED,
-    "blockdev-backup": FILTERED,
-    "drive-backup": FILTERED,
+"""Of jobs that put a node of their own between."""
+WRITTEN = {
+    "block-commit": ("base-node", READ_ONLY),
+    "block-stream": ("device", FILTERED),
+    "blockdev-backup": ("target", FILTERED),
+    "blockdev-mirror": ("target", READ_ONLY),
+    "blockdev-snapshot": ("overlay", READ_ONLY),
 }
-
-
-BEGUN = ("block-commit", "blockdev-mirror", "drive-mirror")
+"""Which argument names the node that a command writes to, and how it is refused."""
+BEGUN = ("block-commit", "blockdev-mirror")
 """Those whose job is made before it is refused."""
 
 
@@ -40,20 +37,18 @@ def check(blocks: Blocks, facts: Bus, command: str, arguments: dict[str, Any]) -
     if command == "transaction":
         for each in arguments["actions"]:
             check(blocks, facts, each["type"], each["data"])
-    elif command in REFUSALS and _written(blocks, command, arguments) in blocks.locks.left:
+    elif command in WRITTEN and _written(blocks, command, arguments) in blocks.locks.left:
         if command in BEGUN:
             job = str(arguments.get("job-id", arguments["device"]))
             for status in ("created", "null"):
                 facts.publish(JobStatusChanged(told={"status": status, "id": job}))
-        raise QmpError(REFUSALS[command])
+        raise QmpError(WRITTEN[command][1])
 
 
 def _written(blocks: Blocks, command: str, arguments: dict[str, Any]) -> str:
-    """The node that a job writes to, or whose writers it takes over."""
-    if command == "blockdev-snapshot":
-        return str(arguments["overlay"])
-    device = str(arguments["device"])
-    if command == "block-commit" and device in blocks.nodes:
-        base = str(arguments.get("base-node") or blocks.bottom(device))
-        return "" if base == arguments.get("top-node", device) else base  # refused for that first
-    return device
+    node = arguments.get(WRITTEN[command][0])
+    if command == "block-commit" and arguments["device"] in blocks.nodes:
+        top = arguments.get("top-node", arguments["device"])
+        node = node or blocks.bottom(str(arguments["device"]))
+        return "" if node == top else str(node)  # refused for that first
+    return str(node)

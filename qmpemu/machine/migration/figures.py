@@ -77,7 +77,7 @@ def _outgoing(outgoing: Outgoing, now_ns: int) -> dict[str, object]:
 def _ram(outgoing: Outgoing, *, over: bool) -> dict[str, object]:
     ram = outgoing.ram
     return {
-        "total": ram.total_bytes,
+        "total": outgoing.memory_bytes,
         "remaining": 0 if over else ram.pages_left * 4096,
         "transferred": ram.transferred,
         "duplicate": ram.duplicate,

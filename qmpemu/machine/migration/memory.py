@@ -28,8 +28,7 @@ class Ram:
     """The pages of one migration: what is left to send, and the counters of query-migrate."""
 
     def __init__(self, model: MemoryModel, memory_bytes: int) -> None:
-        self.total_bytes = memory_bytes + FIRMWARE_BYTES
-        pages = self.total_bytes // PAGE_BYTES
+        pages = memory_bytes // PAGE_BYTES
         self._used_pages = min(pages, -(-model.used_bytes // PAGE_BYTES))
         self._dirty_bytes_s = model.dirty_bytes_s
         self._used, self._zero = self._used_pages, pages - self._used_pages

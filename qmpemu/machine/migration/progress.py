@@ -9,7 +9,7 @@ from qmpemu.machine.migration.facts import (
     MigrationPassed,
     MigrationPassedTold,
 )
-from qmpemu.machine.migration.memory import Ram
+from qmpemu.machine.migration.memory import FIRMWARE_BYTES, Ram
 from qmpemu.machine.migration.pace import Pace
 from qmpemu.machine.runstate import RUNNING
 
@@ -30,14 +30,20 @@ class Progress:
         self.parameters = machine.migration.parameters
         self.status = "none"
         self.error = ""
-        plugged_bytes = machine.devices.memory.migrated_bytes + adapter_bytes(machine.devices.all)
-        self.ram = Ram(machine.migration.memory, machine.config.memory_bytes + plugged_bytes)
+        self.ram = Ram(machine.migration.memory, self.memory_bytes)
         self.pace = Pace(self.ram, self.parameters, machine.migration.memory.link_bytes_s)
         self.began_ns = self.ended_ns = self.setup_ns = self._stopped_ns = 0
         self.downtime_ns: int | None = None
         self.downtime_bytes = self.precopy_bytes = self.postcopy_bytes = 0
         self.requests = 0
         """Pages that were asked for in postcopy: by each processor the one with which it goes on."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """What of memory travels, as the machine is now: it is told so of a migration that is over, too."""
+        machine = self._machine
+        plugged_bytes = machine.devices.memory.migrated_bytes + adapter_bytes(machine.devices.all)
+        return machine.config.memory_bytes + plugged_bytes + FIRMWARE_BYTES
 
     @property
     def under_way(self) -> bool:
