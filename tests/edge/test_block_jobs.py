@@ -250,6 +250,20 @@ def test_a_raw_disk_is_backed_up(emulator: Emulator) -> None:
     assert image("compare", "disk.raw", "b.qcow2") == "Images are identical.\n"
 
 
+def test_nodes_over_a_raw_disk(emulator: Emulator) -> None:
+    """The first command that needs real blocks may be about the disk itself, whose file two processes would lock."""
+    image("create", "-q", "-f", "raw", "disk.raw", "1M")
+    emulator.start(
+        "-machine", "q35", "-m", "64", "-S", "-blockdev", RAW, "-device", "virtio-blk-pci,drive=n0"
+    )
+    client = emulator.client()
+    over = {"driver": "raw", "file": "n0", "read_only": True}
+    assert client.ask("blockdev-add", **over, node_name="one") == {"return": {}}
+    assert client.ask("blockdev-add", **over, node_name="two") == {"return": {}}
+    assert nodes(client) == ["raw", "raw", "raw", "file"]
+    assert drive(client)["node-name"] == "n0"
+
+
 def test_a_node_that_a_drive_is_on_is_in_use(emulator: Emulator) -> None:
     """For the real block layer too, which knows no devices; nobody sees how."""
     client = start(emulator)

@@ -44,6 +44,8 @@ class Holders:
         self._guards: dict[str, tuple[str, str]] = {}
         """Drive and node by guard; also of those that are gone, of which jobs may still tell."""
         self._busy = False
+        self._pending: set[str] = set()
+        """Exports that are about to be."""
         self._blocks = blocks
         self._add, self._remove = add, remove
         self._held: dict[Drive, tuple[str, str]] = {}
@@ -53,20 +55,21 @@ class Holders:
     def begin(self) -> None:
         """A back end has every node: hold those that drives are on."""
         self._held = {}
+        self._pending = set()
         self._blocks.holders = self
         self.refresh()
 
     def end(self) -> None:
         """The back end is gone."""
         self._blocks.holders = None
-        for drive in self._held:
+        for drive in self._blocks.drives:
             drive.held = False
-        self._held = {}
+        self._held, self._pending, self._busy = {}, set(), False
 
     @property
     def settled(self) -> bool:
         """Whether every holder is there."""
-        return all(drive.held for drive in self._held)
+        return not self._pending
 
     def check(self, drive: Drive) -> None:
         """Whether a device could be put on the drive's node. Raises Refused."""
@@ -83,8 +86,9 @@ class Holders:
         keeps = [self._keep(name) for name in loose]
         guards: list[str] = []
         for drive in drives:
-            export, _ = self._held.pop(drive)
-            drive.held = False
+            if drive not in self._held:
+                continue
+            export, _ = self._held.pop(drive)  # the drive counts as held: its guard does what the holder did
             self._remove(export)
             name = self._guard(drive)
             if not isinstance(self._do("blockdev-add", guard(name, drive)), QmpError):
@@ -137,20 +141,29 @@ class Holders:
             if drive.node is not None:
                 self._held[drive] = export, drive.node.name
 
+    def _refresh_locks(self) -> None:
+        busy, self._busy = self._busy, True  # who is held does not change with it
+        try:
+            self._blocks.locks.refresh()
+        except Refused:
+            pass  # another process was faster: that one has it
+        self._busy = busy
+
     def _hold(self, drive: Drive) -> None:
         assert drive.node is not None
         self._made += 1
         export = f"{OWN}{self._made}"
         self._held[drive] = export, drive.node.name
+        self._pending.add(export)
 
         def held(outcome: object) -> None:
+            self._pending.discard(export)
             if self._held.get(drive, ("", ""))[0] != export:
                 return
             if isinstance(outcome, QmpError):  # the drive keeps its own locks, as without a back end
                 del self._held[drive]
-            else:
-                drive.held = True
-                self._blocks.locks.refresh()
+            drive.held = drive in self._held
+            self._refresh_locks()
 
         writes = drive.attached and not drive.node.read_only and not drive.driver.endswith("-cd")
         self._add(export, drive.node.name, writes, held)
