@@ -244,11 +244,10 @@ def test_refused(ours: Emulator, folder: Path, line: str) -> None:
     assert (found.returncode, found.stderr) == (1, real.stderr)
 
 
-def test_an_image_elsewhere_is_not_emulated(ours: Emulator, folder: Path) -> None:
+def test_the_format_of_an_image_elsewhere_is_not_guessed(ours: Emulator, folder: Path) -> None:
     """It is said, and nothing starts without it."""
     done = ended(ours.program, "-drive file=nbd:localhost:1,if=none,id=d", folder, "")
     assert done.returncode == 1
     assert (
-        "-drive file=nbd:localhost:1,if=none,id=d: qmpemu does not emulate images named by 'nbd:'"
-        in done.stderr
+        "-drive file=nbd:localhost:1,if=none,id=d: qmpemu does not emulate guessing the format" in done.stderr
     )
