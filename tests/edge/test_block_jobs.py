@@ -328,6 +328,23 @@ def test_a_disk_of_virtio_scsi_is_nobodys_backing_file(emulator: Emulator) -> No
     assert len(client.ask("query-block")["return"]) == 1
 
 
+def test_the_base_of_a_disk_that_came_with_its_overlay(emulator: Emulator) -> None:
+    """Nobody has named it; the drive goes over to it when its overlay is committed."""
+    image("create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", "over.qcow2")
+    disk = DISK.replace("disk.qcow2", "over.qcow2")
+    emulator.start(
+        "-machine", "q35", "-m", "64", "-S", "-blockdev", disk, "-device", "virtio-blk-pci,drive=n0"
+    )
+    client = emulator.client()
+    client.put("block-commit", device="n0", job_id="j")
+    told(client, "BLOCK_JOB_READY")
+    client.put("job-complete", id="j")
+    told(client, "null")
+    shown = drive(client)
+    assert (shown["file"], shown["node-name"][:6], shown["ro"]) == ("disk.qcow2", "#block", False)
+    assert client.ask("block-dirty-bitmap-add", node=shown["node-name"], name="b") == {"return": {}}
+
+
 def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
     """By themselves, and as actions that are all undone."""
     client = start(emulator)

@@ -10,6 +10,10 @@ from qmpemu.qmp.errors import QmpError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Node
 
 MADE, THERE = "#block", "qmpemu.block"
 
@@ -21,6 +25,23 @@ def made(options: object) -> set[str]:
     name = str(options.get("node-name", ""))
     own = {name} if name.startswith(MADE) else set()
     return own | made(options.get("file"))
+
+
+def made_here(blocks: Blocks) -> set[str]:
+    """Names that nodes were given here because they came with another; the back end gives them names of its own."""
+    return {name for name in blocks.nodes if name.startswith(MADE) and name not in blocks.renamed}
+
+
+def take_names(blocks: Blocks, unnamed: list[Node], rows: list[Any]) -> None:
+    """Let these nodes have the names of the back end's. rows: all of its nodes."""
+    for node in unnamed:
+        for row in rows:
+            name = row["node-name"]
+            same = (row["drv"], row["file"]) == (node.driver, node.path)
+            if same and name.startswith(MADE) and name not in blocks.nodes:
+                node.name, node.options = name, {**node.options, "node-name": name}
+                blocks.nodes = {each.name: each for each in blocks.nodes.values()}
+                break
 
 
 def inward(value: object, names: set[str]) -> object:

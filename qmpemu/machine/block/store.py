@@ -14,7 +14,7 @@ from qmpemu.machine.block.guards import concerned, written
 from qmpemu.machine.block.happened import FACTS
 from qmpemu.machine.block.holders import OWN, Holders, pauses_again
 from qmpemu.machine.block.lost import Lost
-from qmpemu.machine.block.names import inward, made, outward
+from qmpemu.machine.block.names import inward, made, made_here, outward, take_names
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
@@ -319,6 +319,16 @@ class Store:
             self._replayed()
 
     def _replayed(self) -> None:
+        """Every node is there; those that came with another have the names that were made there."""
+        unnamed = [each for each in self._blocks.nodes.values() if each.name in made_here(self._blocks)]
+        if unnamed:
+            self._call(QUERY, {"flat": True}, lambda rows: self._go_on(unnamed, rows))
+        else:
+            self._go_on([], [])
+
+    def _go_on(self, unnamed: list[Node], rows: object) -> None:
+        if isinstance(rows, list):
+            take_names(self._blocks, unnamed, rows)
         waiting, self._waiting = self._waiting or [], None
         for each in waiting:
             self._send(*each)
