@@ -107,7 +107,8 @@ class Store:
             self._remembered.begin(job)
         self.lost.begins(command, arguments)
         self.pivots.begins(command, arguments)
-        if not self.works and written(command, arguments):
+        away = self._blocks.locks.away  # then no device keeps anybody off: storage is copied to it by NBD
+        if not away and not self.works and written(command, arguments):
             self._wait_for_holders()
             drives = concerned(self._blocks, command, arguments)
             self.holders.keep_others_off(drives, lambda: self._send(command, arguments, done))
