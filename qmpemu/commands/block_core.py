@@ -71,7 +71,7 @@ def _real_command(name: str, shared: bool) -> None:
             raise QmpError(f"Job ID '{given['job-id']}' already in use")
         if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too
             return {}
-        if shared and not ctx.machine.store.up:
+        if shared and not ctx.machine.store_up:
             refuse_unknown(ctx, name, given)
         return real(ctx, name, given)
 
@@ -127,7 +127,7 @@ def blockdev_add(ctx: Context, **options: object) -> object:
     named = {name.replace("_", "-"): value for name, value in options.items()}
     if "node-name" not in named or named["driver"] in WITHOUT_DAEMON:
         blocks.check_name(named.get("node-name"))  # of others, whether there is such a driver is asked first
-    if machine.store.up or named["driver"] not in WITHOUT_DAEMON or _needs_daemon(blocks, named):
+    if machine.store_up or named["driver"] not in WITHOUT_DAEMON or _needs_daemon(blocks, named):
         return _add_real(ctx, named)
     if named["driver"] != "blkdebug" or "config" not in named:
         try:
@@ -180,7 +180,7 @@ def blockdev_del(ctx: Context, *, node_name: str) -> object:
     """Remove a node."""
     blocks = ctx.machine.blocks
     node = blocks.nodes.get(node_name)
-    if not ctx.machine.store.up:
+    if not ctx.machine.store_up:
         blocks.remove(node_name)
         return {}
     drives = [drive for drive in blocks.drives if node is not None and drive.node is node]
@@ -204,14 +204,14 @@ def blockdev_del(ctx: Context, *, node_name: str) -> object:
 @command("query-block")
 def query_block(ctx: Context) -> object:
     """-> one BlockInfo per drive."""
-    store, blocks = ctx.machine.store, ctx.machine.blocks
-    if not store.up:
+    blocks = ctx.machine.blocks
+    if not ctx.machine.store_up:
         return [
             drive_info(drive, None if drive.node is None else node_info(drive.node))
             for drive in blocks.drives
         ]
 
-    later = Later()
+    store, later = ctx.machine.store, Later()
 
     def told(graph: object, nodes: object) -> None:
         known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
@@ -236,18 +236,20 @@ def query_block(ctx: Context) -> object:
 @command("query-named-block-nodes")
 def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
     """-> one BlockDeviceInfo per node, newest first. flat: without backing images."""
-    store, blocks = ctx.machine.store, ctx.machine.blocks
-    if store.up:
-        return store.ask("query-named-block-nodes", {"flat": flat})
-    return [node_info(node, flat=flat) for node in reversed(blocks.nodes.values())]
+    machine = ctx.machine
+    if machine.store_up:
+        return machine.store.ask("query-named-block-nodes", {"flat": flat})
+    return [node_info(node, flat=flat) for node in reversed(machine.blocks.nodes.values())]
 
 
 @command("query-blockstats")
 def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
     """-> one BlockStats per drive, or per node: what the simulated guest's accesses add up to."""
-    store, blocks = ctx.machine.store, ctx.machine.blocks
-    if query_nodes and store.up:
-        return store.ask("query-blockstats", {"query-nodes": True}, lambda rows: _written(blocks, rows))
+    machine, blocks = ctx.machine, ctx.machine.blocks
+    if query_nodes and machine.store_up:
+        return machine.store.ask(
+            "query-blockstats", {"query-nodes": True}, lambda rows: _written(blocks, rows)
+        )
     if query_nodes:
         return [node_stats(node) for node in blocks.nodes.values()]
     return [drive_stats(drive, ctx.machine.host_ns()) for drive in blocks.drives]
@@ -272,6 +274,6 @@ def block_set_write_threshold(ctx: Context, *, node_name: str, write_threshold: 
         ctx.machine.accounting.watch(node, write_threshold % (1 << 64))
         return {}
     given: dict[str, object] = {"node-name": node_name, "write-threshold": write_threshold}
-    if not ctx.machine.store.up:
+    if not ctx.machine.store_up:
         refuse_unknown(ctx, "block-set-write-threshold", given)
     return real(ctx, "block-set-write-threshold", given)

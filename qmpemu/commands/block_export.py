@@ -5,7 +5,6 @@ from __future__ import annotations
 from qmpemu.commands.block_core import real, real_commands
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.machine.block.happened import BlockExportDeleted
-from qmpemu.machine.block.holders import OWN
 from qmpemu.qmp.errors import QmpError, not_emulated
 
 TYPE_CHECKING = False
@@ -30,14 +29,15 @@ def nbd_server_start(ctx: Context, **arguments: Any) -> object:
 @command("query-block-exports")
 def query_block_exports(ctx: Context) -> object:
     """-> every export."""
-    store = ctx.machine.store
-    if not store.up:
+    if not ctx.machine.store_up:
         return []
-    return store.ask("query-block-exports", {}, _of_clients)
+    return ctx.machine.store.ask("query-block-exports", {}, _of_clients)
 
 
 def _of_clients(rows: Any) -> object:
     """Those that clients have made."""
+    from qmpemu.machine.block.holders import OWN
+
     return [row for row in rows if not row["id"].startswith(OWN)]
 
 

@@ -43,8 +43,7 @@ def query_jobs(ctx: Context) -> object:
 @command("query-block-jobs")
 def query_block_jobs(ctx: Context) -> object:
     """-> every block job."""
-    store = ctx.machine.store
-    return store.ask("query-block-jobs", {}) if store.up else []
+    return ctx.machine.store.ask("query-block-jobs", {}) if ctx.machine.store_up else []
 
 
 @command("job-dismiss")
@@ -64,7 +63,7 @@ def _act(ctx: Context, name: str, arguments: dict[str, object]) -> object:
     job = str(arguments.get("id"))
     if module == "job" and job in ctx.machine.own_jobs.rows:
         raise ctx.machine.own_jobs.refuse(job, verb)
-    if not ctx.machine.store.up:
+    if not ctx.machine.store_up:
         refuse_unknown(ctx, name, arguments)
     return real(ctx, name, arguments)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
+from qmpemu.core.facts import Fact
 from qmpemu.machine.board import system_wakeup_supported
 from qmpemu.machine.devices.memory import PAGE
 from qmpemu.machine.devices.objects import memory_defaults
 from qmpemu.machine.devices.virtio_memory import MemoryResized
 from qmpemu.machine.ghash import listed
-from qmpemu.machine.machine import BalloonTargetSet
 from qmpemu.machine.onboard import UNATTACHED, processor_name
 from qmpemu.machine.plugging import BalloonChanged, OstReported
 from qmpemu.qmp.errors import QmpError, not_emulated
@@ -295,6 +295,12 @@ def _memdev(options: dict[str, object]) -> dict[str, object]:
 def query_balloon(ctx: Context) -> object:
     """-> {"actual": bytes the guest has}."""
     return {"actual": _balloon(ctx).actual_bytes}
+
+
+class BalloonTargetSet(Fact):
+    """The host asked the guest, through the balloon device, to live with this much memory."""
+
+    target_bytes: int
 
 
 @command("balloon")

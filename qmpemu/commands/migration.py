@@ -120,7 +120,7 @@ def migrate(
 
 def _has_bitmaps(ctx: Context) -> bool:
     """Whether a node has a bitmap. Those that are persistent go along in their images."""
-    nodes = ctx.machine.store.do("query-named-block-nodes", {"flat": True}) if ctx.machine.store.up else []
+    nodes = ctx.machine.store.do("query-named-block-nodes", {"flat": True}) if ctx.machine.store_up else []
     return isinstance(nodes, list) and any(row.get("dirty-bitmaps") for row in nodes)
 
 

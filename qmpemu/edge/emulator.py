@@ -165,7 +165,7 @@ class Emulator:
 
     def close(self) -> None:
         """Part from all clients and release every descriptor and socket file."""
-        self.vm.machine.store.close()
+        self.vm.machine.close_store()
         if self._spice is not None:
             self._spice.close()
         servers, self._vnc = self._vnc, []
@@ -177,7 +177,7 @@ class Emulator:
 
     def abandon(self) -> None:
         """The process is about to end before it has served: what would outlive it goes, the rest ends with it."""
-        self.vm.machine.store.close()
+        self.vm.machine.close_store()
         for server in self._vnc:
             server.close()
         for stream in self.streams.values():

@@ -9,6 +9,7 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.devices.bus import Bus
 from qmpemu.machine.devices.requirements import note
+from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -126,7 +127,13 @@ def _make_board(machine: Machine, profile: Profile, onboard: list[OnBoard]) -> N
 
 def _add_node(machine: Machine, options: dict[str, object]) -> None:
     machine.blocks.check_name(options.get("node-name"))
-    machine.store.open(options, here=is_simple(options))
+    if is_simple(options) and not machine.store_up:
+        try:
+            machine.blocks.add_node(options)  # without the store, whose import most starts can do without
+            return
+        except NeedsOpening:
+            pass
+    machine.store.open(options, here=False)
 
 
 def next_unattached(machine: Machine, reserved: str) -> str:

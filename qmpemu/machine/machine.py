@@ -5,7 +5,6 @@ from __future__ import annotations
 from qmpemu import acpi
 from qmpemu.console import Console
 from qmpemu.core.clock import NS_PER_S, Clock, MachineClock
-from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine import inputs
 from qmpemu.machine.assembly import assemble
@@ -54,12 +53,6 @@ SCI_IRQ, RTC_IRQ = 9, 8
 
 DRAINING = ("virtio-blk-", "scsi-hd", "scsi-cd", "scsi-block")
 """Disks whose reset waits for what is on its way, so that block jobs pause; an IDE disk's does not (measured)."""
-
-
-class BalloonTargetSet(Fact):
-    """The host asked the guest, through the balloon device, to live with this much memory."""
-
-    target_bytes: int
 
 
 class Machine:
@@ -148,6 +141,16 @@ class Machine:
             self._store = Store(self.host, self.blocks, self.facts, self.user_objects)
             self.board.on_stop = self._store.drain
         return self._store
+
+    @property
+    def store_up(self) -> bool:
+        """Whether a real block layer runs."""
+        return self._store is not None and self._store.up
+
+    def close_store(self) -> None:
+        """The machine is over: the real block layer lets go of the images, where one was ever asked for."""
+        if self._store is not None:
+            self._store.close()
 
     def disks_leave(self) -> None:
         """The guest is gone to where the same images may be written."""
@@ -363,7 +366,7 @@ class Machine:
         if self.board.exit_status is not None:
             if self._own_jobs is not None:
                 self._own_jobs.close()
-            self.store.close()
+            self.close_store()
 
     def _fixed_hardware(self) -> acpi.FixedHardware:
         chipset = acpi.ICH9 if self.config.family == "q35" else acpi.PIIX4

@@ -211,7 +211,7 @@ class Snapshots:
 
     def _known(self, node: Node) -> dict[str, dict[str, Any]]:
         """The snapshots in a node's image, by name. Where it has none, nothing is started to look for them."""
-        if not self._machine.store.up and self._has_none(node):
+        if not self._machine.store_up and self._has_none(node):
             return {}
         rows: Any = self._do("query-named-block-nodes", {"flat": True})
         image: dict[str, Any] = next((each["image"] for each in rows if each["node-name"] == node.name), {})
