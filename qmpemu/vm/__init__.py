@@ -163,6 +163,7 @@ class VM:
 
     def power_up(self) -> None:
         """Start the machine as its configuration says."""
+        registry.load()  # here, since a start that is refused needs none of it
         for option in self.config.not_emulated:
             self.facts.publish(OptionNotEmulated(option=option))
         self.facts.run(None, self.machine.power_up)

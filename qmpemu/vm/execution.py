@@ -70,7 +70,6 @@ class Execution:
         guest: Callable[[], Guest | None],
         take_fd: Callable[[], int | None],
     ) -> None:
-        registry.load()
         self.was_reset = False
         """Whether the machine was ever reset."""
         self._machine = machine

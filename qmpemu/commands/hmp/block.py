@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp.words import Misread, read
+from qmpemu.commands.hmp.words import answered
 from qmpemu.core.table import Refused
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
@@ -44,14 +44,7 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | Later | None:
     """Run a verb of this file; None if it is none of them."""
     if verb not in PARAMETERS:
         return None
-    try:
-        given = read(verb, PARAMETERS[verb], words)
-    except Misread as error:
-        return f'{error}\r\nTry "help {verb}" for more information\r\n'
-    try:
-        return VERBS[verb](ctx, given)
-    except (Refused, QmpError) as error:
-        return f"Error: {error}\r\n"
+    return answered(verb, PARAMETERS[verb], words, lambda given: VERBS[verb](ctx, given))
 
 
 def when_told(result: object, show: Callable[[object], str], before: str = "Error: ") -> str | Later:

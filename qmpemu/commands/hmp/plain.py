@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.hmp.block import when_told
-from qmpemu.commands.hmp.words import Misread, read
+from qmpemu.commands.hmp.words import answered
 from qmpemu.core.options import OptionError, size
 from qmpemu.core.table import Refused
 from qmpemu.qmp.errors import QmpError
@@ -58,12 +58,13 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | Later | None:
     if verb not in PARAMETERS:
         return None
     try:
-        given = read(verb, PARAMETERS[verb], words)
-    except Misread as error:
-        return f'{error}\r\nTry "help {verb}" for more information\r\n'
-    try:
-        return VERBS.get(verb, _plain(CALLED.get(verb, verb)))(ctx, given)
-    except (Refused, QmpError, OptionError) as error:
+        return answered(
+            verb,
+            PARAMETERS[verb],
+            words,
+            lambda given: VERBS.get(verb, _plain(CALLED.get(verb, verb)))(ctx, given),
+        )
+    except OptionError as error:
         return f"Error: {error}\r\n"
 
 

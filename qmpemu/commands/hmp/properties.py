@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from qmpemu.commands.hmp.words import Misread, read
+from qmpemu.commands.hmp.words import answered
 from qmpemu.core.json_text import loads
-from qmpemu.core.table import Refused
 from qmpemu.qmp.encode import encode_pretty
 from qmpemu.qmp.errors import QmpError
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.commands.registry import Context
+    from qmpemu.qmp.later import Later
 
     Given = dict[str, str]
 
@@ -34,21 +34,14 @@ SWITCHES = {
 }
 
 
-def run(ctx: Context, verb: str, words: list[str]) -> str | None:
+def run(ctx: Context, verb: str, words: list[str]) -> str | Later | None:
     """Run a verb of this file; None if it is none of them."""
     if verb not in PARAMETERS:
         return None
     if verb == "qom-set":  # its value is the rest of the line
         begin = 3 if words[:1] == ["-j"] else 2
         words = [*words[:begin], " ".join(words[begin:])] if words[begin:] else words
-    try:
-        given = read(verb, PARAMETERS[verb], words)
-    except Misread as error:
-        return f'{error}\r\nTry "help {verb}" for more information\r\n'
-    try:
-        return VERBS[verb](ctx, given)
-    except (Refused, QmpError) as error:
-        return f"Error: {error}\r\n"
+    return answered(verb, PARAMETERS[verb], words, lambda given: VERBS[verb](ctx, given))
 
 
 def _list(ctx: Context, given: Given) -> str:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from qmpemu.commands import ui
 from qmpemu.commands.hmp import block
-from qmpemu.commands.hmp.words import Misread, read
-from qmpemu.core.table import Refused
+from qmpemu.commands.hmp.words import answered
 from qmpemu.machine.actions import ACTION_VALUES
 from qmpemu.qmp.errors import QmpError
 
@@ -49,14 +48,7 @@ def run(ctx: Context, verb: str, words: list[str]) -> str | Later | None:
     """Run a verb of this file; None if it is none of them."""
     if verb not in VERBS:
         return None
-    try:
-        arguments = read(verb, PARAMETERS[verb], words)
-    except Misread as error:
-        return f'{error}\r\nTry "help {verb}" for more information\r\n'
-    try:
-        return VERBS[verb](ctx, arguments)
-    except (Refused, QmpError) as error:
-        return f"Error: {error}\r\n"
+    return answered(verb, PARAMETERS[verb], words, lambda given: VERBS[verb](ctx, given))
 
 
 # --- screen, keys, mouse --------------------------------------------------------------------------------------

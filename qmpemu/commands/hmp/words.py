@@ -7,9 +7,14 @@ where no unit is given), b a switch, `?` optional, `-d` a flag that takes a word
 
 from __future__ import annotations
 
+from qmpemu.core.table import Refused
+from qmpemu.qmp.errors import QmpError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from qmpemu.qmp.later import Later
 
 WHAT = {"F": "filename expected", "s": "string expected", "B": "block device name expected"}
 UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50, "E": 1 << 60}
@@ -135,3 +140,17 @@ def _size(verb: str, rest: list[str]) -> str:
 
 
 READERS: dict[str, Callable[[str, list[str]], str]] = {"i": _short, "l": _number, "o": _size}
+
+
+def answered(
+    verb: str, parameters: str, words: list[str], run: Callable[[dict[str, str]], str | Later]
+) -> str | Later:
+    """What `run` says of the verb's parameters, or what is wrong with them or with what it was to do."""
+    try:
+        given = read(verb, parameters, words)
+    except Misread as error:
+        return f'{error}\r\nTry "help {verb}" for more information\r\n'
+    try:
+        return run(given)
+    except (Refused, QmpError) as error:
+        return f"Error: {error}\r\n"
