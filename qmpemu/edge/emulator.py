@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.edge.argv import Monitor, ProcessOptions
-    from qmpemu.edge.human import HumanFront
     from qmpemu.edge.loop import Loop
     from qmpemu.edge.mux import Mux, MuxEnd
     from qmpemu.edge.spice import SpiceFront
     from qmpemu.edge.streams import Stream
     from qmpemu.edge.vnc.server import VncFront
+    from qmpemu.hmp.session import HumanSession
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
@@ -61,7 +61,7 @@ class Emulator:
         self.host.begin_turn, self.host.end_turn = self.timekeeper.sync, self.turn_done
         self.host.around = self.from_outside
         self.streams: dict[str, Stream] = {}
-        self._fronts: list[MonitorFront | HumanFront] = []
+        self._fronts: list[SessionFront] = []
         self._muxes: dict[str, Mux] = {}
         self._vnc: list[VncFront] = []
         self._spice: SpiceFront | None = None
@@ -211,9 +211,7 @@ class Emulator:
             return
         if monitor.control:
             stream.cook()
-            front: MonitorFront | HumanFront = MonitorFront(
-                self, stream, self.vm.add_monitor(pretty=monitor.pretty)
-            )
+            front: SessionFront = MonitorFront(self, stream, self.vm.add_monitor(pretty=monitor.pretty))
         else:
             from qmpemu.edge.human import HumanFront
 
@@ -246,10 +244,10 @@ class Emulator:
         self.turn_done()
 
 
-class MonitorFront:
-    """A QMP session behind a stream."""
+class SessionFront:
+    """A session of either kind behind a stream: what is said is run, and what it says is sent as fast as it is read."""
 
-    def __init__(self, emulator: Emulator, stream: Stream, session: Session) -> None:
+    def __init__(self, emulator: Emulator, stream: Stream, session: Session | HumanSession) -> None:
         self._emulator = emulator
         self._stream = stream
         self._session = session
@@ -261,20 +259,24 @@ class MonitorFront:
         self.deliver()
 
     def received(self, data: bytes, fds: list[int]) -> None:
-        """Run the commands in `data`, then deliver replies and events."""
+        """Run what is whole of `data`, then deliver what that says."""
         emulator = self._emulator
         emulator.timekeeper.sync()
-        emulator.vm.receive_fds(self._session, fds)
+        self._take(fds)
         self._session.receive(data)
         emulator.turn_done()
 
+    def _take(self, fds: list[int]) -> None:
+        """Descriptors that came along: a person has no use for them."""
+        for fd in fds:
+            self._emulator.vm.host.close_fd(fd)
+
     def disconnected(self) -> None:
-        """Negotiation, half-read input and descriptors nobody took do not survive the client."""
+        """What was half read does not survive the client."""
         self._session.close()
-        self._emulator.vm.client_left(self._session)
 
     def drained(self) -> None:
-        """The client has read: go on with the commands that waited."""
+        """The client has read: go on with what waited."""
         self._session.resume()
         self._emulator.turn_done()
 
@@ -285,6 +287,22 @@ class MonitorFront:
         while self._session.paused and not self._stream.throttled:
             self._session.resume()
             self._stream.send(self._session.take())
+
+
+class MonitorFront(SessionFront):
+    """A QMP session behind a stream."""
+
+    def __init__(self, emulator: Emulator, stream: Stream, session: Session) -> None:
+        super().__init__(emulator, stream, session)
+        self._client = session
+
+    def _take(self, fds: list[int]) -> None:
+        self._emulator.vm.receive_fds(self._client, fds)
+
+    def disconnected(self) -> None:
+        """Negotiation and descriptors nobody took do not survive it either."""
+        super().disconnected()
+        self._emulator.vm.client_left(self._client)
 
 
 class PortFront:
