@@ -5,26 +5,29 @@ wire ──received──> layer ──received──> layer ──> plain      
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 
-class Layer:
+
+class Layer(ABC):
     """secured: plain bytes can go through. failure: why none ever will again, in QEMU's words, "" while it works."""
 
     def __init__(self) -> None:
         self.secured = False
         self.failure = ""
 
+    @abstractmethod
     def received(self, wire: bytes) -> bytes:
         """Bytes from below -> bytes for above."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sending(self, plain: bytes) -> bytes:
         """Bytes from above -> bytes for below."""
-        raise NotImplementedError
 
+    @abstractmethod
     def owed(self) -> bytes:
         """What it has to say below by itself: a handshake, an answer to a ping. Each byte is told once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self) -> None:
         """Nothing more comes from below."""
 

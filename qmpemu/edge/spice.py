@@ -13,6 +13,8 @@ from qmpemu.edge.keyval import OptionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from qmpemu.edge.loop import Loop
     from qmpemu.machine.spice import Spice
 
@@ -80,27 +82,23 @@ def _inet(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise _failed(f"2551:reds_init_socket: getaddrinfo({host},{port}): {error.strerror}") from None
     sock = socket.socket(family, kind)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return _listening(sock, address, where)
+
+
+def _unix(path: str) -> socket.socket:
+    return _listening(socket.socket(socket.AF_UNIX), path, path)
+
+
+def _listening(sock: socket.socket, address: Any, where: str) -> socket.socket:
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if isinstance(address, str) and os.path.exists(address):
+            os.unlink(address)
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError:
         sock.close()
         raise _failed(f"2585:reds_init_socket: binding socket to {where} failed") from None
-    sock.setblocking(False)
-    return sock
-
-
-def _unix(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        if os.path.exists(path):
-            os.unlink(path)
-        sock.bind(path)
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise _failed(f"2585:reds_init_socket: binding socket to {path} failed") from None
     sock.setblocking(False)
     return sock
 

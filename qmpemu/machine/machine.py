@@ -113,9 +113,9 @@ class Machine:
         self._io_ports: IoPorts | None = None
         if self.acpi is not None:
             self._wire(self.acpi)
-        self.open_chardev: Callable[[Chardev], object] = _opened
+        self.open_chardev: Callable[[Chardev], object] = _nobody
         """Open the back end of a new character device; the edge sets it. Raises Refused."""
-        self.close_chardev: Callable[[Chardev], object] = _opened
+        self.close_chardev: Callable[[Chardev], object] = _nobody
         """Close it again."""
         self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
         self.display = Display(self)
@@ -396,9 +396,5 @@ class Machine:
             self._store.drain()
 
 
-def _nobody(number: int, level: bool) -> None:
-    """Nobody listens to the interrupt controller."""
-
-
-def _opened(chardev: Chardev) -> None:
-    """A machine without a host: there is nothing to open."""
+def _nobody(*_: object) -> None:
+    """Nobody listens to the interrupt controller; a machine without a host has nothing to open or close."""

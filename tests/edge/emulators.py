@@ -215,3 +215,11 @@ def await_gone(path: Path) -> bool:
     while path.exists() and time.monotonic() < deadline:
         select.select([], [], [], 0.005)
     return not path.exists()
+
+
+def say(client: Client, command: str, **arguments: Any) -> Any:
+    """The reply, or the words of a refusal; events are passed over."""
+    client.put(command, **arguments)
+    while "event" in (reply := client.read()):
+        pass
+    return reply["return"] if "return" in reply else reply["error"]["desc"]

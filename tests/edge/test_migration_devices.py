@@ -6,13 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from emulators import Client
+from emulators import say
 from test_migration import SLOW, Two, story, switch
 
 LACKING = (
@@ -29,14 +28,6 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
     made = Two(request.param, tmp_path)
     yield made
     made.kill()
-
-
-def say(client: Client, command: str, **arguments: Any) -> object:
-    """The reply, or the words of a refusal; events are passed over."""
-    client.put(command, **arguments)
-    while "event" in (reply := client.read()):
-        pass
-    return reply["return"] if "return" in reply else reply["error"]["desc"]
 
 
 def devices(*options: str) -> list[str]:

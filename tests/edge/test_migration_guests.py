@@ -6,13 +6,12 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from emulators import Client
+from emulators import Client, say
 from test_migration import SLOW, Two, story, switch
 
 FAST = {"QMPEMU_SPEED": "100x", "QMPEMU_SET": "QEMU-GA=running"}
@@ -24,14 +23,6 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
     made = Two(request.param, tmp_path)
     yield made
     made.kill()
-
-
-def say(client: Client, command: str, **arguments: Any) -> Any:
-    """The reply, or the words of a refusal; events are passed over."""
-    client.put(command, **arguments)
-    while "event" in (reply := client.read()):
-        pass
-    return reply["return"] if "return" in reply else reply["error"]["desc"]
 
 
 def begin(two: Two, *words: str, capabilities: tuple[str, ...] = ()) -> tuple[Client, Client]:

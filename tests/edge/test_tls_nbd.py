@@ -6,10 +6,9 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from emulators import Client, Emulator
+from emulators import Client, Emulator, say
 
 from tests.certificates import usual
 
@@ -20,14 +19,6 @@ def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Client]:
     emulator = Emulator(request.param, tmp_path)
     yield emulator.start("-machine", "q35", "-S", "-blockdev", "null-co,node-name=n,size=1048576").client()
     emulator.kill()
-
-
-def say(client: Client, command: str, **arguments: Any) -> object:
-    """The reply, or the words of a refusal; events are passed over."""
-    client.put(command, **arguments)
-    while "event" in (reply := client.read()):
-        pass
-    return reply["return"] if "return" in reply else reply["error"]["desc"]
 
 
 def look(port: str, *words: str, more: str = "") -> subprocess.CompletedProcess[str]:

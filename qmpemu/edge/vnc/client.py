@@ -33,7 +33,6 @@ ENCODINGS_MAX = 1024
 DESKTOP_SIZE, EXTENDED_DESKTOP_SIZE, POINTER_CHANGE, EXTENDED_KEY = -223, -308, -257, -258
 ABSOLUTE_ORIGIN = 0x7FFF
 """What a client that knows pointer changes adds to a relative movement."""
-
 BUTTONS = ("left", "middle", "right", "wheel-up", "wheel-down")
 
 
@@ -135,10 +134,10 @@ class Connection:
         if self._minor > 3:
             self._stream.send(bytes([1, kind]))
             self._expect = (1, self._security)
+        elif kind == VENCRYPT:  # that version has no way to it
+            self._stream.send(struct.pack(">I", 0))
+            raise Nonsense
         else:
-            if kind == VENCRYPT:  # that version has no way to it
-                self._stream.send(struct.pack(">I", 0))
-                raise Nonsense
             self._stream.send(struct.pack(">I", kind))
             self._begin(kind)
 
@@ -188,8 +187,7 @@ class Connection:
         raise Nonsense
 
     def _response(self, data: bytes) -> None:
-        password = self._server.password()
-        if password is None or des.answer(password, self._challenge) != data:
+        if (password := self._server.password()) is None or des.answer(password, self._challenge) != data:
             self._refuse()
         self._stream.send(struct.pack(">I", 0))
         self._expect = (1, self._client_init)

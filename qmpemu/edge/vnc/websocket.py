@@ -70,6 +70,9 @@ class WebSocket(Layer):
         owed, self._out = bytes(self._out), bytearray()
         return owed
 
+    def ended(self) -> None:
+        """The wire's end says all: no frame is waited for."""
+
     # --- the upgrade ------------------------------------------------------------------------------------------
 
     def _upgrade(self) -> None:

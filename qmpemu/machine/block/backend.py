@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,24 +15,24 @@ GONE = "The block back end has died"
 """What a command that it was working on fails with."""
 
 
-class BlockBackend:
+class BlockBackend(ABC):
     """A running block layer. Results and events arrive in the order in which it said them.
 
     Once it has died every outstanding `done` gets a QmpError, then `died` is called; nothing follows.
     """
 
+    @abstractmethod
     def call(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         """Run a command of its block layer; eventually `done(return value or QmpError)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
         """Let an export be on a node that nobody can reach; eventually `done({} or QmpError)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self, done: Callable[[], bool]) -> None:
         """Hear what it says until `done()`, or until it has died; nothing else goes on meanwhile."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """End it; nothing is called any more."""
-        raise NotImplementedError
