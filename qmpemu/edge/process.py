@@ -118,21 +118,12 @@ def _serve(
     except Refused as refused:
         raise OptionError("\n".join(filter(None, (str(refused), refused.hint)))) from None
 
-    for each in emulator.vm.machine.plugging.unpaired():
-        report(f"warning: {each}")
-    given = emulator.vm.machine.devices.globals
-    for each in given.unused() if given is not None else ():
+    for each in _without_use(emulator):
         report(f"warning: {each}")
     emulator.vm.participants = _participants(config.participants)
     if config.family != "none" and config.guest != guests.NONE:
         emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
-
-    try:
-        emulator.open(report)
-    except OptionError as error:
-        error.release = emulator.abandon
-        raise
 
     def signalled(number: int, pid: int) -> None:
         sender = f" from pid {pid} ({_command_of(pid)})" if pid else ""  # a terminal's key comes from nobody
@@ -140,13 +131,7 @@ def _serve(
         emulator.terminate(number)
 
     signals.watch(loop, signalled)
-    try:
-        emulator.start()
-    except (QmpError, Refused) as error:
-        text = f"-incoming {config.incoming}: {error}" if config.incoming is not None else str(error)
-        unknown = OptionError(text)
-        unknown.release = emulator.abandon
-        raise unknown from None
+    _start(emulator, config.incoming, report)
     if daemon is not None:
         daemon.ready()
     gc.freeze()
@@ -158,6 +143,27 @@ def _serve(
     if options.pidfile is not None:
         os.unlink(options.pidfile)
     return end(statuses[0])
+
+
+def _without_use(emulator: Emulator) -> list[str]:
+    """Ends of networks that nothing is on the other side of, and values of -global that met no device."""
+    machine = emulator.vm.machine
+    unused = machine.devices.globals.unused() if machine.devices.globals is not None else ()
+    return [*machine.plugging.unpaired(), *unused]
+
+
+def _start(emulator: Emulator, incoming: str | None, report: Callable[[str], None]) -> None:
+    """Open what it is reached by, and begin. Raises OptionError, also where there is nowhere to wait for its guest."""
+    try:
+        emulator.open(report)
+        emulator.start()
+    except OptionError as error:
+        error.release = emulator.abandon
+        raise
+    except (QmpError, Refused) as error:
+        unknown = OptionError(f"-incoming {incoming}: {error}" if incoming is not None else str(error))
+        unknown.release = emulator.abandon
+        raise unknown from None
 
 
 def _warn(texts: Sequence[str], program: str) -> None:

@@ -86,7 +86,7 @@ def test_domdisplay_and_a_busy_port(libvirtd: Libvirtd, make_domain: Callable[..
     other = make_domain(**SERVER)
     xml = libvirtd.ok("dumpxml", other)
     xml = re.sub(r"port='-1' autoport='yes'", f"port='{BUSY}' autoport='no'", xml)
-    holder = f"import socket, time; s = socket.create_server(('127.0.0.1', {BUSY})); print(flush=True); time.sleep(60)"
+    holder = f"import socket; s = socket.create_server(('127.0.0.1', {BUSY})); print(flush=True); s.accept()"
     assert libvirtd.inside(f'coproc {sys.executable} -c "{holder}"; read -r -u "${{COPROC[0]}}" _') == 0
     file = libvirtd.root / "busy.xml"
     file.write_text(xml)
