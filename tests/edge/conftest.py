@@ -1,4 +1,4 @@
-"""Emulator processes, and the real one beside ours: `emulator` runs a test on both."""
+"""Emulator processes, and the real one beside ours: `emulator` and `two` run a test on both."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Emulator
+from two import Two
 
 
 @pytest.fixture(params=["ours", "real"])
@@ -25,5 +26,13 @@ def emulator(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Emulato
 def ours(tmp_path: Path) -> Iterator[Emulator]:
     """Our emulator process, for what the real one does not have."""
     made = Emulator("ours", tmp_path)
+    yield made
+    made.kill()
+
+
+@pytest.fixture(params=["ours", "real"])
+def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
+    """The ends of a migration, both of one kind."""
+    made = Two(request.param, tmp_path)
     yield made
     made.kill()

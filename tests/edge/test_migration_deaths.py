@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Client, Emulator
-from test_migration import answer, poll, switch
+from two import answer, poll, switch
 
 SOURCE, DESTINATION = 0, 1
 WAYS = {

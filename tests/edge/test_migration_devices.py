@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import say
-from test_migration import SLOW, Two, story, switch
+from two import SLOW, Two, story, switch
 
 LACKING = (
     "Unknown savevm section or instance '{}' {}. Make sure that your current VM setup matches your saved VM setup, "
@@ -20,14 +19,6 @@ LACKING = (
 )
 BLOCK = 'Unknown ramblock "{}", cannot accept migration'
 PORT = "pcie-root-port,id=p,chassis=1,addr=5"
-
-
-@pytest.fixture(params=["ours", "real"])
-def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
-    """On both kinds."""
-    made = Two(request.param, tmp_path)
-    yield made
-    made.kill()
 
 
 def devices(*options: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Client, say
-from test_migration import SLOW, Two, story, switch
+from two import SLOW, Two, story, switch
 
 FAST = {"QMPEMU_SPEED": "100x", "QMPEMU_SET": "QEMU-GA=running"}
-
-
-@pytest.fixture(params=["ours", "real"])
-def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
-    """On both kinds."""
-    made = Two(request.param, tmp_path)
-    yield made
-    made.kill()
 
 
 def begin(two: Two, *words: str, capabilities: tuple[str, ...] = ()) -> tuple[Client, Client]:

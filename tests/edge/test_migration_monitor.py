@@ -12,10 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Client
-from test_migration import SLOW, Two, answer, poll, status, two
 from test_migration_relay import done
+from two import SLOW, Two, answer, poll, status
 
-__all__ = ["two"]
 GLOBALS = """globals:
 store-global-state: on
 only-migratable: off

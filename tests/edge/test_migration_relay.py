@@ -12,9 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import PATIENCE_S, Client
 from relay import BACK, THERE, Relay
-from test_migration import Two, answer, poll, status, two
+from two import Two, answer, poll, status
 
-__all__ = ["two"]
 HALF_WAY = {"ours": 200, "real": 50_000}
 """Bytes of a stream that are some of the whole: the real one's has a place for each page."""
 LAST_WORD = {"ours": 13, "real": 1}

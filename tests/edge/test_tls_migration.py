@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Client
-from test_migration import Two, story, switch
+from two import Two, story, switch
 
 from tests.certificates import Certificates, usual
 
@@ -26,14 +25,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     all_of_them.directory("bare", "ca")
     all_of_them.directory("distrustful", "other")
     return all_of_them
-
-
-@pytest.fixture(params=["ours", "real"])
-def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
-    """On both kinds."""
-    pair = Two(request.param, tmp_path)
-    yield pair
-    pair.kill()
 
 
 def add(client: Client, made: Certificates, name: str, endpoint: str) -> None:

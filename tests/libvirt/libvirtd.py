@@ -343,16 +343,7 @@ class Libvirtd:
         path = f"{self.root}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         with (self.root / "log/libvirtd.out").open("ab") as errors:
             self._init = subprocess.Popen(
-                [
-                    *network,
-                    "-m",
-                    "-u",
-                    "-p",
-                    "-f",
-                    "--kill-child",
-                    "--mount-proc",
-                    *self._confined(script),
-                ],
+                [*network, *"-m -u -p -f --kill-child --mount-proc".split(), *self._confined(script)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
