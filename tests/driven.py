@@ -8,7 +8,7 @@ from typing import Any
 from qmpemu.core.clock import NS_PER_S, Clock
 from qmpemu.core.facts import Fact
 from qmpemu.edge import argv, shipped
-from qmpemu.edge.process import configure
+from qmpemu.edge.environment import check_guest, configure
 from qmpemu.machine.host import Host
 from qmpemu.vm import VM
 
@@ -19,6 +19,7 @@ class Driven:
     def __init__(self, line: str = "-machine q35", host: Host | None = None, **environment: str) -> None:
         config, _ = argv.parse_command_line(line.split(), shipped.profile(None))
         configure(config, environment)
+        check_guest(config)
         self.clock = Clock()
         self.vm = VM(config, shipped.profile(None), host or Host(), self.clock)
         self.session = self.vm.add_monitor()

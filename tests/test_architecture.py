@@ -40,9 +40,13 @@ SLOW_IMPORTS |= {
     "socket",
 }
 SLOW_IMPORTS |= {
+    "qmpemu.edge.argv.config_file",
     "qmpemu.edge.argv.default_options",
     "qmpemu.edge.argv.drive_options",
+    "qmpemu.edge.argv.kernel_options",
     "qmpemu.edge.argv.network_options",
+    "qmpemu.edge.argv.numa_options",
+    "qmpemu.edge.argv.spice_options",
     "qmpemu.machine.block.by_node",
     "qmpemu.machine.block.old_drives",
 }
@@ -107,11 +111,17 @@ def test_files_are_opened_at_the_edge_only(path: Path) -> None:
     assert found == []
 
 
+LISTENING = (
+    "-vnc 127.0.0.1:90,to=99 -chardev socket,id=line,host=127.0.0.1,port=0,server=on,wait=off "
+    "-netdev socket,id=net,listen=127.0.0.1:0"
+)
+
+
 @pytest.mark.parametrize("machine", ["none", "q35", "pc-i440fx-7.2"])
 def test_start_imports_are_lean(machine: str, tmp_path: Path) -> None:
     """From exec to a quit over QMP the emulator imports none of the modules that would make its first answer late."""
     code = "import sys; from qmpemu.edge.process import main; main(); print('\\n'.join(sys.modules))"
-    words = f"-machine {machine} -nodefaults -display none -S -qmp unix:qmp".split()
+    words = f"-machine {machine} -nodefaults -display none -S -qmp unix:qmp {LISTENING}".split()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "qmp"))
         listener.listen(1)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from qmpemu.commands.qdev import refuse_device
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
-from qmpemu.machine.block import DISK_DRIVERS, Drive
+from qmpemu.machine.block.nodes import DISK_DRIVERS, Drive
 from qmpemu.machine.devices.limits import check, of_drive
 from qmpemu.qmp.errors import QmpError, device_not_found
 

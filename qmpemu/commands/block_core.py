@@ -9,7 +9,6 @@ from __future__ import annotations
 from qmpemu.commands.block_shown import drive_info, drive_stats, node_info, node_stats
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
-from qmpemu.machine.block import PROTOCOLS
 from qmpemu.machine.block.disk_errors import DiskFailed
 from qmpemu.machine.block.filters import shown
 from qmpemu.machine.block.happened import (
@@ -19,6 +18,7 @@ from qmpemu.machine.block.happened import (
     QuorumReported,
     WriteThresholdExceeded,
 )
+from qmpemu.machine.block.locks import PROTOCOLS
 from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from qmpemu.machine.block import Blocks
+    from qmpemu.machine.block.graph import Blocks
 
 
 def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:

@@ -7,7 +7,8 @@ from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.block import Blocks, Node
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Node
 
 
 @command("x-blockdev-set-iothread")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qmpemu.machine.block import PROTOCOLS, Drive, Node
+from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.machine.block.nodes import Drive, Node
 
 
 def _limit(info: dict[str, object], drive: Drive) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
-from qmpemu.machine.block import is_identifier
+from qmpemu.core.options import is_identifier
 from qmpemu.machine.devices.netfilter import NicFilterChanged, receive_filter
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
-from qmpemu.machine.block import is_identifier
+from qmpemu.core.options import is_identifier
 from qmpemu.machine.devices.catalog import CPU_SUFFIX
 from qmpemu.machine.devices.table import PERIPHERAL, DeviceRemoved, DeviceUnplugRefused
 from qmpemu.machine.qom import NotFound

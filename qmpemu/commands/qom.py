@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command
 from qmpemu.core.json_text import loads
-from qmpemu.machine.block import is_identifier
+from qmpemu.core.options import is_identifier
 from qmpemu.machine.devices.objects import check_range
 from qmpemu.machine.qom import Ambiguous, NotFound, Object
 from qmpemu.qmp.encode import Raw

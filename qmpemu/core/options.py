@@ -1,4 +1,4 @@
-"""QEMU's `key=value,key=value` syntax, of options and of the human monitor's verbs.
+"""QEMU's `key=value,key=value` syntax, of options and of the human monitor's verbs, and its identifiers.
 
 `,,` is a comma inside a value; the first item may lack its key (the option's implied key); a bare `flag` means
 `flag=on` and `noflag` means `flag=off` (both deprecated by QEMU, both still sent by old scripts).
@@ -27,6 +27,11 @@ class OptionError(Exception):
 
 
 SIZE_SUFFIXES = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
+
+
+def is_identifier(name: str) -> bool:
+    """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
+    return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
 
 
 def split_items(text: str) -> list[str]:

@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from qmpemu.machine.block import Blocks, Node
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Node
 
 ENDING = ".qmpemu"
 RAW = ("raw", "file")

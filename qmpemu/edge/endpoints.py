@@ -171,9 +171,7 @@ def _unix(loop: Loop, path: str, server: bool) -> SocketStream:
 def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
     host, port = options.get("host", ""), options.get("port", "")
     try:
-        family, kind, _, _, address = sockets.getaddrinfo(
-            host or None, port, type=sockets.SOCK_STREAM, flags=sockets.AI_PASSIVE if server else 0
-        )[0]
+        family, kind, address = sockets.look_up(host, port, passive=server)[0]
     except sockets.gaierror as error:
         raise OptionError(f"address resolution failed for {host}:{port}: {error.strerror}") from None
     sock = sockets.socket(family, kind)

@@ -13,9 +13,9 @@ from rich.console import Console
 from qmpemu.core.table import Refused
 from qmpemu.edge import argv, shipped, timeline
 from qmpemu.edge.emulator import Emulator
+from qmpemu.edge.environment import check_guest, configure
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.log import FactLog
-from qmpemu.edge.process import configure
 from qmpemu.verdict import Entry
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ async def _serve(words: list[str], environment: Mapping[str, str], as_json: bool
     profile = shipped.profile(None)
     config, options = argv.parse_command_line(words, profile)
     scale = configure(config, environment)
+    check_guest(config)
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
     emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=ended.set_result)

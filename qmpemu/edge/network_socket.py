@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import re
-import socket
-
 from qmpemu.core.table import Refused
+from qmpemu.edge import sockets
 
 ANY = "0.0.0.0"
 PORTS = 1 << 16
-LEADING_DIGITS = re.compile(r"\s*[+-]?\d+")
 MULTICAST = range(224, 240)
 
 
-def opened(way: str, address: str, own: str) -> socket.socket:
+def opened(way: str, address: str, own: str) -> sockets.socket:
     """A socket that listens, connects, has joined a group or is bound. Raises Refused."""
     if way == "mcast":
         return _group(address, own)
     if way == "udp":
         place = _resolved(own)
         _resolved(address)
-        return _bound(socket.SOCK_DGRAM, place)
+        return _bound(sockets.SOCK_DGRAM, place)
     place = _resolved(address)
     if way == "listen":
-        listening = _bound(socket.SOCK_STREAM, place)
+        listening = _bound(sockets.SOCK_STREAM, place)
         listening.listen(0)
         return listening
-    connecting = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    connecting = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
     connecting.setblocking(False)
     connecting.connect_ex(place)  # whoever is not there yet may come
     return connecting
@@ -43,26 +40,34 @@ def _resolved(address: str) -> tuple[str, int]:
         host = _numeric(host, f"host address '{host}' is not a valid IPv4 address")
     else:
         try:
-            host = socket.gethostbyname(host)
+            host = sockets.gethostbyname(host)
         except OSError:
             raise Refused(f"can't resolve host address '{host}'") from None
-    digits = LEADING_DIGITS.match(port)
+    digits = _leading_number(port)
     if digits is None:
         raise Refused(f"port number '{port}' is invalid")
-    return host, int(digits[0]) % PORTS
+    return host, digits % PORTS
+
+
+def _leading_number(text: str) -> int | None:
+    """The number that a text begins with, as strtol reads it; what follows does not matter."""
+    text = text.lstrip()
+    sign, rest = (text[0], text[1:]) if text[:1] in ("+", "-") else ("", text)
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return int(sign + digits) if digits else None
 
 
 def _numeric(host: str, wrong: str) -> str:
     try:
-        return socket.inet_ntoa(socket.inet_aton(host))
+        return sockets.inet_ntoa(sockets.inet_aton(host))
     except OSError:
         raise Refused(wrong) from None
 
 
-def _bound(kind: int, place: tuple[str, int]) -> socket.socket:
-    made = socket.socket(socket.AF_INET, kind)
+def _bound(kind: int, place: tuple[str, int]) -> sockets.socket:
+    made = sockets.socket(sockets.AF_INET, kind)
     made.setblocking(False)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
         made.bind(place)
     except OSError as error:
@@ -71,16 +76,16 @@ def _bound(kind: int, place: tuple[str, int]) -> socket.socket:
     return made
 
 
-def _group(address: str, interface: str) -> socket.socket:
+def _group(address: str, interface: str) -> sockets.socket:
     group, port = _resolved(address)
     wrong = f"localaddr '{interface}' is not a valid IPv4 address"
     own = _numeric(interface, wrong) if interface else ANY
-    packed = socket.inet_aton(group)
+    packed = sockets.inet_aton(group)
     if packed[0] not in MULTICAST:
         raise Refused(f"specified mcastaddr {group} (0x{packed.hex()}) does not contain a multicast address")
-    made = _bound(socket.SOCK_DGRAM, (group, port))
+    made = _bound(sockets.SOCK_DGRAM, (group, port))
     try:
-        made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, packed + socket.inet_aton(own))
+        made.setsockopt(sockets.IPPROTO_IP, sockets.IP_ADD_MEMBERSHIP, packed + sockets.inet_aton(own))
     except OSError as error:
         made.close()
         raise Refused(f"can't add socket to multicast group {group}: {error.strerror}") from None

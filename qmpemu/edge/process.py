@@ -2,14 +2,7 @@
 
     argv, environment ─> parse ─> (daemonize) ─> pidfile ─> sockets ─> greeting, commands, clock ─> exit status
 
-Settings of the simulated guest come from the environment, since the command line is QEMU's:
-
-    QMPEMU_GUEST    the guest (`qmpemu guests` lists them)      QMPEMU_SPEED   1x, 60x, 0.5x or virtual
-    QMPEMU_SET      NAME=VALUE[,NAME=VALUE...]                  QMPEMU_SEED    any text; same seed, same history
-    QMPEMU_DISK     file for what outlives a power cut, or none (default: beside the first disk image)
-    QMPEMU_PARTICIPANTS  installed participants, NAME[,NAME...]    QMPEMU_OPERATOR  query-commands lists the operator's
-    QMPEMU_MEMORY   used=SIZE,dirty=SIZE,link=SIZE: what a migration finds (bytes in use; a second: written, carried)
-    QMPEMU_LOG      file for the time line as JSON lines, `-` for standard error
+Settings of the simulated guest come from the environment (`edge.environment`), since the command line is QEMU's.
 """
 
 from __future__ import annotations
@@ -20,13 +13,9 @@ import sys
 import time
 from fcntl import LOCK_EX, LOCK_NB, lockf
 
-from qmpemu.core.clock import parse_scale
 from qmpemu.core.table import Refused
 from qmpemu.edge import argv, shipped
-from qmpemu.edge.keyval import OptionError, parse, size
-from qmpemu.edge.loop import PollLoop, Signals
-from qmpemu.edge.sockets import SIGHUP, SIGINT, SIGTERM
-from qmpemu.guests import registry as guests
+from qmpemu.edge.keyval import OptionError
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -36,9 +25,7 @@ if TYPE_CHECKING:
     from qmpemu.edge.argv import ProcessOptions
     from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.log import FactLog
-    from qmpemu.guests.windows.participants import Participant
     from qmpemu.machine.config import MachineConfig
-    from qmpemu.machine.migration.memory import MemoryModel
     from qmpemu.profile import Profile
 
 
@@ -80,10 +67,17 @@ def run(
         return 0
     _warn(config.warnings, program)
     try:
-        return _serve(profile, config, options, environment, program, end)
+        daemon = Daemon(options) if options.daemonize else None
+        pidfile = _write_pidfile(options.pidfile) if options.pidfile is not None else None
+        try:
+            status = _serve(profile, config, options, environment, program, daemon)
+        finally:
+            if pidfile is not None:
+                _remove(pidfile)
     except OptionError as error:
         error.stamped = options.timestamps
         raise
+    return end(status)
 
 
 def _serve(
@@ -92,16 +86,17 @@ def _serve(
     options: ProcessOptions,
     environment: Mapping[str, str],
     program: str,
-    end: Callable[[int], int],
+    daemon: Daemon | None,
 ) -> int:
-    from qmpemu.edge import disk_file  # a command line that is refused needs none of the machine
-    from qmpemu.edge.emulator import Emulator
+    from qmpemu.edge.emulator import (
+        Emulator,  # late: a command line that is refused needs none of the machine
+    )
+    from qmpemu.edge.environment import configure
+    from qmpemu.edge.loop import PollLoop, Signals
+    from qmpemu.edge.sockets import SIGHUP, SIGINT, SIGTERM
 
-    scale = configure(config, environment)
     signals = Signals((SIGTERM, SIGINT, SIGHUP))
-    daemon = Daemon(options) if options.daemonize else None
-    if options.pidfile is not None:
-        options.pidfile = _write_pidfile(options.pidfile)
+    scale = configure(config, environment)
     loop = PollLoop()
     statuses: list[int] = []
 
@@ -120,9 +115,7 @@ def _serve(
 
     for each in _without_use(emulator):
         report(f"warning: {each}")
-    emulator.vm.participants = _participants(config.participants)
-    if config.family != "none" and config.guest != guests.NONE:
-        emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
+    _choose_guest(emulator, environment, report)
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
     def signalled(number: int, pid: int) -> None:
@@ -140,9 +133,20 @@ def _serve(
         loop.run_forever()
     if log is not None:
         log.drain()
-    if options.pidfile is not None:
-        os.unlink(options.pidfile)
-    return end(statuses[0])
+    return statuses[0]
+
+
+def _choose_guest(emulator: Emulator, environment: Mapping[str, str], report: Callable[[str], None]) -> None:
+    """What boots, with what, and where its disk is kept. Raises OptionError."""
+    from qmpemu.edge import disk_file
+    from qmpemu.edge import environment as settings
+    from qmpemu.guests import registry as guests
+
+    config = emulator.vm.config
+    settings.check_guest(config)
+    emulator.vm.participants = settings.participants(config.participants)
+    if config.family != "none" and config.guest != guests.NONE:
+        emulator.vm.store = disk_file.choose(environment, emulator.vm.machine.blocks, report)
 
 
 def _without_use(emulator: Emulator) -> list[str]:
@@ -174,17 +178,6 @@ def _warn(texts: Sequence[str], program: str) -> None:
         print(line.replace(AT_FILE, ":"), file=sys.stderr, flush=True)
 
 
-def _participants(names: tuple[str, ...]) -> tuple[Participant, ...]:
-    if not names:
-        return ()
-    from qmpemu.participants import named
-
-    try:
-        return tuple(named(name) for name in names)
-    except guests.GuestError as error:
-        raise OptionError(f"QMPEMU_PARTICIPANTS: {error}") from None
-
-
 def _open_log(emulator: Emulator, path: str | None) -> FactLog | None:
     if path is None:
         return None
@@ -195,40 +188,6 @@ def _open_log(emulator: Emulator, path: str | None) -> FactLog | None:
     except OSError as error:
         raise OptionError(f"QMPEMU_LOG: cannot write '{path}': {error.strerror}") from None
     return FactLog(emulator.vm.facts, emulator.loop, file)
-
-
-def configure(config: MachineConfig, environment: Mapping[str, str]) -> float | None:
-    """Put the QMPEMU_* settings into `config`; returns the clock's scale. Raises OptionError."""
-    config.guest = environment.get("QMPEMU_GUEST")
-    config.settings = parse(environment.get("QMPEMU_SET", ""))
-    config.seed = environment.get("QMPEMU_SEED", "0")
-    config.operator = environment.get("QMPEMU_OPERATOR", "") not in ("", "0", "off")
-    config.memory_model = _memory_model(environment.get("QMPEMU_MEMORY", ""))
-    config.participants = tuple(filter(None, environment.get("QMPEMU_PARTICIPANTS", "").split(",")))
-    try:
-        if config.guest is not None or config.settings:
-            guests.check(config.guest or guests.DEFAULT, config.settings)
-    except guests.GuestError as error:
-        source = "QMPEMU_SET" if config.settings else "QMPEMU_GUEST"
-        raise OptionError(f"{source}: {error}") from None
-    try:
-        return parse_scale(environment.get("QMPEMU_SPEED", "1x"))
-    except ValueError as error:
-        raise OptionError(f"QMPEMU_SPEED: {error}") from None
-
-
-def _memory_model(text: str) -> MemoryModel | None:
-    if not text:
-        return None
-    from qmpemu.machine.migration.memory import MemoryModel
-
-    model = MemoryModel()
-    for name, value in parse(text).items():
-        if name not in ("used", "dirty", "link"):
-            raise OptionError(f"QMPEMU_MEMORY: '{name}' is not known: give used, dirty or link")
-        attribute = "used_bytes" if name == "used" else f"{name}_bytes_s"
-        setattr(model, attribute, max(size(name, value, "B"), int(name == "link")))
-    return model
 
 
 class Daemon:
@@ -269,6 +228,13 @@ def _write_pidfile(path: str) -> str:
     os.ftruncate(fd, 0)
     os.write(fd, b"%d\n" % os.getpid())
     return os.path.abspath(path)
+
+
+def _remove(pidfile: str) -> None:
+    try:
+        os.unlink(pidfile)
+    except OSError:
+        pass  # somebody has tidied up already
 
 
 def _utc_now() -> str:

@@ -6,6 +6,7 @@ later, or in another process, imports `socket` and `signal` as everybody does; i
 
 from __future__ import annotations
 
+import os
 from _signal import (  # type: ignore[import-not-found]
     SIG_BLOCK,
     SIG_SETMASK,
@@ -17,26 +18,46 @@ from _signal import (  # type: ignore[import-not-found]
     sigwaitinfo,
 )
 from _socket import (
+    AF_INET,
+    AF_INET6,
     AF_UNIX,
     AI_PASSIVE,
     CMSG_LEN,
+    IP_ADD_MEMBERSHIP,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
     IPPROTO_TCP,
+    IPV6_V6ONLY,
     SCM_RIGHTS,
     SHUT_RDWR,
+    SO_ERROR,
     SO_REUSEADDR,
+    SOCK_DGRAM,
     SOCK_STREAM,
     SOL_SOCKET,
     TCP_NODELAY,
     gaierror,
     getaddrinfo,
+    inet_aton,
+    inet_ntoa,
     socket,
     socketpair,
 )
+from _socket import gethostbyname as _gethostbyname
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
+    "AF_INET",
+    "AF_INET6",
     "AF_UNIX",
-    "AI_PASSIVE",
+    "IPPROTO_IP",
+    "IPPROTO_IPV6",
     "IPPROTO_TCP",
+    "IPV6_V6ONLY",
+    "IP_ADD_MEMBERSHIP",
     "SHUT_RDWR",
     "SIGHUP",
     "SIGINT",
@@ -44,13 +65,18 @@ __all__ = [
     "SIGTERM",
     "SIG_BLOCK",
     "SIG_SETMASK",
+    "SOCK_DGRAM",
     "SOCK_STREAM",
     "SOL_SOCKET",
+    "SO_ERROR",
     "SO_REUSEADDR",
     "TCP_NODELAY",
     "accept",
     "gaierror",
-    "getaddrinfo",
+    "gethostbyname",
+    "inet_aton",
+    "inet_ntoa",
+    "look_up",
     "pthread_sigmask",
     "receive",
     "sigwaitinfo",
@@ -59,6 +85,24 @@ __all__ = [
 ]
 
 FD_BYTES = 4
+
+
+def look_up(host: str, port: str | int, *, passive: bool) -> list[tuple[int, int, Any]]:
+    """Family, kind and address of each stream socket for a host; passive: to listen, "" on all. Raises gaierror."""
+    how = AI_PASSIVE if passive else 0
+    where = None if passive and not host else _raw(host)
+    found = getaddrinfo(where, port, type=SOCK_STREAM, flags=how)
+    return [(family, kind, address) for family, kind, _, _, address in found]
+
+
+def gethostbyname(host: str) -> str:
+    """The IPv4 address of a host. Raises OSError."""
+    return _gethostbyname(_raw(host))  # type: ignore[arg-type]  # the stub knows text only
+
+
+def _raw(host: str) -> bytes:
+    """A host's name as it was given, as QEMU looks it up; text would be encoded by idna, which imports `re`."""
+    return os.fsencode(host)
 
 
 def accept(listener: socket) -> socket:

@@ -6,9 +6,9 @@ client ──SpiceLinkMess──>   server ──SpiceLinkReply(error)──> cl
 from __future__ import annotations
 
 import os
-import socket
 import struct
 
+from qmpemu.edge import sockets
 from qmpemu.edge.keyval import OptionError
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ class SpiceFront:
     def __init__(self, loop: Loop, spice: Spice) -> None:
         self._loop = loop
         self._spice = spice
-        self._listeners: list[socket.socket] = []
+        self._listeners: list[sockets.socket] = []
         self._watched = False
 
     def open(self) -> None:
@@ -54,43 +54,38 @@ class SpiceFront:
         for each in self._listeners:
             if self._watched:
                 self._loop.remove_reader(each.fileno())
-            if each.family == socket.AF_UNIX and os.path.exists(self._spice.host):
+            if each.family == sockets.AF_UNIX and os.path.exists(self._spice.host):
                 os.unlink(self._spice.host)
             each.close()
         self._listeners = []
 
 
-def _refuse(listener: socket.socket) -> None:
+def _refuse(listener: sockets.socket) -> None:
     try:
-        client, _ = listener.accept()
-    except OSError:
-        return
-    with client:
+        client = sockets.accept(listener)
         client.setblocking(False)
-        try:
-            client.send(REFUSAL)
-        except OSError:
-            return
+        client.send(REFUSAL)
+        client.close()
+    except OSError:
+        return  # it gave up
 
 
-def _inet(host: str, port: int) -> socket.socket:
+def _inet(host: str, port: int) -> sockets.socket:
     where = f"{host}:{port}"
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
+        family, kind, address = sockets.look_up(host, port, passive=True)[0]
+    except sockets.gaierror as error:
         raise _failed(f"2551:reds_init_socket: getaddrinfo({host},{port}): {error.strerror}") from None
-    sock = socket.socket(family, kind)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock = sockets.socket(family, kind)
+    sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     return _listening(sock, address, where)
 
 
-def _unix(path: str) -> socket.socket:
-    return _listening(socket.socket(socket.AF_UNIX), path, path)
+def _unix(path: str) -> sockets.socket:
+    return _listening(sockets.socket(sockets.AF_UNIX), path, path)
 
 
-def _listening(sock: socket.socket, address: Any, where: str) -> socket.socket:
+def _listening(sock: sockets.socket, address: Any, where: str) -> sockets.socket:
     try:
         if isinstance(address, str) and os.path.exists(address):
             os.unlink(address)

@@ -6,12 +6,12 @@ Bus numbers are those that the simulated firmware gives (`devices.pci`).
 from __future__ import annotations
 
 from qmpemu.hardware import DiskDrive, Hardware, Nic, PciAddress
-from qmpemu.machine.block import DISK_DRIVERS
+from qmpemu.machine.block.nodes import DISK_DRIVERS
 from qmpemu.machine.devices.pci import Firmware, functions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qmpemu.machine.block import Drive
+    from qmpemu.machine.block.nodes import Drive
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
 

@@ -8,8 +8,8 @@ from qmpemu.core.clock import NS_PER_S, Clock, MachineClock
 from qmpemu.core.table import Refused
 from qmpemu.machine import inputs
 from qmpemu.machine.assembly import assemble
-from qmpemu.machine.block import Blocks
 from qmpemu.machine.block.accounting import Accounting
+from qmpemu.machine.block.graph import Blocks
 from qmpemu.machine.board import Board
 from qmpemu.machine.display import Display
 from qmpemu.machine.fdsets import FdSets

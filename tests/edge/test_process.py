@@ -257,6 +257,10 @@ def test_daemonize_returns_when_the_socket_listens(emulator: Emulator) -> None:
             "-chardev socket,id=a,path=/nope/z: Failed to connect to '/nope/z': No such file or directory",
         ),
         (
+            "-machine none -qmp tcp::5907",
+            "-qmp tcp::5907: address resolution failed for :5907: Name or service not known",
+        ),
+        (
             "-machine none -pidfile /nope/x",
             "cannot create PID file: Could not create '/nope/x': No such file or directory",
         ),
@@ -303,6 +307,17 @@ def test_a_locked_pidfile_is_refused(emulator: Emulator, tmp_path: Path) -> None
     assert status == 1
     assert stderr.startswith("qemu-system-x86_64: cannot create PID file: Cannot lock pid file")
     assert first.ask("query-name") == {"return": {}}
+
+
+def test_a_refused_start_leaves_no_pidfile(emulator: Emulator) -> None:
+    """Whatever is refused after the pidfile was written takes it away again."""
+    pidfile = emulator.folder / "pid"
+    status, stderr = emulator.start(*NONE, "-pidfile", str(pidfile), "-device", "none", qmp=False).finish()
+    assert (status, stderr) == (
+        1,
+        "qemu-system-x86_64: -device none: 'none' is not a valid device model name\n",
+    )
+    assert not pidfile.exists()
 
 
 def test_version_banner(emulator: Emulator) -> None:

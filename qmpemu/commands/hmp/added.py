@@ -6,9 +6,8 @@ Texts as measured on QEMU 7.2: what is wrong with an id is told to the host's op
 from __future__ import annotations
 
 from qmpemu.commands.hmp.words import Misread, read
-from qmpemu.core.options import OptionError, parse
+from qmpemu.core.options import OptionError, is_identifier, parse
 from qmpemu.core.table import Refused
-from qmpemu.machine.block import is_identifier
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False

@@ -17,21 +17,15 @@ from __future__ import annotations
 from qmpemu.edge.argv import (
     chardev_options,
     checked_options,
-    config_file,
     device_options,
     display_options,
-    file_systems,
-    kernel_options,
     machine_options,
-    numa_options,
     process_options,
     processor_options,
     qtest_options,
     short_options,
-    spice_options,
 )
-from qmpemu.edge.argv.help_lists import Shown
-from qmpemu.edge.argv.parser import BARE, STAMPED, Monitor, Parser, ProcessOptions, Unprefixed
+from qmpemu.edge.argv.parser import BARE, STAMPED, Monitor, Parser, ProcessOptions, Shown, Unprefixed
 from qmpemu.edge.keyval import OptionError
 
 TYPE_CHECKING = False
@@ -44,20 +38,15 @@ __all__ = ["BARE", "STAMPED", "Monitor", "ProcessOptions", "Shown", "parse_comma
 OPTION_FILES = (
     chardev_options,
     checked_options,
-    config_file,
     device_options,
     processor_options,
     display_options,
-    file_systems,
-    kernel_options,
     machine_options,
-    numa_options,
     process_options,
     qtest_options,
     short_options,
-    spice_options,
 )
-"""Imported so that they register their options."""
+"""Imported so that they register their options; those of rare ones (`parser.RARE`) come when one is met."""
 
 
 def parse_command_line(words: list[str], profile: Profile) -> tuple[MachineConfig, ProcessOptions]:
@@ -89,10 +78,24 @@ def _finish(parser: Parser) -> None:
         checked_options.check_audio(parser.audio, spice=parser.spice)
         checked_options.check_speaker(parser)
         machine_options.check_size(parser)
-        numa_options.finish(parser)
-        kernel_options.check(parser.boots)
-        spice_options.finish(parser)
+        _finish_rare(parser)
         display_options.finish(parser)
     except (OptionError, Unprefixed) as error:
         error.stamped = parser.process.timestamps
         raise
+
+
+def _finish_rare(parser: Parser) -> None:
+    """Of options that most command lines lack. Raises OptionError, Unprefixed."""
+    if parser.numa:
+        from qmpemu.edge.argv import numa_options
+
+        numa_options.finish(parser)
+    if parser.boots:
+        from qmpemu.edge.argv import kernel_options
+
+        kernel_options.check(parser.boots)
+    if parser.config.spice is not None:
+        from qmpemu.edge.argv import spice_options
+
+        spice_options.finish(parser, parser.config.spice)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from qmpemu.core.options import is_identifier
 from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.argv import groups
 from qmpemu.edge.argv.parser import Monitor, Parser, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine import ringbuf
-from qmpemu.machine.block.nodes import is_identifier
 from qmpemu.machine.chardev import Chardev
 
 TYPE_CHECKING = False

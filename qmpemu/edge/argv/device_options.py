@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qmpemu.core.json_text import loads
+from qmpemu.core.options import is_identifier
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.groups import NO_IDENTIFIER
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
-from qmpemu.machine.block.nodes import is_identifier
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.keyval_tree import tree, typed
 

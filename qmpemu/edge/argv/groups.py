@@ -5,11 +5,10 @@ An id is looked at first, then each parameter as it comes (measured on QEMU 7.2)
 
 from __future__ import annotations
 
-from qmpemu.core.options import split_items
+from qmpemu.core.options import is_identifier, split_items
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser
 from qmpemu.edge.keyval import OptionError
-from qmpemu.machine.block.nodes import is_identifier
 
 NO_IDENTIFIER = (
     "Parameter 'id' expects an identifier\n"

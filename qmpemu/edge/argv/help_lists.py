@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qmpemu.edge.argv.parser import Shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.profile import Profile
@@ -15,10 +17,6 @@ LISTS = {
 }
 """Options that have a list -> what stands before the word that asks for it."""
 COLUMN = 24
-
-
-class Shown(Exception):
-    """A list that was asked for, as it goes to standard output."""
 
 
 def asks(word: object) -> bool:

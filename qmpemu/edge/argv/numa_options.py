@@ -66,8 +66,6 @@ def _range(value: str) -> range:
 
 def finish(parser: Parser) -> None:
     """Put the nodes together. Raises OptionError, Unprefixed."""
-    if not parser.numa:
-        return
     nodes = _Nodes(parser)
     for typed, kind, pairs in parser.numa:
         try:

@@ -65,6 +65,14 @@ AT_ONCE = frozenset(
 )
 """Options that QEMU refuses as it meets them, so a later -msg puts no time before it; the others wait (measured)."""
 OPTIONS: dict[str, Handler] = {}
+RARE = {
+    **dict.fromkeys(("append", "dtb", "initrd", "kernel"), "kernel_options"),
+    **dict.fromkeys(("fsdev", "virtfs"), "file_systems"),
+    "numa": "numa_options",
+    "readconfig": "config_file",
+    "spice": "spice_options",
+}
+"""Options whose file is imported when one is met: most emulators start without."""
 BARE, EARLY, STAMPED = "\x02", "\x03", "\x04"
 """What begins a warning before which the program's name does not stand; one said before -msg; one with the time."""
 
@@ -77,6 +85,16 @@ def option(*names: str) -> Callable[[Handler], Handler]:
         return handler
 
     return register
+
+
+def _handler(name: str) -> Handler | None:
+    if name in RARE:
+        __import__(f"{__package__}.{RARE[name]}")
+    return OPTIONS.get(name)
+
+
+class Shown(Exception):
+    """A list that was asked for, as it goes to standard output (`help_lists`)."""
 
 
 class Parser:
@@ -169,7 +187,7 @@ class Parser:
     def option(self, name: str, typed: str, argument: str) -> None:
         """Carry out an option. typed: how it was typed, for messages. Raises OptionError, Unprefixed."""
         self.typed = typed
-        handler = OPTIONS.get(name)
+        handler = _handler(name)
         if handler is None:
             self.config.not_emulated.append(self.typed)
             return

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from qmpemu.core.options import is_identifier
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
-from qmpemu.machine.block.nodes import is_identifier
 
 BAD_ESCAPE = "Bad argument to echr"
 IMAGES = {

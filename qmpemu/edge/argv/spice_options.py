@@ -30,11 +30,8 @@ def _spice(parser: Parser, argument: str) -> None:
     parser.config.not_emulated.append(parser.typed)
 
 
-def finish(parser: Parser) -> None:
+def finish(parser: Parser, options: dict[str, str]) -> None:
     """What is looked at once the server is made. Raises OptionError, Unprefixed."""
-    options = parser.config.spice
-    if options is None:
-        return
     for name in ("port", "tls-port"):
         if not 0 <= groups.number(name, options.get(name, "0")) <= LAST_PORT:
             raise Unprefixed(f"spice {name} is out of range")

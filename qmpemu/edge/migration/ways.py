@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 
+from qmpemu.edge import sockets
 from qmpemu.edge.migration.links import FdLink
 from qmpemu.machine.migration.link import Link, Listener
 from qmpemu.qmp.errors import QmpError
@@ -131,7 +131,7 @@ class _Connecting:
         """Try; the outcome is told from the loop."""
         try:
             self._open()
-        except socket.gaierror as error:
+        except sockets.gaierror as error:
             text = f"address resolution failed for {self._name}: {error.strerror}"
             self._loop.call_soon(lambda: self._around(lambda: self._tell(text)))
         except OSError as error:
@@ -139,11 +139,11 @@ class _Connecting:
 
     def _open(self) -> None:
         address = self._address
-        family: int = socket.AF_UNIX
+        family: int = sockets.AF_UNIX
         spot: object = address.name
         if address.kind != "unix":
-            family, _, _, _, spot = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+            family, _, spot = sockets.look_up(address.host, address.port, passive=False)[0]
+        self._socket = sockets.socket(family, sockets.SOCK_STREAM)
         self._socket.setblocking(False)
         result = self._socket.connect_ex(spot)  # type: ignore[arg-type]
         if result == errno.EAGAIN:  # a UNIX socket whose owner has not accepted the earlier ones yet
@@ -157,7 +157,7 @@ class _Connecting:
 
     def _writable(self) -> None:
         self._loop.remove_writer(self._socket.fileno())
-        result = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        result = self._socket.getsockopt(sockets.SOL_SOCKET, sockets.SO_ERROR)
         if result:
             self._socket.close()
             self._failed(os.strerror(result))
@@ -205,7 +205,7 @@ class _SocketListener(Listener):
 
     def _ready(self) -> None:
         try:
-            peer, _ = self._socket.accept()
+            peer = sockets.accept(self._socket)
         except OSError:  # the peer has left again
             return
         link = FdLink(
@@ -214,9 +214,9 @@ class _SocketListener(Listener):
         self._around(lambda: self._accept(link))
 
 
-def _bound(address: Address) -> socket.socket:
+def _bound(address: Address) -> sockets.socket:
     if address.kind == "unix":
-        listener = socket.socket(socket.AF_UNIX)
+        listener = sockets.socket(sockets.AF_UNIX)
         try:
             if os.path.exists(address.name):
                 os.unlink(address.name)
@@ -225,17 +225,15 @@ def _bound(address: Address) -> socket.socket:
             raise QmpError(f"Failed to bind socket to {address.name}: {error.strerror}") from None
         return listener
     try:
-        family, _, _, _, spot = socket.getaddrinfo(
-            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
+        family, _, spot = sockets.look_up(address.host, address.port, passive=True)[0]
+    except sockets.gaierror as error:
         raise QmpError(
             f"address resolution failed for {address.host}:{address.port}: {error.strerror}"
         ) from None
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener = sockets.socket(family, sockets.SOCK_STREAM)
+    listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+    if family == sockets.AF_INET6:
+        listener.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)
     try:
         listener.bind(spot)
     except OSError as error:
@@ -244,9 +242,9 @@ def _bound(address: Address) -> socket.socket:
     return listener
 
 
-def _shown(address: Address, listener: socket.socket) -> dict[str, object]:
+def _shown(address: Address, listener: sockets.socket) -> dict[str, object]:
     if address.kind == "unix":
         return {"type": "unix", "path": address.name}
     host, port = listener.getsockname()[:2]
-    version = "ipv6" if listener.family == socket.AF_INET6 else "ipv4"
+    version = "ipv6" if listener.family == sockets.AF_INET6 else "ipv4"
     return {"type": "inet", "host": host, version: True, "port": str(port)}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 
+from qmpemu.edge import sockets
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.display import Address
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 PORT_BASE, WEBSOCKET_BASE = 5900, 5700
 BACKLOG = 1
-FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6"}
+FAMILIES = {sockets.AF_INET: "ipv4", sockets.AF_INET6: "ipv6"}
 
 
-def open_option(options: dict[str, str]) -> list[socket.socket]:
+def open_option(options: dict[str, str]) -> list[sockets.socket]:
     """The sockets of a -vnc option; none for `none`. Raises OptionError."""
     text = options.get("vnc", "")
     if text in ("", "none"):
@@ -38,7 +38,7 @@ def open_option(options: dict[str, str]) -> list[socket.socket]:
     return _inet(_bare(host), str(first), last)
 
 
-def open_websockets(options: dict[str, str]) -> list[socket.socket]:
+def open_websockets(options: dict[str, str]) -> list[sockets.socket]:
     """The sockets for browsers: `on` is 200 below the display's port, else a port, or HOST:PORT. Raises OptionError."""
     text, given = options.get("vnc", ""), options["websocket"]
     if text in ("", "none"):
@@ -58,9 +58,9 @@ def _bare(host: str) -> str:
     return host.removeprefix("[").removesuffix("]")
 
 
-def open_addresses(addresses: list[dict[str, Any]]) -> list[socket.socket]:
+def open_addresses(addresses: list[dict[str, Any]]) -> list[sockets.socket]:
     """The sockets of SocketAddress members. Raises OptionError, and nothing is left open."""
-    opened: list[socket.socket] = []
+    opened: list[sockets.socket] = []
     try:
         for address in addresses:
             if address["type"] == "unix":
@@ -76,9 +76,9 @@ def open_addresses(addresses: list[dict[str, Any]]) -> list[socket.socket]:
     return opened
 
 
-def describe(sock: socket.socket, *, peer: bool = False) -> Address:
+def describe(sock: sockets.socket, *, peer: bool = False) -> Address:
     """Where a socket is, or where its other end is."""
-    if sock.family == socket.AF_UNIX:
+    if sock.family == sockets.AF_UNIX:
         name = sock.getpeername() if peer else sock.getsockname()
         return Address("unix", "", os.fsdecode(name) if isinstance(name, bytes) else str(name))
     host, port = (sock.getpeername() if peer else sock.getsockname())[:2]
@@ -93,8 +93,8 @@ def _display_port(number: str) -> int:
     return int(number) + PORT_BASE
 
 
-def _unix(path: str) -> socket.socket:
-    sock = socket.socket(socket.AF_UNIX)
+def _unix(path: str) -> sockets.socket:
+    sock = sockets.socket(sockets.AF_UNIX)
     try:
         if os.path.exists(path):
             os.unlink(path)
@@ -106,18 +106,18 @@ def _unix(path: str) -> socket.socket:
     return sock
 
 
-def _inet(host: str, port: str, last: int | None) -> list[socket.socket]:
+def _inet(host: str, port: str, last: int | None) -> list[sockets.socket]:
     """One socket for each address of the host; the first free port up to `last`. Raises OptionError."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
+        found = sockets.look_up(host, port, passive=True)
+    except sockets.gaierror as error:
         raise OptionError(f"address resolution failed for {host}:{port}: {error.strerror}") from None
-    start = int(found[0][4][1])
+    start = int(found[0][2][1])
     busy: OSError | None = None
     for number in range(start, (last or start) + 1):
-        opened: list[socket.socket] = []
+        opened: list[sockets.socket] = []
         try:
-            for family, _, _, _, address in found:
+            for family, _, address in found:
                 opened.append(_bound(family, (address[0], number, *address[2:])))
             return opened
         except OSError as error:
@@ -132,12 +132,12 @@ def _inet(host: str, port: str, last: int | None) -> list[socket.socket]:
     raise OptionError(f"Failed to bind socket: {busy.strerror}")
 
 
-def _bound(family: int, address: Any) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+def _bound(family: int, address: Any) -> sockets.socket:
+    sock = sockets.socket(family, sockets.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+        if family == sockets.AF_INET6:
+            sock.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
         sock.bind(address)
         sock.listen(BACKLOG)
     except OSError:

@@ -9,11 +9,10 @@ Options as of QEMU's -vnc; what is not served here (SASL, reverse connections) i
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
 from qmpemu.core.table import Refused
-from qmpemu.edge import keyval
+from qmpemu.edge import keyval, sockets
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.vnc import listen
 from qmpemu.machine.display import VncClient
@@ -48,8 +47,8 @@ class VncFront:
         self._machine = emulator.vm.machine
         self.server = server
         options = server.options
-        self._listeners: list[socket.socket] = []
-        self._websockets: list[socket.socket] = []
+        self._listeners: list[sockets.socket] = []
+        self._websockets: list[sockets.socket] = []
         self._credentials: Credentials | None = None
         self._unlink: list[str] = []
         self._connections: list[Connection] = []
@@ -146,19 +145,19 @@ class VncFront:
         finally:
             self._adopt_websockets(browsers)
 
-    def _adopt(self, sockets: list[socket.socket]) -> None:
-        self._listeners = sockets
-        self.server.addresses = [listen.describe(each) for each in sockets]
+    def _adopt(self, opened: list[sockets.socket]) -> None:
+        self._listeners = opened
+        self.server.addresses = [listen.describe(each) for each in opened]
         self._unlink = [
             os.path.abspath(each.service) for each in self.server.addresses if each.family == "unix"
         ]
         if self._serving:
-            for each in sockets:
+            for each in opened:
                 self._watch(each)
 
-    def _adopt_websockets(self, sockets: list[socket.socket]) -> None:
-        self._websockets = sockets
-        for each in sockets:
+    def _adopt_websockets(self, opened: list[sockets.socket]) -> None:
+        self._websockets = opened
+        for each in opened:
             about = listen.describe(each)
             about.websocket = True
             self.server.addresses.append(about)
@@ -176,13 +175,13 @@ class VncFront:
 
     # --- clients ----------------------------------------------------------------------------------------------
 
-    def _watch(self, listener: socket.socket, *, websocket: bool = False) -> None:
+    def _watch(self, listener: sockets.socket, *, websocket: bool = False) -> None:
         listener.setblocking(False)
         self._emulator.loop.add_reader(listener.fileno(), lambda: self._accept(listener, websocket))
 
-    def _accept(self, listener: socket.socket, websocket: bool) -> None:
+    def _accept(self, listener: sockets.socket, websocket: bool) -> None:
         try:
-            peer, _ = listener.accept()
+            peer = sockets.accept(listener)
         except OSError:
             return  # the client gave up between connecting and being accepted
         self._serve(peer, self.server.inside() if websocket else self.server.auth, websocket=websocket)
@@ -190,7 +189,7 @@ class VncFront:
     def _take(self, fd: int, skip_auth: bool) -> None:
         """add_client: a connected socket. Raises Refused."""
         try:
-            peer = socket.socket(fileno=fd)
+            peer = sockets.socket(fileno=fd)
         except OSError as error:
             os.close(fd)
             raise Refused(str(error.strerror)) from None
@@ -215,7 +214,7 @@ class VncFront:
         else:
             stream.add(WebSocket())
 
-    def _serve(self, peer: socket.socket, auth: str, *, websocket: bool = False) -> None:
+    def _serve(self, peer: sockets.socket, auth: str, *, websocket: bool = False) -> None:
         from qmpemu.edge.layered import LayeredStream
         from qmpemu.edge.vnc.client import Connection  # the first client brings Pillow
 

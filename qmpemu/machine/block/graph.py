@@ -5,6 +5,7 @@ The machine reads no image data. What a node shows of its image (sizes, format) 
 
 from __future__ import annotations
 
+from qmpemu.core.options import is_identifier
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.block.nodes import (
@@ -14,7 +15,6 @@ from qmpemu.machine.block.nodes import (
     Drive,
     Node,
     backing_of,
-    is_identifier,
     null_path,
     policy,
     size_of,

@@ -151,11 +151,6 @@ NULL_BYTES = 1 << 30
 """The size of a null device for which none is given."""
 
 
-def is_identifier(name: str) -> bool:
-    """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
-    return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
-
-
 def size_of(options: dict[str, object]) -> int:
     size = options.get("size", NULL_BYTES)
     return size if isinstance(size, int) else int(str(size))

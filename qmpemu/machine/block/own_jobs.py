@@ -6,9 +6,9 @@ created, running ── the work, at once ── the reply ──┬─> waiting
 
 from __future__ import annotations
 
+from qmpemu.core.options import is_identifier
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.happened import JobStatusChanged
-from qmpemu.machine.block.nodes import is_identifier
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
 
