@@ -56,6 +56,12 @@ REFUSED = """
 -M q35 -device ide-hd,bus=ide.0,unit=1,drive=d -blockdev null-co,node-name=d
 -device virtio-scsi-pci -drive if=none,id=d,file=/etc/passwd,format=raw,readonly=on -device scsi-block,drive=d
 -device virtio-scsi-pci -device scsi-generic
+-device lsi53c895a -device scsi-cd,scsi-id=8
+-device lsi53c895a -device scsi-cd,scsi-id=1,lun=1
+-device megasas -device scsi-cd,channel=1,scsi-id=65,lun=256
+-device mptsas1068 -device scsi-cd,scsi-id=9
+-device pvscsi -device scsi-cd,scsi-id=64 -device scsi-cd,scsi-id=64
+-usb -device usb-bot -device scsi-cd -device scsi-cd
 -kernel /dev/null
 -kernel /
 -kernel /etc/hostname

@@ -25,6 +25,19 @@ SERIAL_PORTS = 31
 IDE_UNITS = 2
 SCSI_TARGETS, SCSI_LUNS = 255, 16383
 """The largest id and unit of a virtio SCSI controller."""
+SCSI_LIMITS = {
+    "lsi53c895a": (7, 0),
+    "lsi53c810": (7, 0),
+    "am53c974": (7, 7),
+    "dc390": (7, 7),
+    "mptsas1068": (8, 1),
+    "megasas": (64, 255),
+    "megasas-gen2": (64, 255),
+    "pvscsi": (64, 0),
+    "usb-bot": (0, 15),
+    "usb-uas": (0, 255),
+}
+"""The same of other controllers, measured on QEMU 7.2. None has a second channel."""
 HUB_PORTS = 8
 
 
@@ -173,19 +186,29 @@ OTHER_PORTS = {"usb-ehci": 6, "ich9-usb-ehci1": 6}
 
 
 def _scsi(bus: Bus, device: Device) -> tuple[int, int]:
+    owner = bus.owner.kind if bus.owner is not None else ""
+    last_target, last_lun = SCSI_LIMITS.get(owner, (SCSI_TARGETS, SCSI_LUNS))
+    channel = int(device.values.get("channel", 0))
     target, lun = int(device.values.get("scsi-id", -1)), int(device.values.get("lun", -1))
-    if target > SCSI_TARGETS:
+    if channel > 0:
+        raise Refused(f"bad scsi channel id: {channel}")
+    if target > last_target:
         raise Refused(f"bad scsi device id: {target}")
-    if lun > SCSI_LUNS:
+    if lun > last_lun:
         raise Refused(f"bad scsi device lun: {lun}")
     if target < 0:
-        target = next((t for t in range(SCSI_TARGETS + 1) if (t, max(lun, 0)) not in bus.taken), SCSI_TARGETS)
-    if lun < 0:
-        lun = next((u for u in range(SCSI_LUNS + 1) if (target, u) not in bus.taken), SCSI_LUNS)
+        lun = max(lun, 0)
+        target = next((t for t in range(last_target + 1) if (t, lun) not in bus.taken), -1)
+        if target < 0:
+            raise Refused("no free target")
+    elif lun < 0:
+        lun = next((u for u in range(last_lun + 1) if (target, u) not in bus.taken), -1)
+        if lun < 0:
+            raise Refused("no free lun")
     there = bus.taken.get((target, lun))
     if there is not None and not isinstance(there, str):
         raise Refused(f"lun already used by '{there.id or ''}'")
-    device.values.update({"scsi-id": target, "lun": lun, "channel": device.values.get("channel", 0)})
+    device.values.update({"scsi-id": target, "lun": lun, "channel": channel})
     return target, lun
 
 
