@@ -11,8 +11,6 @@ from qmpemu.core.clock import Clock
 from qmpemu.core.table import Refused
 from qmpemu.edge.endpoints import open_stream
 from qmpemu.edge.keyval import OptionError
-from qmpemu.edge.real_host import RealHost
-from qmpemu.edge.streams import SocketStream
 from qmpemu.edge.timekeeper import Timekeeper
 from qmpemu.vm import VM
 
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.edge.argv import Monitor, ProcessOptions
+    from qmpemu.edge.host_side import HostSide
     from qmpemu.edge.loop import Loop
     from qmpemu.edge.mux import Mux, MuxEnd
     from qmpemu.edge.spice import SpiceFront
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 class Emulator:
     """A running machine. on_exit(status) is called once, when it has ended and everything is delivered.
 
-    say: called with what QEMU says on standard error.
+    side: what it has of its host, opened.
     """
 
     def __init__(
@@ -45,50 +44,31 @@ class Emulator:
         options: ProcessOptions,
         profile: Profile,
         loop: Loop,
+        side: HostSide,
         *,
         scale: float | None = 1.0,
         on_exit: Callable[[int], None],
-        say: Callable[[str], object] | None = None,
     ) -> None:
         self.loop = loop
         self.options = options
         self.clock = Clock()
-        self.host = RealHost(loop)
-        if say is not None:
-            self.host.say = say
-        self.vm = VM(config, profile, self.host, self.clock)
+        self.host = side.host
+        self.vm = VM(config, profile, self.host, self.clock, side.early)
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
         self.host.begin_turn, self.host.end_turn = self.timekeeper.sync, self.turn_done
         self.host.around = self.from_outside
-        self.streams: dict[str, Stream] = {}
+        self.streams = side.streams
         self._fronts: list[SessionFront] = []
         self._muxes: dict[str, Mux] = {}
         self._vnc: list[VncFront] = []
         self._spice: SpiceFront | None = None
         self._on_exit = on_exit
 
-    def open(self, announce: Callable[[str], None]) -> None:
-        """Open every character device and connect its front end; block for clients of `wait=on` servers.
+    def open(self) -> None:
+        """Give every character device its front end, and open the displays that are served.
 
-        announce(text) is told of such a wait. Raises OptionError; what was opened stays so until `close`.
+        Raises OptionError; what was opened stays so until `close`.
         """
-        for label, chardev in self.vm.machine.chardevs.items():
-            typed = self.options.sources.get(label, label)
-            try:
-                stream = open_stream(self.loop, chardev, self.vm.machine.fdsets, self.vm.machine.objects)
-            except OptionError as error:
-                sequel = self.options.sequels.get(label)
-                more = f"\n{{prefix}}{typed}: {sequel}" if sequel is not None else ""
-                raise OptionError(f"{typed}: {error}{more}") from None
-            if stream is not None:
-                self.streams[label] = stream
-                if (
-                    isinstance(stream, SocketStream)
-                    and chardev.on("server", False)
-                    and chardev.on("wait", True)
-                ):
-                    announce(f"{typed}: info: QEMU waiting for connection on: {stream.describe()}")
-                    stream.wait_for_client()
         devices = [each for each in self.vm.machine.chardevs.values() if each.backend == "mux" and each.taken]
         for monitor in self.options.monitors:
             self._add_monitor(monitor)

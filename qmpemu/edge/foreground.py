@@ -14,6 +14,7 @@ from qmpemu.core.table import Refused
 from qmpemu.edge import argv, shipped, timeline
 from qmpemu.edge.emulator import Emulator
 from qmpemu.edge.environment import check_guest, configure
+from qmpemu.edge.host_side import HostSide
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.log import FactLog
 from qmpemu.verdict import Entry
@@ -42,14 +43,16 @@ async def _serve(words: list[str], environment: Mapping[str, str], as_json: bool
     check_guest(config)
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
-    emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=ended.set_result)
+    side = HostSide(config, options, profile, loop, lambda text: print(text, file=sys.stderr))
+    side.open()
+    emulator = Emulator(config, options, profile, loop, side, scale=scale, on_exit=ended.set_result)
     log = FactLog(emulator.vm.facts, loop, sys.stdout) if as_json else None
     if log is None:
         console = Console(highlight=False, soft_wrap=True)
         emulator.vm.facts.subscribe(lambda fact: console.print(timeline.row(Entry.of(fact))))
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, emulator.terminate, number)
-    emulator.open(lambda text: print(text, file=sys.stderr))
+    emulator.open()
     if log is None:
         print(f"QMP: {', '.join(stream.describe() for stream in emulator.streams.values())}")
     emulator.start()

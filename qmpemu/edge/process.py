@@ -88,10 +88,8 @@ def _serve(
     program: str,
     daemon: Daemon | None,
 ) -> int:
-    from qmpemu.edge.emulator import (
-        Emulator,  # late: a command line that is refused needs none of the machine
-    )
-    from qmpemu.edge.environment import configure
+    from qmpemu.edge.environment import configure  # late: a command line that is refused needs none of these
+    from qmpemu.edge.host_side import HostSide
     from qmpemu.edge.loop import PollLoop, Signals
     from qmpemu.edge.sockets import SIGHUP, SIGINT, SIGTERM
 
@@ -108,14 +106,17 @@ def _serve(
         stamp = f"{_utc_now()} " if options.timestamps else ""
         print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
 
+    side = HostSide(config, options, profile, loop, report)
     try:
-        emulator = Emulator(config, options, profile, loop, scale=scale, on_exit=exited, say=report)
-    except Refused as refused:
-        raise OptionError("\n".join(filter(None, (str(refused), refused.hint)))) from None
+        side.open()
+        from qmpemu.edge.emulator import Emulator  # late: what is refused until here needs no machine
 
-    for each in _without_use(emulator):
-        report(f"warning: {each}")
-    _choose_guest(emulator, environment, report)
+        emulator = Emulator(config, options, profile, loop, side, scale=scale, on_exit=exited)
+        for each in _without_use(emulator):
+            report(f"warning: {each}")
+        _choose_guest(emulator, environment, report)
+    except (OptionError, Refused) as refused:
+        raise _abandoned(refused, side.abandon) from None
     log = _open_log(emulator, environment.get("QMPEMU_LOG"))
 
     def signalled(number: int, pid: int) -> None:
@@ -124,7 +125,7 @@ def _serve(
         emulator.terminate(number)
 
     signals.watch(loop, signalled)
-    _start(emulator, config.incoming, report)
+    _start(emulator, config.incoming)
     if daemon is not None:
         daemon.ready()
     gc.freeze()
@@ -156,18 +157,25 @@ def _without_use(emulator: Emulator) -> list[str]:
     return [*machine.plugging.unpaired(), *unused]
 
 
-def _start(emulator: Emulator, incoming: str | None, report: Callable[[str], None]) -> None:
+def _start(emulator: Emulator, incoming: str | None) -> None:
     """Open what it is reached by, and begin. Raises OptionError, also where there is nowhere to wait for its guest."""
     try:
-        emulator.open(report)
+        emulator.open()
         emulator.start()
-    except OptionError as error:
-        error.release = emulator.abandon
-        raise
-    except (QmpError, Refused) as error:
-        unknown = OptionError(f"-incoming {incoming}: {error}" if incoming is not None else str(error))
-        unknown.release = emulator.abandon
-        raise unknown from None
+    except (OptionError, QmpError, Refused) as error:
+        refused = error
+        if incoming is not None and not isinstance(error, OptionError):
+            refused = OptionError(f"-incoming {incoming}: {error}")
+        raise _abandoned(refused, emulator.abandon) from None
+
+
+def _abandoned(refused: OptionError | QmpError | Refused, release: Callable[[], object]) -> OptionError:
+    """What ends the process: `release` lets go of what was opened."""
+    error = refused
+    if not isinstance(error, OptionError):
+        error = OptionError("\n".join(filter(None, (str(refused), getattr(refused, "hint", "")))))
+    error.release = release
+    return error
 
 
 def _warn(texts: Sequence[str], program: str) -> None:

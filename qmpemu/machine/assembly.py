@@ -1,6 +1,6 @@
 """What a machine has at its start: the board's own devices and what the command line asks for, in QEMU's order.
 
-objects ─> nodes ─> drives, flash ─> networks ─> the board's devices ─> -device
+(`early_backends` ─>) nodes ─> drives, flash ─> networks ─> late objects ─> the board's devices ─> -device
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.devices.bus import Bus
 from qmpemu.machine.devices.requirements import note
+from qmpemu.machine.early_backends import add_each, is_late
 from qmpemu.machine.host import NeedsOpening
-from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,32 +19,35 @@ if TYPE_CHECKING:
 
     from qmpemu.machine.config import OnBoard
     from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.machine import Machine
     from qmpemu.profile import Profile
 
     Given = TypeVar("Given")
 
 
-def assemble(machine: Machine, profile: Profile) -> None:
+def assemble(machine: Machine, profile: Profile, early: EarlyBackends) -> None:
     """Make it all. Raises Refused whose text begins with the option."""
     config, plugging = machine.config, machine.plugging
 
-    def each(given: list[Given], option: str, add: Callable[[Given], object]) -> None:
-        _each(config.typed.get(option, []), given, add)
+    def rest(given: list[Given], option: str, add: Callable[[Given], object], *, made: int = 0) -> None:
+        add_each(config.typed.get(option, [])[made:], given[made:], add)
 
-    each(config.objects, "", plugging.add_object)  # these name no option, once they were understood
-    each(config.blockdevs, "blockdev", lambda options: _add_node(machine, options))
+    rest(config.blockdevs, "blockdev", lambda options: _add_node(machine, options), made=early.nodes_made)
     if config.drives:
         from qmpemu.machine.block.old_drives import add
 
-        each(config.drives, "drive", lambda drive: add(machine, drive))
+        rest(config.drives, "drive", lambda drive: add(machine, drive))
     if config.no_place is not None:
         raise Refused(config.no_place)
     if config.flash or config.drives:
         from qmpemu.machine.block import flash
 
         flash.fit(machine)
-    each(config.netdevs, "netdev", plugging.netdevs.add)
+    rest(config.netdevs, "netdev", plugging.netdevs.add, made=early.netdevs_made)
+    rest(
+        [given for given in config.objects if is_late(given)], "", plugging.add_object
+    )  # they name no option
     main = plugging.objects.all.get(config.main_memory or "")
     if main is None and config.main_memory is not None:
         raise Refused(f"Memory backend '{config.main_memory}' not found")
@@ -57,7 +60,7 @@ def assemble(machine: Machine, profile: Profile) -> None:
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
     typed = iter(config.typed.get("device", []))
-    each(config.devices, "device", lambda given: _add_device(machine, given, next(typed, "")))
+    rest(config.devices, "device", lambda given: _add_device(machine, given, next(typed, "")))
     if not config.switches.get("cxl") and next(plugging.devices.of_kind("pxb-cxl"), None) is not None:
         raise Refused("CXL host bridges present, but cxl=off")
 
@@ -101,16 +104,6 @@ def _tell_of_processors(machine: Machine, profile: Profile) -> None:
         tell(config, profile, machine.host)
 
 
-def _each(typed: list[str], given: list[Given], add: Callable[[Given], object]) -> None:
-    for index, members in enumerate(given):
-        try:
-            add(members)
-        except (Refused, QmpError) as error:
-            text = error.desc if isinstance(error, QmpError) else str(error)
-            hint = error.hint if isinstance(error, Refused) else ""
-            raise Refused(f"{typed[index]}: {text}" if index < len(typed) else text, hint) from None
-
-
 def _make_board(machine: Machine, profile: Profile, onboard: list[OnBoard]) -> None:
     """What the board makes itself. Raises Refused."""
     from qmpemu.machine.onboard import Numbers
@@ -151,12 +144,14 @@ def next_unattached(machine: Machine, reserved: str) -> str:
 def board_buses(machine: Machine) -> list[Bus]:
     """The machine's own buses, with what stands on them, from the bare machine's tree."""
     found = []
-    objects = machine.recorded_objects()
+    objects = machine.recorded_objects(
+        lambda values: "hotplug-handler" in values or ("parent_bus" in values and "addr" in values)
+    )
     for path, each in objects.items():
-        if "hotplug-handler" in each.properties:
-            handler = str(each.values["hotplug-handler"])
-            bus = Bus(path.rpartition("/")[2], each.type_name, path, handler, None)
-            if objects[path.rpartition("/")[0]].type_name == "ich9-ahci":
+        if "hotplug-handler" in each.values:
+            above, _, name = path.rpartition("/")
+            bus = Bus(name, each.type_name, path, str(each.values["hotplug-handler"]), None)
+            if above in objects and objects[above].type_name == "ich9-ahci":
                 bus.units = 1
             bus.children = sum(name.startswith("child[") for name in each.values)
             found.append(bus)

@@ -9,10 +9,8 @@ from qmpemu.core.table import Refused
 from qmpemu.machine import inputs
 from qmpemu.machine.assembly import assemble
 from qmpemu.machine.block.accounting import Accounting
-from qmpemu.machine.block.graph import Blocks
 from qmpemu.machine.board import Board
 from qmpemu.machine.display import Display
-from qmpemu.machine.fdsets import FdSets
 from qmpemu.machine.history import History
 from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
@@ -21,7 +19,7 @@ from qmpemu.machine.runstate import INMIGRATE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from qmpemu.core.clock import Lifetime, Timer
     from qmpemu.core.facts import Bus
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.dump.dump import Dump
+    from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.host import Host
     from qmpemu.machine.ioports import IoPorts
     from qmpemu.machine.migration.control import Migration
@@ -66,6 +65,7 @@ class Machine:
         clock: Clock,
         facts: Bus,
         load: Callable[[Lifetime], Software | None],
+        early: EarlyBackends,
     ) -> None:
         self.config = config
         self.host = host
@@ -74,9 +74,7 @@ class Machine:
         self._qom: Tree | None = None
         self.named_fds: dict[str, int] = {}
         """Descriptors that clients have named by getfd."""
-        self.fdsets = FdSets(host)
-        for fd, number, opaque in config.passed_fds:
-            self.fdsets.add(fd, number, opaque)
+        self.fdsets, self.chardevs, self.blocks = early.fdsets, early.chardevs, early.blocks
         self.migration_capabilities: set[str] = set()
         self.steps_clock = config.qtest_accel
         """Whether the virtual clock stands still but for `step_clock`."""
@@ -117,18 +115,15 @@ class Machine:
         """Open the back end of a new character device; the edge sets it. Raises Refused."""
         self.close_chardev: Callable[[Chardev], object] = _nobody
         """Close it again."""
-        self.chardevs: dict[str, Chardev] = {chardev.label: chardev for chardev in config.chardevs}
         self.display = Display(self)
-        self.blocks = Blocks(host)
-        self.blocks.locks.asleep = config.incoming is not None
         self.accounting = Accounting(self)
         self._looked_for_objects = False
         self._store: Store | None = None
-        self.plugging = Plugging(self, profile)
+        self.plugging = Plugging(self, profile, early)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
         inputs.open_doors(self)
-        assemble(self, profile)
+        assemble(self, profile, early)
         if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
             inputs.join_serial(self, self.chardevs["serial0"])  # -serial
 
@@ -194,11 +189,11 @@ class Machine:
 
         return processor(self.config, self._profile)
 
-    def recorded_objects(self) -> dict[str, Object]:
-        """The bare machine's objects by path."""
+    def recorded_objects(self, wanted: Callable[[dict[str, Any]], bool] | None = None) -> dict[str, Object]:
+        """The bare machine's objects by path. wanted: which of them, by their values."""
         from qmpemu.machine.qom import recorded
 
-        return recorded(self.config, self._profile, preconfig=False)
+        return recorded(self.config, self._profile, preconfig=False, wanted=wanted)
 
     def graft(self, path: str, made: Callable[[], Object]) -> None:
         """Something was added: show it, where the tree was built already."""

@@ -18,9 +18,7 @@ from qmpemu.machine.devices.balloon_stats import BalloonStats
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, Catalog
 from qmpemu.machine.devices.in_tree import InTree
 from qmpemu.machine.devices.memory import DRIVERS as DIMMS
-from qmpemu.machine.devices.netdevs import Netdevs
 from qmpemu.machine.devices.netfilter import Filters
-from qmpemu.machine.devices.objects import Objects
 from qmpemu.machine.devices.ports import PortDevices
 from qmpemu.machine.devices.table import (
     Device,
@@ -40,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.machine import Machine
     from qmpemu.profile import Profile
 
@@ -70,12 +69,11 @@ class BalloonChanged(Fact):
 class Plugging:
     """The devices of one machine, and all that comes and goes with them."""
 
-    def __init__(self, machine: Machine, profile: Profile) -> None:
+    def __init__(self, machine: Machine, profile: Profile, early: EarlyBackends) -> None:
         config = machine.config
         self._machine = machine
         self.hotplug = Hotplug()
-        self.objects = Objects(profile, machine.host, machine.config.switches)
-        self.netdevs = Netdevs(machine.host)
+        self.objects, self.netdevs = early.objects, early.netdevs
         self.balloon = Balloon(config.memory_bytes)
         self.balloon.on_give = self._balloon_gave
         self.balloon_stats = BalloonStats(machine, self.balloon)

@@ -282,14 +282,23 @@ def machine_values(config: MachineConfig, machine: Object) -> dict[str, object]:
     return found
 
 
-def recorded(config: MachineConfig, profile: Profile, *, preconfig: bool) -> dict[str, Object]:
-    """The bare machine's objects by path, the board's own devices numbered behind the machine's processors."""
+def recorded(
+    config: MachineConfig,
+    profile: Profile,
+    *,
+    preconfig: bool,
+    wanted: Callable[[dict[str, Any]], bool] | None = None,
+) -> dict[str, Object]:
+    """The bare machine's objects by path, the board's own devices numbered behind the machine's processors.
+
+    wanted: which of them, by their values; each that is made costs a start some 30 us.
+    """
     numbers = Numbers(config, profile)
     tree = profile.tree(config.family, accel=config.accel, preconfig=preconfig)
     return {
         numbers.moved(path): recorded_object(about, numbers)
         for path, about in tree.items()
-        if not numbers.is_absent(path)
+        if (wanted is None or wanted(about["values"])) and not numbers.is_absent(path)
     }
 
 

@@ -58,11 +58,8 @@ class Schema:
     def __init__(self, data: bytes, hidden: dict[str, Any] | None = None) -> None:
         self._integers: dict[str, dict[str, str]] = (hidden or {}).get("integers", {})
         self._alternates: dict[str, str] = (hidden or {}).get("alternates", {})
-        self._types: dict[str, dict[str, Any]] = {}
-        self._commands: dict[str, dict[str, Any]] = {}
-        for info in loads(data):
-            known = self._commands if info["meta-type"] == "command" else self._types
-            known[info["name"]] = info
+        self._types: dict[str, dict[str, Any]] = {info["name"]: info for info in loads(data)}
+        self._commands = {name: info for name, info in self._types.items() if info["meta-type"] == "command"}
 
     @property
     def commands(self) -> list[str]:

@@ -11,6 +11,7 @@ from qmpemu.commands import registry
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.happened import BlockFact
+from qmpemu.machine.early_backends import EarlyBackends
 from qmpemu.machine.happened import MachineReset, MachineShutDown
 from qmpemu.machine.machine import Machine
 from qmpemu.machine.runstate import RUNNING
@@ -48,9 +49,22 @@ class SignalReceived(Fact):
 
 
 class VM:
-    """A machine with its guest and monitors. Raises Refused for a configuration that cannot be built."""
+    """A machine with its guest and monitors. Raises Refused for a configuration that cannot be built.
 
-    def __init__(self, config: MachineConfig, profile: Profile, host: Host, clock: Clock) -> None:
+    early: its early back ends, if they are made already.
+    """
+
+    def __init__(
+        self,
+        config: MachineConfig,
+        profile: Profile,
+        host: Host,
+        clock: Clock,
+        early: EarlyBackends | None = None,
+    ) -> None:
+        if early is None:
+            early = EarlyBackends(config, profile, host)
+            early.make()
         self.config = config
         self.profile = profile
         self.host = host
@@ -58,7 +72,7 @@ class VM:
         self.facts.subscribe(self._emit)
         self.throttle = Throttle(self._broadcast, self._after)
         self.machine = Machine(
-            config, profile, host, clock, self.facts, lambda boot: self._loading.load(boot)
+            config, profile, host, clock, self.facts, lambda boot: self._loading.load(boot), early
         )
         self.monitors: list[Session] = []
         self.humans: list[HumanSession] = []

@@ -15,6 +15,7 @@ from emulators import Client, await_gone
 
 from qmpemu.edge import argv, shipped, streams
 from qmpemu.edge.emulator import Emulator
+from qmpemu.edge.host_side import HostSide
 from qmpemu.edge.loop import PollLoop
 from qmpemu.qmp.session import QUEUED_BYTES_MAX
 
@@ -31,8 +32,10 @@ class Served:
         line = ["-machine", "none", "-S", *words, "-qmp", f"unix:{self.path},server=on,wait=off"]
         config, options = argv.parse_command_line(line, profile)
         self.loop = LOOPS[kind]()
-        self.emulator = Emulator(config, options, profile, self.loop, on_exit=self.exited)
-        self.emulator.open(lambda text: None)
+        side = HostSide(config, options, profile, self.loop)
+        side.open()
+        self.emulator = Emulator(config, options, profile, self.loop, side, on_exit=self.exited)
+        self.emulator.open()
         self.emulator.start()
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()

@@ -86,8 +86,8 @@ class InTree:
     def _handler(self) -> str:
         """The board's device that handles the plugging of PCI devices."""
         if self._handled_by is None:
-            objects = self._machine.recorded_objects().items()
-            self._handled_by = next((path for path, each in objects if each.type_name in HANDLERS), "")
+            handlers = self._machine.recorded_objects(lambda values: values["type"] in HANDLERS)
+            self._handled_by = next(iter(handlers), "")
         return self._handled_by
 
     def object_shown(self, made: UserObject) -> Object:
