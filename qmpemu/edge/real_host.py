@@ -11,11 +11,12 @@ from qmpemu.machine.host import Host, Image, ImageLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.host import Closable
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
@@ -108,11 +109,17 @@ class RealHost(Host):
             return error.strerror
         return None
 
-    def load_credentials(self, given: dict[str, object], secrets: list[dict[str, object]]) -> object:
+    def load_secret(self, given: dict[str, object], others: Mapping[str, UserObject]) -> object:
+        """From its file. Raises Refused."""
+        from qmpemu.edge import secret
+
+        return secret.load(given, others)
+
+    def load_credentials(self, given: dict[str, object], others: Mapping[str, UserObject]) -> object:
         """For a connection's TLS. Raises Refused, QmpError for what is not emulated."""
         from qmpemu.edge.tls import loading
 
-        return loading.load(given, secrets)
+        return loading.load(given, others)
 
     def reload_credentials(self, held: object) -> None:
         """From the same directory. Raises Refused."""

@@ -6,11 +6,12 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Protocol
 
     from qmpemu.console import Screen
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link, Listener
@@ -100,8 +101,12 @@ class Host:
         """The operating system's reason why the file cannot be opened; None where it can."""
         return None
 
-    def load_credentials(self, given: dict[str, object], secrets: list[dict[str, object]]) -> object:
-        """What a `tls-creds-*` object holds; secrets: the objects among which its password's may be. Raises Refused."""
+    def load_secret(self, given: dict[str, object], others: Mapping[str, UserObject]) -> object:
+        """What a `secret` object holds; others: the objects among which its key may be. Raises Refused."""
+        return None
+
+    def load_credentials(self, given: dict[str, object], others: Mapping[str, UserObject]) -> object:
+        """What a `tls-creds-*` object holds; others: the objects among which its password's may be. Raises Refused."""
         return None
 
     def reload_credentials(self, held: object) -> None:

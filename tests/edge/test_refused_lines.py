@@ -53,6 +53,21 @@ REFUSED = """
 -cpu host
 -object input-linux,id=i,evdev=/dev/input/nosuch
 -object input-linux,id=i,evdev=/dev/null
+-object secret,id=s,file=/none
+-object secret,id=s,file=/etc
+-object secret,id=s,file=/none,data=x
+-object secret,id=s,data=!,format=base64
+-object secret,id=s,data=x,keyid=none
+-object iothread,id=k -object secret,id=s,data=x,keyid=k
+-object secret,id=k,data=x -object secret,id=s,data=x,keyid=k
+-object secret,id=k,data=01234567890123456789012345678901 -object secret,id=s,data=x,keyid=k
+-object secret,id=k,data=01234567890123456789012345678901 -object secret,id=s,data=x,keyid=k,iv=AAAA
+-object secret,id=k,data=01234567890123456789012345678901 -object secret,id=s,data=x,keyid=k,iv=eHh4eHh4eHh4eHh4eHh4eA==
+-object secret,id=s,file=/none -qmp tcp:127.0.0.1:x
+-object memory-backend-file,id=m,size=64M,mem-path=/none/x -netdev socket,id=n,listen=none
+-netdev socket,id=n,listen=none -blockdev file,node-name=f,filename=/none -qmp tcp:127.0.0.1:x
+-netdev socket,id=n,listen=none -blockdev file,node-name=f,filename=/none
+-device none -netdev socket,id=n,listen=none
 -M q35 -device ide-hd,bus=ide.0,unit=1,drive=d -blockdev null-co,node-name=d
 -device virtio-scsi-pci -drive if=none,id=d,file=/etc/passwd,format=raw,readonly=on -device scsi-block,drive=d
 -device virtio-scsi-pci -device scsi-generic

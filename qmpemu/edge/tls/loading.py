@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.edge.keyval import OptionError
-from qmpemu.edge.secret import read_secret
+from qmpemu.edge.secret import text_of
 from qmpemu.edge.tls.credentials import Credentials
 from qmpemu.qmp.errors import not_emulated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from qmpemu.machine.devices.objects import Objects
+    from qmpemu.machine.devices.objects import Objects, UserObject
 
 
-def load(given: dict[str, object], secrets: list[dict[str, object]]) -> Credentials | None:
+def load(given: dict[str, object], others: Mapping[str, UserObject]) -> Credentials | None:
     """What the object holds; None for the anonymous kind, which has no files. Raises Refused, QmpError."""
     kind = str(given["qom-type"])
     if kind == "tls-creds-anon":
         return None
     if kind == "tls-creds-x509":
-
-        def secret(name: str) -> str:
-            try:
-                return read_secret(secrets, name)
-            except OptionError as error:
-                raise Refused(str(error)) from None
-
-        return Credentials(given, secret)
+        return Credentials(given, lambda name: text_of(others, name))
     if "dir" not in given:
         raise Refused("Missing 'dir' property value")
     path = f"{given['dir']}/keys.psk"

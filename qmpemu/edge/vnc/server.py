@@ -129,9 +129,12 @@ class VncFront:
             return "vnc" if with_password else "none"
         if with_password:
             raise OptionError("'password' flag is redundant with 'password-secret'")
-        from qmpemu.edge.secret import read_secret
+        from qmpemu.edge.secret import text_of
 
-        self.server.password = read_secret(self._machine.config.objects, secret)
+        try:
+            self.server.password = text_of(self._machine.objects.all, secret)
+        except Refused as refused:
+            raise OptionError(str(refused)) from None
         return "vnc"
 
     def _listen(self, addresses: list[dict[str, Any]]) -> None:

@@ -34,7 +34,7 @@ class UserObject:
         self.kind = kind
         self.given = given
         self.held: object = None
-        """What the host made of it: credentials for TLS."""
+        """What the host made of it: a secret's data, credentials for TLS."""
         self.users: list[object] = []
         self.properties: dict[str, str] = {"type": "string"}
         self.values: dict[str, object] = {"type": kind}
@@ -78,9 +78,11 @@ class Objects:
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)
         if kind.startswith("tls-creds-"):
-            made.held = self._host.load_credentials(given, [each.given for each in self.all.values()])
-        if kind == "secret" and "data" not in given:
-            made.values["data"] = ""  # what is read from a file is not shown
+            made.held = self._host.load_credentials(given, self.all)
+        if kind == "secret":
+            made.held = self._host.load_secret(given, self.all)
+            if "data" not in given:
+                made.values["data"] = ""  # what is read from a file is not shown
         for each, value in made.values.items():
             check_range(made, each, value)
         self.all[name] = made
@@ -116,8 +118,6 @@ class Objects:
             raise Refused(
                 f"{path}: is not an evdev device" if reason is None else f"Could not open '{path}': {reason}"
             )
-        if kind == "secret" and not {"data", "file"} & given.keys():
-            raise Refused("Either 'file' or 'data' must be provided")
         if kind.startswith("memory-backend-") and given.get("size") == 0:
             raise Refused(f"property 'size' of {kind} doesn't take value '0'")
         if kind == "memory-backend-file":
