@@ -144,7 +144,7 @@ def blockdev_change_medium(
     if drive.node is not None:
         retained = drive.node.read_only
     node = medium(
-        ctx.machine,
+        ctx.machine.block_layer,
         filename,
         format,
         read_only=retained if read_only_mode == "retain" else read_only_mode == "read-only",

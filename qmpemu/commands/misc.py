@@ -20,7 +20,7 @@ def stop(ctx: Context) -> object:
 def cont(ctx: Context) -> object:
     """Let the machine run."""
     if ctx.machine.board.runstate not in STANDS:
-        ctx.machine.disks_come()
+        ctx.machine.block_layer.come()
     ctx.machine.disk_errors.resumed()
     ctx.machine.board.cont()
     return {}

@@ -7,7 +7,6 @@ Works on asyncio, uvloop or `loop.PollLoop`; everything below it is sans-IO.
 
 from __future__ import annotations
 
-from qmpemu.core.clock import Clock
 from qmpemu.core.table import Refused
 from qmpemu.edge.endpoints import open_stream
 from qmpemu.edge.keyval import OptionError
@@ -51,7 +50,7 @@ class Emulator:
     ) -> None:
         self.loop = loop
         self.options = options
-        self.clock = Clock()
+        self.clock = side.clock
         self.host = side.host
         self.vm = VM(config, profile, self.host, self.clock, side.early)
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
@@ -145,7 +144,7 @@ class Emulator:
 
     def close(self) -> None:
         """Part from all clients and release every descriptor and socket file."""
-        self.vm.machine.close_store()
+        self.vm.machine.block_layer.close()
         if self._spice is not None:
             self._spice.close()
         servers, self._vnc = self._vnc, []
@@ -157,7 +156,7 @@ class Emulator:
 
     def abandon(self) -> None:
         """The process is about to end before it has served: what would outlive it goes, the rest ends with it."""
-        self.vm.machine.close_store()
+        self.vm.machine.block_layer.close()
         for server in self._vnc:
             server.close()
         for stream in self.streams.values():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qmpemu.core.clock import Clock
+from qmpemu.core.facts import Bus
 from qmpemu.edge.endpoints import open_stream
 from qmpemu.edge.keyval import OptionError
 from qmpemu.edge.real_host import RealHost
@@ -35,7 +37,8 @@ class HostSide:
         self._loop = loop
         self.host = RealHost(loop)
         self.host.say = say
-        self.early = EarlyBackends(config, profile, self.host)
+        self.clock = Clock()
+        self.early = EarlyBackends(config, profile, self.host, Bus(lambda: self.clock.now_ns))
         self.streams: dict[str, Stream] = {}
 
     def open(self) -> None:

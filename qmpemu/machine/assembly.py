@@ -1,53 +1,29 @@
 """What a machine has at its start: the board's own devices and what the command line asks for, in QEMU's order.
 
-(`early_backends` ─>) nodes ─> drives, flash ─> networks ─> late objects ─> the board's devices ─> -device
+(`early_backends` ─>) late objects ─> the board's devices ─> -device
 """
 
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.devices.bus import Bus
 from qmpemu.machine.devices.requirements import note
 from qmpemu.machine.early_backends import add_each, is_late
-from qmpemu.machine.host import NeedsOpening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
     from qmpemu.machine.config import OnBoard
     from qmpemu.machine.devices.table import Device
-    from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.machine import Machine
     from qmpemu.profile import Profile
 
-    Given = TypeVar("Given")
 
-
-def assemble(machine: Machine, profile: Profile, early: EarlyBackends) -> None:
+def assemble(machine: Machine, profile: Profile) -> None:
     """Make it all. Raises Refused whose text begins with the option."""
     config, plugging = machine.config, machine.plugging
 
-    def rest(given: list[Given], option: str, add: Callable[[Given], object], *, made: int = 0) -> None:
-        add_each(config.typed.get(option, [])[made:], given[made:], add)
-
-    rest(config.blockdevs, "blockdev", lambda options: _add_node(machine, options), made=early.nodes_made)
-    if config.drives:
-        from qmpemu.machine.block.old_drives import add
-
-        rest(config.drives, "drive", lambda drive: add(machine, drive))
-    if config.no_place is not None:
-        raise Refused(config.no_place)
-    if config.flash or config.drives:
-        from qmpemu.machine.block import flash
-
-        flash.fit(machine)
-    rest(config.netdevs, "netdev", plugging.netdevs.add, made=early.netdevs_made)
-    rest(
-        [given for given in config.objects if is_late(given)], "", plugging.add_object
-    )  # they name no option
+    late = [given for given in config.objects if is_late(given)]
+    add_each([], late, plugging.add_object)  # these name no option, once they were understood
     main = plugging.objects.all.get(config.main_memory or "")
     if main is None and config.main_memory is not None:
         raise Refused(f"Memory backend '{config.main_memory}' not found")
@@ -59,8 +35,9 @@ def assemble(machine: Machine, profile: Profile, early: EarlyBackends) -> None:
     _tell_of_processors(machine, profile)
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
-    typed = iter(config.typed.get("device", []))
-    rest(config.devices, "device", lambda given: _add_device(machine, given, next(typed, "")))
+    names = config.typed.get("device", [])
+    typed = iter(names)
+    add_each(names, config.devices, lambda given: _add_device(machine, given, next(typed, "")))
     if not config.switches.get("cxl") and next(plugging.devices.of_kind("pxb-cxl"), None) is not None:
         raise Refused("CXL host bridges present, but cxl=off")
 
@@ -116,17 +93,6 @@ def _make_board(machine: Machine, profile: Profile, onboard: list[OnBoard]) -> N
         if each.group == "nic":
             cards.append(device)
     plugging.netdevs.wire(machine.config.hub, cards)
-
-
-def _add_node(machine: Machine, options: dict[str, object]) -> None:
-    machine.blocks.check_name(options.get("node-name"))
-    if is_simple(options) and not machine.store_up:
-        try:
-            machine.blocks.add_node(options)  # without the store, whose import most starts can do without
-            return
-        except NeedsOpening:
-            pass
-    machine.store.open(options, here=False)
 
 
 def next_unattached(machine: Machine, reserved: str) -> str:

@@ -1,6 +1,6 @@
 """What is there before the machine: user objects, character devices, block nodes, network back ends, in QEMU's order.
 
-objects ─> character devices ─> nodes (─> networks) ─> the machine, its drives and devices (`assembly`)
+objects ─> character devices ─> nodes ─> drives, flash ─> networks ─> the machine and its devices (`assembly`)
 
 Light on purpose: a command line that names a missing file or a busy port is refused before the machine is imported.
 The order of refusals is measured on QEMU 7.2.
@@ -9,12 +9,10 @@ The order of refusals is measured on QEMU 7.2.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.graph import Blocks
-from qmpemu.machine.block.nodes import is_simple
+from qmpemu.machine.block.layer import BlockLayer
 from qmpemu.machine.devices.netdevs import Netdevs
 from qmpemu.machine.devices.objects import Objects
 from qmpemu.machine.fdsets import FdSets
-from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
+    from qmpemu.core.facts import Bus
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
@@ -41,42 +40,35 @@ def is_late(given: dict[str, object]) -> bool:
 class EarlyBackends:
     """All of them, of one machine. Empty until `make`."""
 
-    def __init__(self, config: MachineConfig, profile: Profile, host: Host) -> None:
+    def __init__(self, config: MachineConfig, profile: Profile, host: Host, facts: Bus) -> None:
         self._config = config
+        self.facts = facts
         self.fdsets = FdSets(host)
         for fd, number, opaque in config.passed_fds:
             self.fdsets.add(fd, number, opaque)
         self.chardevs = {chardev.label: chardev for chardev in config.chardevs}
         self.objects = Objects(profile, host, config.switches)
-        self.blocks = Blocks(host)
-        self.blocks.locks.asleep = config.incoming is not None
+        self.block_layer = BlockLayer(host, facts, self.objects.given)
+        self.block_layer.blocks.locks.asleep = config.incoming is not None
         self.netdevs = Netdevs(host)
-        self.nodes_made = self.netdevs_made = 0
-        """How many of the command line's there are already."""
 
     def make(self, open_chardevs: Callable[[], object] = int) -> None:
-        """Make what needs no machine. open_chardevs: called where they are to be opened. Raises Refused."""
-        config = self._config
+        """Make what the command line asks for. open_chardevs: called where they are to be opened. Raises Refused."""
+        config, layer = self._config, self.block_layer
         add_each([], [given for given in config.objects if not is_late(given)], self.objects.add)
         open_chardevs()
-        simple = config.blockdevs[: self._simple()]
-        try:
-            add_each(config.typed.get("blockdev", []), simple, self._add_node)
-        except NeedsOpening:
-            return
-        if len(simple) == len(config.blockdevs) and not (config.drives or config.flash or config.no_place):
-            add_each(config.typed.get("netdev", []), config.netdevs, self.netdevs.add)
-            self.netdevs_made = len(config.netdevs)
+        add_each(config.typed.get("blockdev", []), config.blockdevs, layer.add)
+        if config.drives:
+            from qmpemu.machine.block.old_drives import add
 
-    def _simple(self) -> int:
-        """How many of the first nodes can be known without the real block layer."""
-        found = [place for place, each in enumerate(self._config.blockdevs) if not is_simple(each)]
-        return found[0] if found else len(self._config.blockdevs)
+            add_each(config.typed.get("drive", []), config.drives, lambda drive: add(layer, drive))
+        if config.no_place is not None:
+            raise Refused(config.no_place)
+        if config.flash or config.drives:
+            from qmpemu.machine.block import flash
 
-    def _add_node(self, options: dict[str, object]) -> None:
-        self.blocks.check_name(options.get("node-name"))
-        self.blocks.add_node(options)
-        self.nodes_made += 1
+            flash.fit(layer.blocks, config)
+        add_each(config.typed.get("netdev", []), config.netdevs, self.netdevs.add)
 
 
 def add_each(typed: Sequence[str], given: Sequence[Given], add: Callable[[Given], object]) -> None:

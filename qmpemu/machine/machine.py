@@ -74,7 +74,8 @@ class Machine:
         self._qom: Tree | None = None
         self.named_fds: dict[str, int] = {}
         """Descriptors that clients have named by getfd."""
-        self.fdsets, self.chardevs, self.blocks = early.fdsets, early.chardevs, early.blocks
+        self.fdsets, self.chardevs = early.fdsets, early.chardevs
+        self.block_layer, self.blocks = early.block_layer, early.block_layer.blocks
         self.migration_capabilities: set[str] = set()
         self.steps_clock = config.qtest_accel
         """Whether the virtual clock stands still but for `step_clock`."""
@@ -103,6 +104,7 @@ class Machine:
         self.acpi = None if config.family == "none" else self._fixed_hardware()
         self.processor = Processor(self.clock, None if config.qtest_accel else load, self.history)
         self.board = Board(facts, self.clock, self.acpi, self.processor)
+        self.board.on_stop = self.block_layer.drain
         for key, value in config.actions.items():
             setattr(self.board.actions, key, value)
         if config.incoming is not None:
@@ -118,55 +120,23 @@ class Machine:
         self.display = Display(self)
         self.accounting = Accounting(self)
         self._looked_for_objects = False
-        self._store: Store | None = None
         self.plugging = Plugging(self, profile, early)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports
         inputs.open_doors(self)
-        assemble(self, profile, early)
+        assemble(self, profile)
         if self.console.serial is None and "serial0" in self.chardevs and config.family != "none":
             inputs.join_serial(self, self.chardevs["serial0"])  # -serial
 
     @property
     def store(self) -> Store:
         """The real part of the block layer, made at first need; nothing is started by looking at it."""
-        if self._store is None:
-            from qmpemu.machine.block.store import Store
-
-            self._store = Store(self.host, self.blocks, self.facts, self.user_objects)
-            self.board.on_stop = self._store.drain
-        return self._store
+        return self.block_layer.store
 
     @property
     def store_up(self) -> bool:
-        """Whether a real block layer runs."""
-        return self._store is not None and self._store.up
-
-    def close_store(self) -> None:
-        """The machine is over: the real block layer lets go of the images, where one was ever asked for."""
-        if self._store is not None:
-            self._store.close()
-
-    def disks_leave(self) -> None:
-        """The guest is gone to where the same images may be written."""
-        self.blocks.locks.leave()
-        if self._store is not None and self._store.up and not self._store.busy:
-            self._store.close()
-            self.blocks.let_go()
-
-    def disks_come(self) -> None:
-        """The guest is here, or comes back: its images are used again. Raises Refused where somebody else has them."""
-        came = self.blocks.locks.asleep
-        self.blocks.locks.wake()
-        if came and (self._store is None or not self._store.up):
-            self.blocks.look_again()
-        if self.blocks.unopened:
-            self.blocks.unopened = False
-            self.store.start()
-
-    def user_objects(self) -> list[dict[str, object]]:
-        """Every user object as object-add takes it."""
-        return [made.given for made in self.objects.all.values()]
+        """Whether it runs."""
+        return self.block_layer.store_up
 
     @property
     def qom(self) -> Tree:
@@ -361,7 +331,7 @@ class Machine:
         if self.board.exit_status is not None:
             if self._own_jobs is not None:
                 self._own_jobs.close()
-            self.close_store()
+            self.block_layer.close()
 
     def _fixed_hardware(self) -> acpi.FixedHardware:
         chipset = acpi.ICH9 if self.config.family == "q35" else acpi.PIIX4
@@ -387,8 +357,8 @@ class Machine:
         self.plugging.reset()
         if self._io_ports is not None:
             self._io_ports.reset()
-        if self._store is not None and any(each.kind.startswith(DRAINING) for each in self.devices.all):
-            self._store.drain()
+        if any(each.kind.startswith(DRAINING) for each in self.devices.all):
+            self.block_layer.drain()
 
 
 def _nobody(*_: object) -> None:

@@ -63,12 +63,12 @@ class VM:
         early: EarlyBackends | None = None,
     ) -> None:
         if early is None:
-            early = EarlyBackends(config, profile, host)
+            early = EarlyBackends(config, profile, host, Bus(lambda: clock.now_ns))
             early.make()
         self.config = config
         self.profile = profile
         self.host = host
-        self.facts = Bus(lambda: clock.now_ns)
+        self.facts = early.facts
         self.facts.subscribe(self._emit)
         self.throttle = Throttle(self._broadcast, self._after)
         self.machine = Machine(

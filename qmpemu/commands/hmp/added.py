@@ -60,7 +60,7 @@ def _drive(ctx: Context, options: Given) -> str:
     if any(each.id == options.get("id") for each in known):
         raise Refused(f"Duplicate ID '{options['id']}' for drive")
     made = old_drives.made(options, machine.config.family, known)
-    drive = old_drives.add(machine, made)
+    drive = old_drives.add(machine.block_layer, made)
     if made.interface == "none":
         return "OK\r\n"
     old_drives.forget(machine.blocks, drive)

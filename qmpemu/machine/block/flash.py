@@ -10,6 +10,8 @@ from qmpemu.machine.block.nodes import Drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.qom import Object, Tree
 
@@ -20,9 +22,8 @@ MOST_BYTES = 8 << 20
 """Of both chips together."""
 
 
-def fit(machine: Machine) -> None:
+def fit(blocks: Blocks, config: MachineConfig) -> None:
     """Put the chips' nodes in, and look whether the machine can start from them. Raises Refused."""
-    blocks, config = machine.blocks, machine.config
     chips = {drive.qdev: drive for drive in blocks.drives if drive.old and drive.old.interface == "pflash"}
     typed = dict(zip((drive.id for drive in config.drives), config.typed.get("drive", []), strict=False))
     for chip, name in config.flash.items():

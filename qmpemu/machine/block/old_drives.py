@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.layer import BlockLayer
     from qmpemu.machine.block.nodes import Node
-    from qmpemu.machine.machine import Machine
 
 INTERFACES = ("none", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "virtio", "xen")
 OWN = frozenset(
@@ -227,7 +227,7 @@ def _number(options: Mapping[str, str], name: str, default: int) -> int:
     return int(given)
 
 
-# --- on the machine ---------------------------------------------------------------------------------------------
+# --- in the block layer ---------------------------------------------------------------------------------------------
 
 
 def present(blocks: Blocks) -> list[OldDrive]:
@@ -235,9 +235,9 @@ def present(blocks: Blocks) -> list[OldDrive]:
     return [each.old for each in blocks.drives if each.old is not None]
 
 
-def add(machine: Machine, given: OldDrive) -> Drive:
+def add(layer: BlockLayer, given: OldDrive) -> Drive:
     """Open a drive's file and keep the drive, which a device may name. Raises Refused, QmpError."""
-    node = None if given.node is None else _opened(machine, given.id, given.node)
+    node = None if given.node is None else _opened(layer, given.id, given.node)
     drive = Drive("", node, removable=given.interface != "pflash", has_tray=False)
     drive.old, drive.name, drive.attached = given, given.id, False
     drive.read_error = policy(given.policies.get("rerror"), drive.read_error)
@@ -249,14 +249,14 @@ def add(machine: Machine, given: OldDrive) -> Drive:
     if given.interface == "pflash":
         drive.attached = True
         drive.qdev = f"/machine/system.flash{given.unit}"
-    machine.blocks.drives.append(drive)
+    layer.blocks.drives.append(drive)
     return drive
 
 
-def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
+def _opened(layer: BlockLayer, drive: str, given: dict[str, object]) -> Node:
     from qmpemu.machine.block.opened import GUESSED, HERE, guessed, open_named, protocol
 
-    blocks, host = machine.blocks, machine.host
+    blocks, host = layer.blocks, layer.host
     options = dict(given)
     wrong, name = options.pop("wrong", None), options.pop("node-name", None)
     if name is not None:
@@ -273,7 +273,7 @@ def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
         driver, here = options["driver"], is_simple(options)
     elif "file" in options:
         file = protocol(str(options["file"]))
-        driver, here = driver or guessed(machine, file), file["driver"] in HERE
+        driver, here = driver or guessed(layer, file), file["driver"] in HERE
         if "cache" in options:
             file["cache"] = options["cache"]
         options |= {"driver": driver, "file": {**file, "node-name": blocks.anonymous()}}
@@ -281,10 +281,10 @@ def _opened(machine: Machine, drive: str, given: dict[str, object]) -> Node:
     if driver not in ("raw", "null-co") and cut:
         wrong = wrong or cut[0]
         options = {key: value for key, value in options.items() if key not in cut}
-    node = open_named(machine, options, here=here and driver in ("raw", "qcow2", "null-co"))
+    node = open_named(layer, options, here=here and driver in ("raw", "qcow2", "null-co"))
     blocks.loose.add(node.name)
     if wrong is not None:
-        machine.store.drop_unused()
+        layer.store.drop_unused()
         raise Refused(f"Block format '{driver}' does not support the option '{wrong}'")
     if "driver" not in given and driver == "raw" and not json and not node.read_only:
         host.complain(GUESSED.format(path=node.path))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.layer import BlockLayer
     from qmpemu.machine.block.nodes import Node
-    from qmpemu.machine.machine import Machine
 
 INHERITED = ("cache", "detect-zeroes")
 """Options that an overlay and a copy have from what they stand for."""
@@ -45,22 +45,22 @@ def protocol(path: str) -> dict[str, object]:
     return {"driver": "host_device" if device else "file", "filename": path}
 
 
-def medium(machine: Machine, path: str, form: str | None, *, read_only: bool) -> Node:
+def medium(layer: BlockLayer, path: str, form: str | None, *, read_only: bool) -> Node:
     """Open a file that goes into a drive. form: guessed where it is None. Raises Refused or QmpError."""
     if not path:
         raise Refused("The 'file' block driver requires a file name")
     file = protocol(path)
-    driver = form or guessed(machine, file)
-    blocks = machine.blocks
+    driver = form or guessed(layer, file)
+    blocks = layer.blocks
     options: dict[str, object] = {
         "driver": driver,
         "node-name": blocks.anonymous(),
         "read-only": read_only,
         "file": {**file, "node-name": blocks.anonymous()},
     }
-    node = open_named(machine, options, here=driver in ("raw", "qcow2") and file["driver"] in HERE)
+    node = open_named(layer, options, here=driver in ("raw", "qcow2") and file["driver"] in HERE)
     if form is None and driver == "raw" and not read_only:
-        machine.host.complain(GUESSED.format(path=node.path))
+        layer.host.complain(GUESSED.format(path=node.path))
     blocks.loose.add(node.name)
     return node
 
@@ -69,19 +69,19 @@ HERE = ("null-co", *PROTOCOLS)
 """Drivers of files that the graph can show without the real block layer."""
 
 
-def guessed(machine: Machine, file: dict[str, object]) -> str:
+def guessed(layer: BlockLayer, file: dict[str, object]) -> str:
     """The format of a file for which none is given. Raises Refused where it cannot be looked at."""
     if file["driver"] not in (*HERE, "null-aio"):
         raise Refused(
             "qmpemu does not emulate guessing the format of what is no file of this host: give format="
         )
-    return machine.host.probe(str(file.get("filename")))
+    return layer.host.probe(str(file.get("filename")))
 
 
-def open_named(machine: Machine, options: dict[str, object], *, here: bool) -> Node:
+def open_named(layer: BlockLayer, options: dict[str, object], *, here: bool) -> Node:
     """Open what was named by a protocol, whose driver may not be there. Raises Refused or QmpError."""
     try:
-        return machine.store.open(options, here=here)
+        return layer.store.open(options, here=here)
     except QmpError as error:
         raise QmpError(error.desc.replace("Unknown driver", "Unknown protocol"), error.cls) from None
 

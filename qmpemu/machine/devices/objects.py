@@ -87,6 +87,10 @@ class Objects:
             check_range(made, each, value)
         self.all[name] = made
 
+    def given(self) -> list[dict[str, object]]:
+        """Every one as object-add takes it."""
+        return [made.given for made in self.all.values()]
+
     def remove(self, name: str) -> None:
         """Delete an object that nothing uses. Raises Refused."""
         found = self.all.get(name)

@@ -227,7 +227,7 @@ class Incoming:
         runs = self._config["runstate"] == RUNNING and machine.board.autostart
         if runs or "late-block-activate" not in machine.migration_capabilities:
             try:
-                machine.disks_come()
+                machine.block_layer.come()
             except Refused as refused:
                 machine.host.report(f"{refused}\n{refused.hint}")
                 machine.board.autostart = runs = False

@@ -266,7 +266,7 @@ class Outgoing(Progress):
         if self._gave:
             return
         self._gave = True
-        self._machine.disks_leave()
+        self._machine.block_layer.leave()
         self.requests = len(self._machine.devices.processors.present())
         self._channels.send(stream.RUN)
         self.downtime_ns = self._machine.host_ns() - self._stopped_ns
@@ -317,7 +317,7 @@ class Outgoing(Progress):
         self.ended_ns = self._machine.host_ns()
         if self.downtime_ns is None:
             self.downtime_ns = self.ended_ns - self._stopped_ns
-        self._machine.disks_leave()
+        self._machine.block_layer.leave()
         if self._channels.two_way and not self._gave:
             self._channels.send(stream.RUN)
         self._part()
