@@ -139,16 +139,13 @@ def _inherited(loop: Loop, number: str, server: bool) -> SocketStream:
     return stream
 
 
-UNIX_PATH_MAX = 107
-
-
 def _unix(loop: Loop, path: str, server: bool) -> SocketStream:
-    if len(os.fsencode(path)) > UNIX_PATH_MAX:
-        raise OptionError(
-            f"UNIX socket path '{path}' is too long\nPath must be less than {UNIX_PATH_MAX + 1} bytes"
-        )
-    sock = sockets.socket(sockets.AF_UNIX)
+    try:
+        sockets.check_path(path)
+    except Refused as refused:
+        raise OptionError(f"{refused}\n{refused.hint}") from None
     if not server:
+        sock = sockets.socket(sockets.AF_UNIX)
         try:
             sock.connect(path)
         except OSError as error:
@@ -156,9 +153,7 @@ def _unix(loop: Loop, path: str, server: bool) -> SocketStream:
         stream = SocketStream(loop, listener=None, peer=sock)
     else:
         try:
-            if os.path.exists(path):
-                os.unlink(path)  # QEMU takes a path over, in use or not
-            sock.bind(path)
+            sock = sockets.bound(sockets.AF_UNIX, sockets.SOCK_STREAM, path)
         except OSError as error:
             raise OptionError(f"Failed to bind socket to {path}: {error.strerror}") from None
         sock.listen(BACKLOG)
@@ -174,13 +169,12 @@ def _tcp(loop: Loop, options: dict[str, str], server: bool) -> SocketStream:
         family, kind, address = sockets.look_up(host, port, passive=server)[0]
     except sockets.gaierror as error:
         raise OptionError(f"address resolution failed for {host}:{port}: {error.strerror}") from None
-    sock = sockets.socket(family, kind)
     try:
         if server:
-            sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-            sock.bind(address)
+            sock = sockets.bound(family, kind, address)
             sock.listen(BACKLOG)
         else:
+            sock = sockets.socket(family, kind)
             sock.connect(address)
     except OSError as error:
         doing = "Failed to find an available port" if server else f"Failed to connect to '{host}:{port}'"

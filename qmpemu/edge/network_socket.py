@@ -65,14 +65,11 @@ def _numeric(host: str, wrong: str) -> str:
 
 
 def _bound(kind: int, place: tuple[str, int]) -> sockets.socket:
-    made = sockets.socket(sockets.AF_INET, kind)
-    made.setblocking(False)
-    made.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
     try:
-        made.bind(place)
+        made = sockets.bound(sockets.AF_INET, kind, place)
     except OSError as error:
-        made.close()
         raise Refused(f"can't bind ip={place[0]} to socket: {error.strerror}") from None
+    made.setblocking(False)
     return made
 
 

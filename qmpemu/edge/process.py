@@ -163,17 +163,19 @@ def _start(emulator: Emulator, incoming: str | None) -> None:
         emulator.open()
         emulator.start()
     except (OptionError, QmpError, Refused) as error:
-        refused = error
-        if incoming is not None and not isinstance(error, OptionError):
-            refused = OptionError(f"-incoming {incoming}: {error}")
-        raise _abandoned(refused, emulator.abandon) from None
+        raise _abandoned(
+            error, emulator.abandon, f"-incoming {incoming}: " if incoming is not None else ""
+        ) from None
 
 
-def _abandoned(refused: OptionError | QmpError | Refused, release: Callable[[], object]) -> OptionError:
-    """What ends the process: `release` lets go of what was opened."""
+def _abandoned(
+    refused: OptionError | QmpError | Refused, release: Callable[[], object], option: str = ""
+) -> OptionError:
+    """What ends the process: `release` lets go of what was opened; option: what stands before a text without one."""
     error = refused
     if not isinstance(error, OptionError):
-        error = OptionError("\n".join(filter(None, (str(refused), getattr(refused, "hint", "")))))
+        hint = refused.hint if isinstance(refused, Refused) else ""
+        error = OptionError("\n".join(filter(None, (f"{option}{refused}", hint))))
     error.release = release
     return error
 

@@ -45,6 +45,8 @@ from _socket import (
 )
 from _socket import gethostbyname as _gethostbyname
 
+from qmpemu.core.table import Refused
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -72,6 +74,8 @@ __all__ = [
     "SO_REUSEADDR",
     "TCP_NODELAY",
     "accept",
+    "bound",
+    "check_path",
     "gaierror",
     "gethostbyname",
     "inet_aton",
@@ -85,6 +89,8 @@ __all__ = [
 ]
 
 FD_BYTES = 4
+UNIX_PATH_MAX = 107
+"""What sockaddr_un holds, without the NUL."""
 
 
 def look_up(host: str, port: str | int, *, passive: bool) -> list[tuple[int, int, Any]]:
@@ -103,6 +109,34 @@ def gethostbyname(host: str) -> str:
 def _raw(host: str) -> bytes:
     """A host's name as it was given, as QEMU looks it up; text would be encoded by idna, which imports `re`."""
     return os.fsencode(host)
+
+
+def bound(family: int, kind: int, address: Any, *, v6only: bool | None = None) -> socket:
+    """A socket at an address; a UNIX socket's file is taken over, in use or not, as QEMU does. Raises OSError.
+
+    v6only: whether an IPv6 socket is none for IPv4; None leaves that to the host.
+    """
+    made = socket(family, kind)
+    try:
+        if family != AF_UNIX:
+            made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+        elif os.path.exists(address):
+            os.unlink(address)
+        if family == AF_INET6 and v6only is not None:
+            made.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, v6only)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def check_path(path: str) -> str:
+    """A UNIX socket's path, if it is one that the kernel takes. Raises Refused."""
+    if len(os.fsencode(path)) > UNIX_PATH_MAX:
+        wrong = f"UNIX socket path '{path}' is too long"
+        raise Refused(wrong, f"Path must be less than {UNIX_PATH_MAX + 1} bytes")
+    return path
 
 
 def accept(listener: socket) -> socket:

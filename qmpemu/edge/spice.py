@@ -76,23 +76,18 @@ def _inet(host: str, port: int) -> sockets.socket:
         family, kind, address = sockets.look_up(host, port, passive=True)[0]
     except sockets.gaierror as error:
         raise _failed(f"2551:reds_init_socket: getaddrinfo({host},{port}): {error.strerror}") from None
-    sock = sockets.socket(family, kind)
-    sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-    return _listening(sock, address, where)
+    return _listening(family, kind, address, where)
 
 
 def _unix(path: str) -> sockets.socket:
-    return _listening(sockets.socket(sockets.AF_UNIX), path, path)
+    return _listening(sockets.AF_UNIX, sockets.SOCK_STREAM, path, path)
 
 
-def _listening(sock: sockets.socket, address: Any, where: str) -> sockets.socket:
+def _listening(family: int, kind: int, address: Any, where: str) -> sockets.socket:
     try:
-        if isinstance(address, str) and os.path.exists(address):
-            os.unlink(address)
-        sock.bind(address)
+        sock = sockets.bound(family, kind, address)
         sock.listen(BACKLOG)
     except OSError:
-        sock.close()
         raise _failed(f"2585:reds_init_socket: binding socket to {where} failed") from None
     sock.setblocking(False)
     return sock

@@ -260,14 +260,20 @@ REFUSED = """
 -virtfs local,path=/none,mount_tag=a,security_model=none
 -device virtio-9p-pci,fsdev=nope,mount_tag=b
 -xen-domid 1
+-qmp unix:LONG,server=on,wait=off
+-chardev socket,id=x,path=LONG
+-vnc unix:LONG
+-incoming unix:LONG
 """
+LONG = "x" * 108
+"""A byte more than the path of a UNIX socket may have."""
 
 
 def refused(kind: str, folder: Path, line: str) -> tuple[int, list[str]]:
     """Exit status, and what stands on standard error, of one that is told to end at once."""
     program = Emulator(kind, folder).program
     done = subprocess.run(
-        [program, "-S", "-display", "none", *shlex.split(line)],
+        [program, "-S", "-display", "none", *shlex.split(line.replace("LONG", LONG))],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
+from qmpemu.core.table import Refused
 from qmpemu.edge import sockets
 from qmpemu.edge.migration.links import FdLink
 from qmpemu.machine.migration.link import Link, Listener
@@ -131,9 +132,10 @@ class _Connecting:
         """Try; the outcome is told from the loop."""
         try:
             self._open()
+        except Refused as refused:
+            self._tell_later(str(refused))
         except sockets.gaierror as error:
-            text = f"address resolution failed for {self._name}: {error.strerror}"
-            self._loop.call_soon(lambda: self._around(lambda: self._tell(text)))
+            self._tell_later(f"address resolution failed for {self._name}: {error.strerror}")
         except OSError as error:
             self._failed(error.strerror or str(error))
 
@@ -141,7 +143,9 @@ class _Connecting:
         address = self._address
         family: int = sockets.AF_UNIX
         spot: object = address.name
-        if address.kind != "unix":
+        if address.kind == "unix":
+            sockets.check_path(address.name)
+        else:
             family, _, spot = sockets.look_up(address.host, address.port, passive=False)[0]
         self._socket = sockets.socket(family, sockets.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -168,7 +172,9 @@ class _Connecting:
         self._around(lambda: self._tell(link))
 
     def _failed(self, why: str) -> None:
-        text = f"Failed to connect to '{self._name}': {why}"
+        self._tell_later(f"Failed to connect to '{self._name}': {why}")
+
+    def _tell_later(self, text: str) -> None:
         self._loop.call_soon(lambda: self._around(lambda: self._tell(text)))
 
 
@@ -216,30 +222,21 @@ class _SocketListener(Listener):
 
 def _bound(address: Address) -> sockets.socket:
     if address.kind == "unix":
-        listener = sockets.socket(sockets.AF_UNIX)
+        path = sockets.check_path(address.name)
         try:
-            if os.path.exists(address.name):
-                os.unlink(address.name)
-            listener.bind(address.name)
+            return sockets.bound(sockets.AF_UNIX, sockets.SOCK_STREAM, path)
         except OSError as error:
-            raise QmpError(f"Failed to bind socket to {address.name}: {error.strerror}") from None
-        return listener
+            raise QmpError(f"Failed to bind socket to {path}: {error.strerror}") from None
     try:
         family, _, spot = sockets.look_up(address.host, address.port, passive=True)[0]
     except sockets.gaierror as error:
         raise QmpError(
             f"address resolution failed for {address.host}:{address.port}: {error.strerror}"
         ) from None
-    listener = sockets.socket(family, sockets.SOCK_STREAM)
-    listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-    if family == sockets.AF_INET6:
-        listener.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 0)
     try:
-        listener.bind(spot)
+        return sockets.bound(family, sockets.SOCK_STREAM, spot, v6only=False)
     except OSError as error:
-        listener.close()
         raise QmpError(f"Failed to bind socket: {error.strerror}") from None
-    return listener
 
 
 def _shown(address: Address, listener: sockets.socket) -> dict[str, object]:

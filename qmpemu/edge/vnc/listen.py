@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
+from qmpemu.core.table import Refused
 from qmpemu.edge import sockets
 from qmpemu.edge.keyval import OptionError
 from qmpemu.machine.display import Address
@@ -94,13 +95,11 @@ def _display_port(number: str) -> int:
 
 
 def _unix(path: str) -> sockets.socket:
-    sock = sockets.socket(sockets.AF_UNIX)
     try:
-        if os.path.exists(path):
-            os.unlink(path)
-        sock.bind(path)
+        sock = sockets.bound(sockets.AF_UNIX, sockets.SOCK_STREAM, sockets.check_path(path))
+    except Refused as refused:
+        raise OptionError(f"{refused}\n{refused.hint}") from None
     except OSError as error:
-        sock.close()
         raise OptionError(f"Failed to bind socket to {path}: {error.strerror}") from None
     sock.listen(BACKLOG)
     return sock
@@ -133,12 +132,8 @@ def _inet(host: str, port: str, last: int | None) -> list[sockets.socket]:
 
 
 def _bound(family: int, address: Any) -> sockets.socket:
-    sock = sockets.socket(family, sockets.SOCK_STREAM)
+    sock = sockets.bound(family, sockets.SOCK_STREAM, address, v6only=True)
     try:
-        sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
-        if family == sockets.AF_INET6:
-            sock.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-        sock.bind(address)
         sock.listen(BACKLOG)
     except OSError:
         sock.close()
