@@ -165,6 +165,14 @@ def test_the_agents_port_opens_when_its_service_starts() -> None:
     assert row["frontend-open"] is True
 
 
+@pytest.mark.parametrize(("device", "listens"), [("vhost-user-fs-pci,tag=t", False), ("isa-serial", True)])
+def test_a_device_that_hears_nothing_of_its_line(device: str, listens: bool) -> None:
+    """virtiofs sets no handlers on its character device: frontend-open stays false."""
+    driven = Driven(f"-machine q35 -nodefaults -chardev null,id=c -device {device},chardev=c")
+    [reply] = driven.say("query-chardev")
+    assert next(row for row in reply["return"] if row["label"] == "c")["frontend-open"] is listens
+
+
 def test_the_processors_properties_can_be_walked() -> None:
     """qom-list and qom-get of a processor answer as recorded; unknown paths and properties as QEMU does."""
     driven = Driven("-machine q35 -smp 2,maxcpus=4")

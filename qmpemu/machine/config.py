@@ -88,6 +88,8 @@ class MachineConfig:
         """Whether there was a -cpu: a machine without a board has a processor only then."""
         self.cpu_features: dict[str, object] = {}
         """-cpu NAME,feature=value: what it sets of a processor's properties."""
+        self.cpu_vp_index = False
+        """Whether that sets hv-vpindex, by no sign: TCG does not start then."""
         self.cpus = 1
         self.cpus_max = 1
         self.topology = (1, 1, 1, 1)

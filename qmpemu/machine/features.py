@@ -27,6 +27,8 @@ def tell(config: MachineConfig, profile: Profile, host: Host) -> None:
     """Warn as each processor is made. Raises Refused with -cpu ...,enforce=on, or where no board has a place for it."""
     if config.family == "none" and config.cpu_given:
         raise Refused("apic-id property was not initialized properly")
+    if config.cpu_vp_index and config.accel == "tcg" and config.family != "none":
+        raise Refused("kernel doesn't allow setting HyperV VP_INDEX")  # which TCG says of itself
     if config.cpu == "host" and config.accel != "kvm":
         raise Refused("CPU model 'host' requires KVM or HVF")
     if config.accel == "kvm" or config.family == "none":

@@ -303,7 +303,8 @@ class Plugging:
             if chardev is not None:
                 chardev.frontend_open = device.kind == "virtconsole"  # which nobody in the guest has to open
         elif chardev is not None:
-            chardev.frontend_open = True
+            listens = not device.kind.startswith("vhost-user-fs")  # that one to no event of its line
+            chardev.frontend_open = listens
             if device.kind in SERIAL_DRIVERS and self._machine.console.serial is None:
                 inputs.join_serial(self._machine, chardev)
         if chardev is not None:

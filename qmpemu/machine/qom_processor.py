@@ -79,16 +79,31 @@ def _ask_for(made: Object, config: MachineConfig, profile: Profile) -> None:
     asked = {name: value for name, value in config.cpu_features.items() if name in made.properties}
     features = [name for name in asked if not name.startswith(NO_FEATURES)]
     most = profile.cpu(config.accel, "max")["values"] if features else {}
-    lacking = made.values.get("unavailable-features")
+    lacking: Any = made.values.get("unavailable-features")
+    more = False
     for name, value in asked.items():
         lacks = name in features and value is True and most.get(name) is False
-        for each in {name, name.replace("-", "_"), name.replace("_", "-")} & made.properties.keys():
+        for each in {name, *_spellings(name)} & made.properties.keys():
             made.values[each] = False if lacks else value
         if isinstance(lacking, list):
-            told = [name] if lacks and (config.accel == "kvm" or name not in PARAVIRTUAL) else []
+            tells = lacks and (config.accel == "kvm" or name.replace("_", "-") not in PARAVIRTUAL)
+            told = [name] if tells else []
             lacking = [each for each in lacking if each != name] + told
+            more = more or bool(told)
     if lacking is not None:
-        made.values["unavailable-features"] = lacking
+        made.values["unavailable-features"] = _in_order(lacking, profile) if more else lacking
+
+
+def _spellings(name: str) -> tuple[str, str, str]:
+    """`sse4.1` is `sse4-1` and `sse4_1` too."""
+    plain = name.replace("_", "-").replace(".", "-")
+    return plain, plain.replace("-", "_"), plain.replace("-", ".")
+
+
+def _in_order(lacking: list[str], profile: Profile) -> list[str]:
+    """By register and bit, as far as TCG's list knows them; others behind."""
+    places = {text.partition(" ")[0].rpartition(".")[2]: at for at, text in enumerate(profile.lacking())}
+    return sorted(lacking, key=lambda name: places.get(name, len(places)))
 
 
 PARAVIRTUAL = (

@@ -127,7 +127,11 @@ REFUSED = """
 -accel none
 -cpu none
 -cpu qemu64,foo
+-cpu qemu64,foo_bar=1
+-cpu qemu64,+hv_time
+-cpu qemu64,tsc_freq=1X
 -cpu qemu64,migratable=no
+-cpu Haswell,enforce=on,hv_vpindex
 -cpu qemu64,vendor=foo
 -cpu qemu64,family=999
 -cpu qemu64,phys-bits=99

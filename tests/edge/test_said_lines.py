@@ -22,6 +22,7 @@ SAID = """
 -cpu Skylake-Client,-hle -smp 2
 -cpu EPYC,check=off -smp 4,cores=2,threads=2
 -cpu qemu64,+vmx,+ffxsr,+ds_cpl,-svm
+-cpu qemu64,-aes,aes=on,x2apic=on,+x2apic,+hv-vpindex,+avx,avx,tsc_freq=1.5G,+vmx,hv_time
 -display default
 -smp 4,sockets=2,dies=2 -object memory-backend-ram,id=a,size=128M -numa node,memdev=a,cpus=0-1 -device sga
 -M pc-i440fx-5.0 -numa node,mem=64M -numa node,mem=64M -smp 0 -device vmbus-bridge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qmpemu.edge import shipped
+from qmpemu.edge import argv, shipped
 from qmpemu.machine.config import MachineConfig
 from qmpemu.machine.devices.processors import Slots
 from qmpemu.machine.qom_processor import processor
@@ -40,6 +40,26 @@ def test_what_is_asked_for_in_vain() -> None:
         True,
     )
     assert (values["lahf-lm"], values["lahf_lm"], values["unavailable-features"]) == (False, False, ["vmx"])
+
+
+def test_every_spelling_is_one_feature() -> None:
+    """What is set has no underscores; signs count last, a minus after a plus; dots are a spelling too."""
+    line = "-M q35 -cpu qemu64,hv_time,aes=yes,-avx,+sse4_1,+avx,+aes,tsc_freq=2k"
+    config, _ = argv.parse_command_line(line.split(), shipped.profile(None))
+    values = processor(config, shipped.profile(None)).values
+    names = ("hv-time", "aes", "avx", "sse4.1", "sse4-1", "tsc-frequency")
+    assert [values[name] for name in names] == [True, True, False, True, True, 2000]
+
+
+def test_lacking_features_are_in_order() -> None:
+    """By register and bit, whether the model or -cpu asked for them."""
+    config = MachineConfig()
+    config.machine, config.cpu = "pc-q35-7.2", "Haswell"
+    config.cpu_features = {"x2apic": True, "avx512f": True}
+    values = processor(config, shipped.profile(None)).values
+    assert values["unavailable-features"] == [
+        *("pcid", "x2apic", "tsc-deadline", "hle", "invpcid", "rtm", "avx512f"),
+    ]
 
 
 def test_dies_are_a_level_of_their_own() -> None:

@@ -6,7 +6,7 @@ from qmpemu.core.json_text import loads
 from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
-from qmpemu.machine.devices.options import INTEGERS, OFF, ON, integer
+from qmpemu.machine.devices.options import INTEGERS, MULTIPLES, OFF, ON, integer
 
 NOTHING = "Deprecated CPU topology (considered invalid): CPU topology parameters must be greater than zero"
 LEVELS = ("sockets", "dies", "cores", "threads")
@@ -14,30 +14,79 @@ LEVELS = ("sockets", "dies", "cores", "threads")
 
 @option("cpu")
 def _cpu(parser: Parser, argument: str) -> None:
+    """What is set comes first, in its order, then what has a plus, then what has a minus."""
     model, *features = argument.split(",")
-    parser.config.cpu = model
-    parser.config.cpu_given = True
-    parser.config.cpu_features = {}
+    config = parser.config
+    config.cpu, config.cpu_given = model, True
+    plain = [_set_feature(feature) for feature in features if feature and feature[0] not in SIGNS]
+    signed = [(feature[0], feature[1:]) for sign in SIGNS for feature in features if feature.startswith(sign)]
+    config.cpu_features = {name: _value(value) for name, value in plain}
+    config.cpu_features.update((name, sign == "+") for sign, name in signed)
+    config.cpu_vp_index = config.cpu_vp_index or dict(plain).get("hv-vpindex") in ON
+    _tell_of_mixed(parser, features)
+    _check_model(parser, model, plain, [name for _, name in signed])
+
+
+SIGNS = "+-"
+
+
+def _set_feature(feature: str) -> tuple[str, str]:
+    """Name and value of one without a sign, whose name has no underscore. Raises Unprefixed."""
+    name, equals, value = feature.partition("=")
+    name = name.replace("_", "-")
+    value = value if equals else "on"
+    if name != "tsc-freq":
+        return name, value
+    hertz = _metric(value)
+    if hertz is None:
+        raise Unprefixed(f"bad numerical value {value}")
+    return "tsc-frequency", str(hertz)
+
+
+def _metric(text: str) -> int | None:
+    """`1.5G` -> 1500000000, if it is a size."""
+    shift = MULTIPLES.get(text[-1:].lower())
+    digits = text if shift is None else text[:-1]
+    whole, _, fraction = digits.partition(".")
+    if not (whole.isdecimal() and (fraction or "0").isdecimal()):
+        return None
+    unit: int = 1000 ** ((shift or 0) // 10)
+    return int(whole) * unit + int(float(f"0.{fraction or 0}") * unit)
+
+
+def _tell_of_mixed(parser: Parser, features: list[str]) -> None:
+    """Warn of a feature that has had a sign before it is set."""
+    seen: list[str] = []
+    mixed = False
     for feature in features:
+        if feature[:1] in SIGNS:
+            seen.append(feature)
+            continue
         name, _, value = feature.partition("=")
-        sign = name[:1] if name[:1] in "+-" else ""
-        parser.config.cpu_features[name.removeprefix(sign or "=")] = _feature(sign, value)
-    _check_model(parser, model, features)
+        name = name.replace("_", "-")
+        for each in (sign + name for sign in SIGNS if sign + name in seen):
+            mixed = True
+            parser.config.warnings.append(
+                f'warning: Ambiguous CPU model string. Don\'t mix both "{each}" and "{name}={value or "on"}"'
+            )
+    if mixed:
+        parser.config.warnings.append(f"warning: {MIXED}")
 
 
-def _feature(sign: str, value: str) -> object:
+MIXED = "Compatibility of ambiguous CPU model strings won't be kept on future QEMU versions"
+
+
+def _value(value: str) -> object:
     """A switch, or a number in any base, or text."""
-    if sign:
-        return sign == "+"
-    if value in ("", "on", "off"):
-        return value != "off"
+    if value in ("", *ON, *OFF):
+        return value not in OFF
     try:
         return int(value, 0)
     except ValueError:
         return value
 
 
-def _check_model(parser: Parser, model: str, features: list[str]) -> None:
+def _check_model(parser: Parser, model: str, plain: list[tuple[str, str]], signed: list[str]) -> None:
     """Refuse a model or a feature that this QEMU lacks; the models that are always there need no list."""
     profile = parser.profile
     if model not in ("qemu64", "max", "host"):
@@ -45,11 +94,11 @@ def _check_model(parser: Parser, model: str, features: list[str]) -> None:
         assert isinstance(recorded, bytes)
         if all(model != row["name"] for row in loads(recorded)):
             raise Unprefixed(f"unable to find CPU model '{model}'")
-    if features:
-        _check_features(parser, model, features)
+    if plain or signed:
+        _check_features(parser, model, plain, signed)
 
 
-def _check_features(parser: Parser, model: str, features: list[str]) -> None:
+def _check_features(parser: Parser, model: str, plain: list[tuple[str, str]], signed: list[str]) -> None:
     """Each as a property of the processor, by its kind. Raises Unprefixed."""
     about = parser.profile.cpu("tcg", model)
     kinds = {row["name"]: row["type"] for row in about["properties"]}
@@ -58,17 +107,15 @@ def _check_features(parser: Parser, model: str, features: list[str]) -> None:
     else:
         kinds |= dict.fromkeys(HOST_ONLY, "bool")
     kinds |= {name: kind for name, kind in HIDDEN.items() if name not in kinds}
-    for feature in features:
-        name, _, value = feature.partition("=")
-        sign = name[:1] if name[:1] in "+-" else ""
-        name = name.removeprefix(sign or "=")
-        value = value or ("" if sign else "on")
-        kind = kinds.get(name) or kinds.get(name.replace("_", "-"))
-        prefix = "" if sign else f"can't apply global {model}-x86_64-cpu.{name}={value}: "
+    for name, value in plain:
+        prefix = f"can't apply global {model}-x86_64-cpu.{name}={value}: "
+        kind = kinds.get(name)
         if kind is None:
             raise Unprefixed(f"{prefix}Property '{model}-x86_64-cpu.{name}' not found")
-        if not sign:
-            _check_value(prefix, name, kind, value)
+        _check_value(prefix, name, kind, value)
+    for name in signed:
+        if name not in kinds:
+            raise Unprefixed(f"Property '{model}-x86_64-cpu.{name}' not found")
 
 
 def _check_value(prefix: str, name: str, kind: str, value: str) -> None:
