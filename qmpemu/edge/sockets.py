@@ -90,7 +90,7 @@ __all__ = [
 
 FD_BYTES = 4
 UNIX_PATH_MAX = 107
-"""What sockaddr_un holds, without the NUL."""
+"""What sockaddr_un holds before a NUL; QEMU takes a byte more, which Python does not."""
 
 
 def look_up(host: str, port: str | int, *, passive: bool) -> list[tuple[int, int, Any]]:

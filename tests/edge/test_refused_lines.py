@@ -269,8 +269,8 @@ REFUSED = """
 -vnc unix:LONG
 -incoming unix:LONG
 """
-LONG = "x" * 108
-"""A byte more than the path of a UNIX socket may have."""
+LONG = "x" * 109
+"""A byte more than the path of a UNIX socket may have, without a NUL behind it."""
 
 
 def refused(kind: str, folder: Path, line: str) -> tuple[int, list[str]]:
