@@ -29,7 +29,7 @@ def drive_info(drive: Drive, inserted: dict[str, object] | None) -> dict[str, ob
         "qdev": drive.qdev,
         "type": "unknown",
     }
-    if not drive.has_tray:
+    if not drive.has_status:
         del info["io-status"]
     if not drive.qdev:
         del info["qdev"]
@@ -149,13 +149,14 @@ def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
     }
     if node.driver == "blkdebug" and node.file is not None:
         return {**info, "backing-image": _image_info(node.file)}
-    if node.backing is not None:
-        info["backing-filename"] = node.backing.shown_path
+    if image.backing is not None and not protocol:
+        path, form = image.backing
+        info["backing-filename"] = image.backing_name
         if image.names_format:
-            info["backing-filename-format"] = node.backing.driver
-        info["full-backing-filename"] = node.backing.shown_path
-        if not flat:
-            info["backing-image"] = _image_info(node.backing)
+            info["backing-filename-format"] = form
+        info["full-backing-filename"] = path
+    if node.backing is not None and not flat:
+        info["backing-image"] = _image_info(node.backing)
     info["actual-size"] = image.actual_bytes
     if node.driver == "null-co" or (node.file is not None and node.file.driver == "null-co"):
         return info

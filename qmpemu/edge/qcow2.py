@@ -37,8 +37,9 @@ def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> I
         actual_bytes=actual_bytes,
         cluster_bytes=1 << (_number(header, 20, 4) & 63),
         details=_details(header),
-        backing=None if backing is None else backing[:2],
-        names_format=backing is not None and backing[2],
+        backing=None if backing is None else backing[1:3],
+        backing_name=None if backing is None else backing[0],
+        names_format=backing is not None and backing[3],
     )
     if not _is_plain(header):
         found = _bitmaps(path)
@@ -75,8 +76,11 @@ def _details(header: bytes) -> dict[str, object]:
     }
 
 
-def _backing(path: str) -> tuple[str, str, bool] | None:
-    """The image below it: its path, made one from here, its format, and whether that was told; else it is looked up."""
+def _backing(path: str) -> tuple[str, str, str, bool] | None:
+    """The image below it: its path as it stands there and from here, its format, and whether that was told.
+
+    A format that was not told is looked up.
+    """
     with open(path, "rb") as file:
         header = file.read(CLUSTER_LEAST)
         at, size = _number(header, 8, 8), _number(header, 16, 4)
@@ -87,12 +91,12 @@ def _backing(path: str) -> tuple[str, str, bool] | None:
     found = os.path.join(os.path.dirname(path), name)
     form = _extensions(header[:at]).get(BACKING_FORMAT)
     if form is not None:
-        return found, form.decode(errors="replace"), True
+        return name, found, form.decode(errors="replace"), True
     try:
         with open(found, "rb") as file:
-            return found, "qcow2" if file.read(4) == MAGIC else "raw", False
+            return name, found, "qcow2" if file.read(4) == MAGIC else "raw", False
     except OSError:
-        return found, "raw", False
+        return name, found, "raw", False
 
 
 def _extensions(header: bytes) -> dict[int, bytes]:

@@ -29,6 +29,7 @@ class Image:
     __slots__ = (
         "actual_bytes",
         "backing",
+        "backing_name",
         "cluster_bytes",
         "details",
         "file_bytes",
@@ -45,6 +46,7 @@ class Image:
         cluster_bytes: int | None = None,
         details: dict[str, object] | None = None,
         backing: tuple[str, str] | None = None,
+        backing_name: str | None = None,
         names_format: bool = True,
     ) -> None:
         self.virtual_bytes = virtual_bytes
@@ -54,6 +56,8 @@ class Image:
         self.details = details
         self.backing = backing
         """Path and format of the image that it is over, as its header says."""
+        self.backing_name = backing_name
+        """That path as it stands there: it may be one from the image's own folder."""
         self.names_format = names_format
         """Whether the header tells that format, which is guessed otherwise."""
 

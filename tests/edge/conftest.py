@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,3 +37,11 @@ def two(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
     made = Two(request.param, tmp_path)
     yield made
     made.kill()
+
+
+@pytest.fixture
+def disk_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`disk.qcow2`, 8 MiB, in the folder that the test and its emulator are in."""
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "disk.qcow2", "8M"], check=True)
+    subprocess.run(["qemu-io", "-c", "write -q -P 7 0 1M", "disk.qcow2"], check=True)

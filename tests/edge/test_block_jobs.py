@@ -2,68 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from disk_client import CREATED, DISK, DONE, RAW, drive, image, nodes, refusal, start, told
 from emulators import Emulator
 
-DISK = "driver=qcow2,node-name=n0,file.driver=file,file.filename=disk.qcow2,file.node-name=f0"
-RAW = "driver=raw,node-name=n0,file.driver=file,file.filename=disk.raw,file.node-name=f0"
-CREATED = ["created", "running"]
-DONE = ["waiting", "pending", "BLOCK_JOB_COMPLETED", "concluded", "null"]
-
-
-@pytest.fixture(autouse=True)
-def _images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    image("create", "-q", "-f", "qcow2", "disk.qcow2", "8M")
-    subprocess.run(["qemu-io", "-c", "write -q -P 7 0 1M", "disk.qcow2"], check=True)
-
-
-def image(*words: str) -> str:
-    """What qemu-img says; it fails where qemu-img does."""
-    return subprocess.run(["qemu-img", *words], check=True, capture_output=True, text=True).stdout
-
-
-def start(emulator: Emulator) -> Any:
-    """A client of a machine with one disk."""
-    emulator.start(
-        "-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-blk-pci,drive=n0"
-    )
-    return emulator.client()
-
-
-def told(client: Any, last: str) -> list[str]:
-    """Job states and other events up to `last`, and the reply somewhere among them."""
-    seen: list[str] = []
-    replied = False
-    while not replied or last not in seen:
-        message = client.read()
-        assert "error" not in message, message
-        replied |= "return" in message
-        if "event" in message:
-            seen.append(message["data"].get("status", message["event"]))
-    return seen
-
-
-def drive(client: Any) -> Any:
-    """What the drive shows."""
-    return client.ask("query-block")["return"][0]["inserted"]
-
-
-def nodes(client: Any) -> list[str]:
-    """Drivers of all nodes, newest first."""
-    return [each["drv"] for each in client.ask("query-named-block-nodes")["return"]]
-
-
-def refusal(client: Any, command: str, **arguments: object) -> str:
-    return str(client.ask(command, **arguments)["error"]["desc"])
+pytestmark = pytest.mark.usefixtures("disk_image")
 
 
 def test_a_snapshot_moves_the_drive_onto_its_overlay(emulator: Emulator) -> None:
@@ -250,84 +199,6 @@ def test_a_raw_disk_is_backed_up(emulator: Emulator) -> None:
     assert image("compare", "disk.raw", "b.qcow2") == "Images are identical.\n"
 
 
-def test_nodes_over_a_raw_disk(emulator: Emulator) -> None:
-    """The first command that needs real blocks may be about the disk itself, whose file two processes would lock."""
-    image("create", "-q", "-f", "raw", "disk.raw", "1M")
-    emulator.start(
-        "-machine", "q35", "-m", "64", "-S", "-blockdev", RAW, "-device", "virtio-blk-pci,drive=n0"
-    )
-    client = emulator.client()
-    over = {"driver": "raw", "file": "n0", "read_only": True}
-    assert client.ask("blockdev-add", **over, node_name="one") == {"return": {}}
-    assert client.ask("blockdev-add", **over, node_name="two") == {"return": {}}
-    assert nodes(client) == ["raw", "raw", "raw", "file"]
-    assert drive(client)["node-name"] == "n0"
-
-
-def test_a_node_that_a_drive_is_on_is_in_use(emulator: Emulator) -> None:
-    """For the real block layer too, which knows no devices; nobody sees how."""
-    client = start(emulator)
-    client.ask("blockdev-add", driver="null-co", node_name="null", size=8 << 20)
-    client.ask("blockdev-add", driver="throttle", node_name="t", throttle_group="g", file="null")
-    for node in ("n0", "null"):
-        why = refusal(client, "blockdev-snapshot", node=node, overlay="n0")
-        assert why == "The overlay is already in use"
-    options = {"driver": "qcow2", "node-name": "n0", "file": "f0", "read-only": True}
-    why = refusal(client, "blockdev-reopen", options=[options])
-    assert why == "Read-only block node 'n0' cannot support read-write users"
-    assert client.ask("query-block-exports") == {"return": []}
-    client.send(b'{"execute": "quit"}')
-    assert [client.read().get("event"), client.read()] == ["SHUTDOWN", {"return": {}}]
-
-
-def test_nobody_else_writes_to_a_disk(emulator: Emulator) -> None:
-    """A device shares its node with no writer: not with an export, a copy, a format over it, another device."""
-    emulator.start(
-        *("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-scsi-pci,id=s"),
-        *(
-            "-device",
-            "scsi-hd,drive=n0,id=d",
-            "-blockdev",
-            "driver=null-co,node-name=null,size=8388608,read-zeroes=on",
-        ),
-    )
-    client = emulator.client()
-    client.ask("nbd-server-start", addr={"type": "unix", "data": {"path": "nbd.sock"}})
-    conflict = (
-        "Permission conflict on node 'n0': permissions 'write' are both required by {} and unshared by {}."
-    )
-    root = "(uses node 'n0' as 'root' child)"
-    disk, unnamed = f"block device 'd' {root}", f"an unnamed block device {root}"
-    export = {"type": "nbd", "id": "e", "node-name": "n0"}
-    why = refusal(client, "block-export-add", **export, writable=True)
-    assert why == conflict.format(unnamed, disk)
-    copy = {"device": "null", "target": "n0", "sync": "full", "job_id": "j"}
-    target = "node 'filter' (uses node 'n0' as 'target' child)"
-    why = refusal(client, "blockdev-backup", **copy, filter_node_name="filter")
-    assert why == f"Could not create node: {conflict.format(target, disk)}"
-    other = f"block device 'other' {root}"
-    why = refusal(client, "device_add", driver="scsi-hd", id="other", drive="n0", bus="s.0")
-    assert why == conflict.format(disk, other)
-    why = refusal(client, "device_add", driver="scsi-hd", id="other", drive="n0", bus="s.0", share_rw=True)
-    assert why == conflict.format(other, disk)
-    assert client.ask("block-export-add", **export) == {"return": {}}
-    assert [each["id"] for each in client.ask("query-block-exports")["return"]] == ["e"]
-    assert nodes(client) == ["null-co", "qcow2", "file"]
-
-
-def test_a_disk_of_virtio_scsi_is_nobodys_backing_file(emulator: Emulator) -> None:
-    """It may not be put on one, though both would only read."""
-    emulator.start(
-        *("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-scsi-pci,id=s"),
-        *("-device", "virtio-blk-pci,drive=n0"),
-    )
-    client = emulator.client()
-    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o1.qcow2", snapshot_node_name="o1")
-    why = refusal(client, "device_add", driver="scsi-cd", id="d", drive="n0", bus="s.0")
-    assert why == "Node 'n0' is busy: node is used as backing hd of 'o1'"
-    assert len(client.ask("query-block")["return"]) == 1
-
-
 def test_the_base_of_a_disk_that_came_with_its_overlay(emulator: Emulator) -> None:
     """Nobody has named it; the drive goes over to it when its overlay is committed."""
     image("create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", "over.qcow2")
@@ -358,52 +229,3 @@ def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
     assert (gone["name"], gone["id"], gone["vm-state-size"]) == ("a", "1", 0)
     why = "Snapshot with id 'null' and name 'a' does not exist on device 'n0'"
     assert refusal(client, "blockdev-snapshot-delete-internal-sync", device="n0", name="a") == why
-
-
-def test_a_copy_outlives_the_back_end(ours: Emulator) -> None:
-    """The real block layer that is started anew opens the drive's nodes under the names they have."""
-    import os
-    import signal
-
-    from test_storage_daemon import daemon
-
-    client = start(ours)
-    client.put("drive-mirror", device="n0", target="copy.qcow2", sync="full", job_id="j")
-    told(client, "BLOCK_JOB_READY")
-    client.put("block-job-complete", device="j")
-    told(client, "null")
-    name = drive(client)["node-name"]
-    os.kill(daemon(ours), signal.SIGKILL)
-    client.put("blockdev-snapshot-sync", node_name=name, snapshot_file="o.qcow2", snapshot_node_name="o")
-    while "return" not in (message := client.read()):
-        assert message["error"]["desc"] == "The block back end has died", message  # it was not seen dead yet
-        client.put("blockdev-snapshot-sync", node_name=name, snapshot_file="o.qcow2", snapshot_node_name="o")
-    assert drive(client)["node-name"] == "o"
-    assert drive(client)["backing_file"] == "copy.qcow2"
-
-
-def test_a_job_that_has_ended_outlives_the_back_end(ours: Emulator) -> None:
-    """It ended well, and says so until it is dismissed, though it began in a transaction; the other one did not."""
-    import os
-    import signal
-
-    from test_storage_daemon import daemon
-
-    client = start(ours)
-    client.ask("blockdev-add", driver="null-co", node_name="null", size=8 << 20)
-    backup = {"device": "n0", "target": "null", "sync": "full", "job-id": "well", "auto-dismiss": False}
-    client.put("transaction", actions=[{"type": "blockdev-backup", "data": backup}])
-    told(client, "concluded")
-    client.put("blockdev-backup", **{**backup, "job-id": "not", "speed": 1})
-    while "return" not in client.read():
-        pass
-    os.kill(daemon(ours), signal.SIGKILL)
-    while (message := client.read())["event"] != "BLOCK_JOB_COMPLETED":
-        pass
-    assert message["data"]["error"] == "Input/output error"
-    assert client.read()["data"] == {"status": "concluded", "id": "not"}
-    rows = {each["id"]: each for each in client.ask("query-jobs")["return"]}
-    assert (rows["well"]["current-progress"], rows["well"].get("error")) == (8 << 20, None)
-    assert rows["not"]["error"] == "Input/output error"
-    client.put("job-dismiss", id="well")
-    assert [client.read().get("event"), client.read()] == ["JOB_STATUS_CHANGE", {"return": {}}]

@@ -20,7 +20,7 @@ from qmpemu.machine.block.nodes import (
     size_of,
     through,
 )
-from qmpemu.machine.block.slices import cut, is_slice
+from qmpemu.machine.block.slices import cut, is_slice, plain
 from qmpemu.machine.host import Image, NeedsOpening
 from qmpemu.qmp.errors import device_not_found
 
@@ -146,7 +146,7 @@ class Blocks:
 
     def _image(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
         if driver in ("blkdebug", "raw") and file is not None:
-            return cut(file.image, options) if is_slice(options) else file.image
+            return cut(file.image, options) if is_slice(options) else plain(file.image)
         if driver == "null-co":
             return Image(virtual_bytes=size_of(options), file_bytes=size_of(options), actual_bytes=0)
         try:
@@ -223,13 +223,17 @@ class Blocks:
     # --- what snapshots and jobs change -------------------------------------------------------------------------
 
     def move(self, node: str, to: str) -> None:
-        """Every drive on `node`, and every node that has it for backing file, goes over to `to`."""
+        """Every drive on `node`, and every node over it that is not below `to`, goes over to `to`."""
         old, new = self.nodes.get(node), self.nodes.get(to)
         if old is None or new is None:
             return
         for drive in self.drives:
             if drive.node is old:
                 drive.node = new
+        below = new.chain()
+        for each in self.nodes.values():
+            if each not in below and old in (each.file, each.backing):
+                each.stand_on(old, new)
         if self.holders is not None:
             self.holders.followed()
         self.locks.refresh()
@@ -335,8 +339,7 @@ class Blocks:
 
     def _refuse_host_scsi(self, node: Node) -> None:
         """A guest cannot be given a SCSI device of the host's; anything else is refused as by the real one."""
-        while node.file is not None:
-            node = node.file
+        node = node.bottom
         reason = self._host.why_no_scsi(node.path) if node.driver in DEVICES else NO_IOCTL
         if reason is None:
             raise Refused(f"qmpemu does not emulate the host's {node.path}")

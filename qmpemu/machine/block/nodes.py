@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from qmpemu.machine.block.accounting import Counts
-from qmpemu.machine.block.locks import PROTOCOLS
-from qmpemu.machine.block.slices import is_slice, name
+from qmpemu.machine.block.locks import PASS, PROTOCOLS
+from qmpemu.machine.block.shown import name
+from qmpemu.machine.block.slices import is_slice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,9 +73,28 @@ class Node:
         self.read_only = options.get("read-only") in (True, "on")
 
     @property
+    def bottom(self) -> Node:
+        """The file, of which all others are views."""
+        return self if self.file is None else self.file.bottom
+
+    def chain(self) -> set[Node]:
+        """The node and all below it."""
+        return {self}.union(*(each.chain() for each in (self.file, self.backing) if each is not None))
+
+    def stand_on(self, old: Node, new: Node) -> None:
+        """Be over another node than before."""
+        if self.file is old:
+            key = "image" if "image" in self.options else "file"
+            self.file, self.options, self.path = new, {**self.options, key: new.name}, new.path
+            self.image = new.image if self.driver in PASS else self.image
+        if self.backing is old:
+            self.backing, self.options = new, {**self.options, "backing": new.name}
+        old.implicit = False
+
+    @property
     def shown_path(self) -> str:
-        """The file, or by what a part of it is told of."""
-        return name(self) if is_slice(self.options) else self.path
+        """The file, or by what a part of it, or one over another backing file, is told of."""
+        return name(self)
 
 
 class Drive:
@@ -83,7 +103,7 @@ class Drive:
     throttle: limits as in block_set_io_throttle, without those that are 0. group: whose limits they are.
     read_error, write_error: what is done when the guest's access fails: report, ignore, stop or enospc.
     driver: the device's. shares: whether others may write as well (share-rw). write_through: each write is flushed.
-    has_tray: a floppy's drive has none, nor an I/O status. histograms: boundaries of read, write, flush, in ns.
+    has_tray: a floppy's drive has none. histograms: boundaries of read, write, flush, in ns.
     old, name: of a drive of the old kind (-drive), which may be there without a device. attached: whether one is on it.
     """
 
@@ -133,6 +153,12 @@ class Drive:
         self.shares = False
         self.write_through = False
         self.counts = Counts()
+
+    @property
+    def has_status(self) -> bool:
+        """Whether failures of its accesses are kept to be asked for: where one could stop the machine."""
+        stops = self.write_error in ("stop", "enospc") or self.read_error == "stop"
+        return stops and self.has_tray and self.driver != "nvme"
 
 
 def policy(given: object, default: str) -> str:

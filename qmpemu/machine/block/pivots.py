@@ -73,7 +73,7 @@ class Pivots:
         if failed:
             return
         if command == "block-commit":
-            self._commit(arguments)
+            self._commit(arguments, asked=asked)
         elif command == "block-stream":
             self._stream(arguments)
         elif command == "blockdev-mirror" and asked:
@@ -96,22 +96,37 @@ class Pivots:
         node, overlay = str(arguments["node"]), str(arguments["overlay"])
         self._blocks.move(node, overlay)
         self._blocks.set_backing(overlay, node)
+        self._make_read_only(node, read_only=True)
+
+    def _make_read_only(self, name: str, *, read_only: bool) -> None:
+        """As the real block layer has made it: what is below a snapshot, and no more what was committed into."""
+        node = self._blocks.nodes.get(name)
+        if node is not None:
+            node.read_only = read_only
+            node.options = {**node.options, "read-only": read_only}
+            inline = node.options.get("file")
+            if node.file is not None and isinstance(inline, dict) and "read-only" not in inline:
+                node.file.read_only = read_only  # as it is opened
 
     def _snapshot_sync(self, arguments: dict[str, object]) -> None:
         options = overlay(self._blocks, arguments)
         self._opens(options, held=self._held(str(arguments["node-name"])))
         self._blocks.move(str(arguments["node-name"]), str(options["node-name"]))
+        self._make_read_only(str(arguments["node-name"]), read_only=True)
 
     def _held(self, node: str) -> bool:
         """Whether the real block layer keeps what comes in the node's place, be it for nobody's use."""
         return all(drive.held for drive in self._blocks.drives if drive.node is self._blocks.nodes.get(node))
 
-    def _commit(self, arguments: dict[str, object]) -> None:
+    def _commit(self, arguments: dict[str, object], *, asked: bool) -> None:
+        """asked: whether it was told to go over; a cancelled one that was ready has ended well, and nothing moves."""
         device = str(arguments["device"])
         top = str(arguments.get("top-node", device))
         base = str(arguments.get("base-node") or self._blocks.bottom(top))
         if top == device:
-            self._blocks.move(device, base)
+            self._make_read_only(base, read_only=False)
+            if asked:
+                self._blocks.move(device, base)
             return
         above = self._blocks.above(top)
         if above is not None:

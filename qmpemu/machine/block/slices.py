@@ -1,4 +1,4 @@
-"""A raw node that shows a part of its file (`offset`, `size`): how large it is, and by what name it is shown.
+"""A raw node that shows a part of its file (`offset`, `size`): how large it is.
 
 Texts and the order of the checks as measured on QEMU 7.2.
 """
@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.host import Image
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qmpemu.machine.block.nodes import Node
 
 PARTS = ("offset", "size")
 SECTOR_BYTES = 512
@@ -34,6 +30,16 @@ def is_slice(options: dict[str, object]) -> bool:
     return options.get("driver") == "raw" and any(name in options for name in PARTS)
 
 
+def plain(whole: Image) -> Image:
+    """What is seen of all of it: not of which format it is, nor what that is over."""
+    return Image(
+        virtual_bytes=whole.virtual_bytes,
+        file_bytes=whole.file_bytes,
+        actual_bytes=whole.actual_bytes,
+        cluster_bytes=whole.cluster_bytes,
+    )
+
+
 def cut(whole: Image, options: dict[str, object]) -> Image:
     """What is seen of the part. Raises Refused."""
     size_bytes = whole.virtual_bytes
@@ -53,19 +59,3 @@ def cut(whole: Image, options: dict[str, object]) -> Image:
         if size % SECTOR_BYTES:
             raise Refused("Specified size is not multiple of 512")
     return Image(virtual_bytes=size, file_bytes=whole.file_bytes, actual_bytes=whole.actual_bytes)
-
-
-def name(node: Node) -> str:
-    """What stands for a file's name: the options from which it can be opened again."""
-    from json import dumps
-
-    from qmpemu.qmp.order import ordered
-
-    below = node.file
-    file = {"driver": "file" if below is None else below.driver, "filename": node.path}
-    members: dict[str, object] = {"driver": "raw", "file": file}
-    for part in PARTS:
-        if part in node.options:
-            given = node.options[part]
-            members[part] = given.text if isinstance(given, Written) else given
-    return "json:" + dumps(dict(ordered(members)))

@@ -1,0 +1,93 @@
+"""Who may be on a node beside whom: devices, exports, copies, other nodes; on ours and the real one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from disk_client import DISK, RAW, drive, image, nodes, refusal, start
+from emulators import Emulator
+
+pytestmark = pytest.mark.usefixtures("disk_image")
+
+
+def test_nodes_over_a_raw_disk(emulator: Emulator) -> None:
+    """The first command that needs real blocks may be about the disk itself, whose file two processes would lock."""
+    image("create", "-q", "-f", "raw", "disk.raw", "1M")
+    emulator.start(
+        "-machine", "q35", "-m", "64", "-S", "-blockdev", RAW, "-device", "virtio-blk-pci,drive=n0"
+    )
+    client = emulator.client()
+    over = {"driver": "raw", "file": "n0", "read_only": True}
+    assert client.ask("blockdev-add", **over, node_name="one") == {"return": {}}
+    assert client.ask("blockdev-add", **over, node_name="two") == {"return": {}}
+    assert nodes(client) == ["raw", "raw", "raw", "file"]
+    assert drive(client)["node-name"] == "n0"
+
+
+def test_a_node_that_a_drive_is_on_is_in_use(emulator: Emulator) -> None:
+    """For the real block layer too, which knows no devices; nobody sees how."""
+    client = start(emulator)
+    client.ask("blockdev-add", driver="null-co", node_name="null", size=8 << 20)
+    client.ask("blockdev-add", driver="throttle", node_name="t", throttle_group="g", file="null")
+    for node in ("n0", "null"):
+        why = refusal(client, "blockdev-snapshot", node=node, overlay="n0")
+        assert why == "The overlay is already in use"
+    options = {"driver": "qcow2", "node-name": "n0", "file": "f0", "read-only": True}
+    why = refusal(client, "blockdev-reopen", options=[options])
+    assert why == "Read-only block node 'n0' cannot support read-write users"
+    assert client.ask("query-block-exports") == {"return": []}
+    client.send(b'{"execute": "quit"}')
+    assert [client.read().get("event"), client.read()] == ["SHUTDOWN", {"return": {}}]
+
+
+def test_nobody_else_writes_to_a_disk(emulator: Emulator) -> None:
+    """A device shares its node with no writer: not with an export, a copy, a format over it, another device."""
+    emulator.start(
+        *("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-scsi-pci,id=s"),
+        *(
+            "-device",
+            "scsi-hd,drive=n0,id=d",
+            "-blockdev",
+            "driver=null-co,node-name=null,size=8388608,read-zeroes=on",
+        ),
+    )
+    client = emulator.client()
+    client.ask("nbd-server-start", addr={"type": "unix", "data": {"path": "nbd.sock"}})
+    conflict = (
+        "Permission conflict on node 'n0': permissions 'write' are both required by {} and unshared by {}."
+    )
+    root = "(uses node 'n0' as 'root' child)"
+    disk, unnamed = f"block device 'd' {root}", f"an unnamed block device {root}"
+    export = {"type": "nbd", "id": "e", "node-name": "n0"}
+    why = refusal(client, "block-export-add", **export, writable=True)
+    assert why == conflict.format(unnamed, disk)
+    copy = {"device": "null", "target": "n0", "sync": "full", "job_id": "j"}
+    target = "node 'filter' (uses node 'n0' as 'target' child)"
+    why = refusal(client, "blockdev-backup", **copy, filter_node_name="filter")
+    assert why == f"Could not create node: {conflict.format(target, disk)}"
+    other = f"block device 'other' {root}"
+    why = refusal(client, "device_add", driver="scsi-hd", id="other", drive="n0", bus="s.0")
+    assert why == conflict.format(disk, other)
+    why = refusal(client, "device_add", driver="scsi-hd", id="other", drive="n0", bus="s.0", share_rw=True)
+    assert why == conflict.format(other, disk)
+    assert client.ask("block-export-add", **export) == {"return": {}}
+    assert [each["id"] for each in client.ask("query-block-exports")["return"]] == ["e"]
+    assert nodes(client) == ["null-co", "qcow2", "file"]
+
+
+def test_a_disk_of_virtio_scsi_is_nobodys_backing_file(emulator: Emulator) -> None:
+    """It may not be put on one, though both would only read."""
+    emulator.start(
+        *("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "virtio-scsi-pci,id=s"),
+        *("-device", "virtio-blk-pci,drive=n0"),
+    )
+    client = emulator.client()
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o1.qcow2", snapshot_node_name="o1")
+    why = refusal(client, "device_add", driver="scsi-cd", id="d", drive="n0", bus="s.0")
+    assert why == "Node 'n0' is busy: node is used as backing hd of 'o1'"
+    assert len(client.ask("query-block")["return"]) == 1
