@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from qmpemu.hardware import DiskDrive, Hardware, Nic, PciAddress
 from qmpemu.machine.block.nodes import DISK_DRIVERS
-from qmpemu.machine.devices.pci import Firmware, functions
+from qmpemu.machine.devices.pci import functions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,9 +105,8 @@ def _nics(machine: Machine) -> list[Nic]:
 
 def _pci_ids(machine: Machine) -> list[tuple[int, int]]:
     """Vendor and device id of every added PCI function."""
-    root = next((bus for bus in machine.devices.board_buses if bus.is_pci), None)
-    rows = Firmware(done=True).rows(root, 0, [], machine.devices) if root is not None else []
-    return [(row["id"]["vendor"], row["id"]["device"]) for row in functions(rows)]
+    rows = functions(machine.plugging.pci.added())
+    return [(row["id"]["vendor"], row["id"]["device"]) for row in rows]
 
 
 def pci_address(device: Device | None) -> PciAddress | None:

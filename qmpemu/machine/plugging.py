@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qmpemu.machine.devices.pci import PciBuses
     from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.machine import Machine
     from qmpemu.profile import Profile
@@ -72,6 +73,8 @@ class Plugging:
     def __init__(self, machine: Machine, profile: Profile, early: EarlyBackends) -> None:
         config = machine.config
         self._machine = machine
+        self._profile = profile
+        self._pci: PciBuses | None = None
         self.hotplug = Hotplug()
         self.objects, self.netdevs = early.objects, early.netdevs
         self.balloon = Balloon(config.memory_bytes)
@@ -99,6 +102,15 @@ class Plugging:
 
             self.devices.memory.high_bytes = ram_split(config)[1]
         self.devices.memory.most_bytes = max(0, config.memory_most_bytes - config.memory_bytes)
+
+    @property
+    def pci(self) -> PciBuses:
+        """The PCI buses, looked at since firmware ran or somebody asked."""
+        if self._pci is None:
+            from qmpemu.machine.devices.pci import PciBuses
+
+            self._pci = PciBuses(self._machine, self._profile)
+        return self._pci
 
     # --- objects --------------------------------------------------------------------------------------------
 

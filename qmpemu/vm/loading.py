@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from qmpemu.acpi import FixedHardware
     from qmpemu.core.clock import Clock, Lifetime
     from qmpemu.guests.guest import Guest
     from qmpemu.guests.registry import Traffic
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 NO_GUEST = "none"
 """`guests.registry.NONE`, which is not imported at the start."""
+SHIPPED_FIRMWARE = (None, "bios.bin", "bios-256k.bin")
+"""-bios: what is emulated. No other file's instructions are executed, so that without a guest nothing runs."""
 
 
 class GuestLoaded(Fact):
@@ -52,18 +55,21 @@ class Loading:
         self._costs: Traffic | None = None
 
     def load(self, boot: Lifetime) -> Guest | None:
-        """A guest that lives until `boot` ends; None where the machine has none. Raises Refused."""
+        """What runs until `boot` ends; None where the machine has nothing that would. Raises Refused."""
         machine = self._machine
-        acpi = machine.acpi
-        if acpi is None or self._config.guest == NO_GUEST:
+        acpi, history = machine.acpi, machine.history
+        name = self._config.guest if history.again is None else history.again.guest
+        if acpi is None or (name == NO_GUEST and self._config.firmware not in SHIPPED_FIRMWARE):
             return None
+        machine.plugging.pci.firmware_runs()
+        if name == NO_GUEST:
+            return self._load_firmware(acpi, boot)
         from random import Random
 
         from qmpemu.guests import registry as guests
         from qmpemu.guests.guest import MemoryStore, Platform, Travelled
         from qmpemu.machine.inputs import note_standing
 
-        history = machine.history
         if machine.disk is None:
             machine.disk = MemoryStore()
             self._facts.publish(DiskKeptInMemory())
@@ -112,6 +118,19 @@ class Loading:
                 raise
             raise Refused(f"the guest cannot be loaded here: {error}") from None
         return self.guest
+
+    def _load_firmware(self, acpi: FixedHardware, boot: Lifetime) -> Guest:
+        """The firmware, where nothing boots."""
+        from qmpemu.guests.firmware import Firmware
+        from qmpemu.machine.inputs import note_standing
+
+        config, history = self._config, self._machine.history
+        history.origin = history.again
+        if history.origin is None:
+            history.origin = self._origin(boot.now_ns)
+            note_standing(self._machine)
+        says = config.nographic or config.switches.get("graphics") is False
+        return Firmware(acpi, boot, self._facts, self._machine.console, says=says)
 
     def _count(self, fact: Fact) -> None:
         """What the guest does is traffic of its disk."""
@@ -162,7 +181,7 @@ class Loading:
         from qmpemu.guests import registry as guests
         from qmpemu.machine.migration.state import Origin
 
-        assert self._machine.disk is not None, "a guest is loaded from its disk"
+        disk = self._machine.disk
         return Origin(
             guest=self._config.guest or guests.DEFAULT,
             settings=dict(self._config.settings),
@@ -171,7 +190,7 @@ class Loading:
             participants=self._taking_part(),
             # so that Windows' clock shows the host's, ahead by what a guest has set
             rtc_base_ns=self._true_time_ns() + self._machine.rtc_ahead_ns - now_ns,
-            disk=self._machine.disk.load(),
+            disk=disk.load() if disk is not None else None,
             ports=tuple(self._machine.ports),
         )
 

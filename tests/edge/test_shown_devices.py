@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +56,41 @@ def seen(kind: str, folder: Path, line: str, paths: str) -> list[Any]:
         return found
     finally:
         emulator.kill()
+
+
+FIRMWARE = (
+    "-M q35 -vga std -device pcie-root-port,id=a,chassis=1,bus-reserve=2 -device virtio-net-pci,bus=a "
+    "-device pcie-root-port,id=b,chassis=2,io-reserve=8k,pref64-reserve=64M -device x3130-upstream,bus=b,id=u "
+    "-device xio3130-downstream,bus=u,id=d,chassis=3 -device e1000e,bus=d -device pcie-pci-bridge,id=p "
+    "-device lsi,bus=p,addr=2 -device pci-testdev,membar=8G -device virtio-rng-pci,disable-legacy=on "
+    "-device virtio-balloon-pci,disable-modern=on -device pxb-pcie,id=x,bus_nr=100 "
+    "-device ioh3420,bus=x,id=i,chassis=4 -device qemu-xhci,bus=pcie.0 -device usb-tablet -device usb-uas",
+    "-M pc -m 3G -usb -device pci-bridge,id=a,chassis_nr=1 -device pci-bridge,id=b,chassis_nr=2,bus=a,addr=3,shpc=off "
+    "-device qxl,bus=b,addr=1,vram64_size_mb=512 -device e1000,bus=a,addr=1 -device usb-kbd "
+    "-device rtl8139",
+)
+"""Command lines of machines whose PCI functions the firmware sets up, and whose USB devices it gives addresses."""
+
+
+def set_up(kind: str, folder: Path, line: str) -> Any:
+    """query-pci and the products of `info usb`, once each USB device has an address: the last that is set up."""
+    emulator = Emulator(kind, folder).start(*shlex.split(line), env={"QMPEMU_GUEST": "none"})
+    try:
+        client = emulator.client()
+        while True:
+            usb = client.ask("human-monitor-command", command_line="info usb")["return"]
+            if "Device 0.0" not in usb:
+                return client.ask("query-pci"), [row.split(", ", 1)[1] for row in usb.splitlines()]
+            time.sleep(0.05)  # the real firmware takes as long as its processor is given to it
+    finally:
+        emulator.kill()
+
+
+@pytest.mark.parametrize("line", FIRMWARE)
+def test_firmware_sets_up_as_the_real_one(tmp_path: Path, line: str) -> None:
+    """The same numbers, interrupt lines, addresses and windows, in a machine that has no guest."""
+    ours, real = (set_up(kind, tmp_path, line) for kind in ("ours", "real"))
+    assert ours == real
 
 
 @pytest.mark.parametrize("line", SHOWN)

@@ -29,7 +29,8 @@ class Listener:
 
 
 def listener(line: str = "-machine q35", **environment: str) -> tuple[Driven, Listener]:
-    driven = Driven(line, **{"QMPEMU_GUEST": "none", **environment})
+    """A machine whose firmware is a file, so that nothing else takes the console."""
+    driven = Driven(f"{line} -bios {__file__}", **{"QMPEMU_GUEST": "none", **environment})
     return driven, Listener(driven)
 
 

@@ -5,6 +5,7 @@ Texts as measured on QEMU 7.2.
 
 from __future__ import annotations
 
+from qmpemu.machine.devices import usb as usb_devices
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from qmpemu.machine.qom import Object
 
 USB_BUS = "usb-bus"
-PRODUCTS = {
-    "usb-tablet": "QEMU USB Tablet",
-    "usb-mouse": "QEMU USB Mouse",
-    "usb-kbd": "QEMU USB Keyboard",
-    "usb-hub": "QEMU USB Hub",
-    "usb-storage": "QEMU USB MSD",
-}
-SLOW = ("uhci", "ohci")
 MIB = 1 << 20
 ADDRESS_MASK = 2**64 - 1
 
@@ -96,24 +89,29 @@ def usb(ctx: Context) -> str:
     if not buses:
         raise QmpError("USB support not enabled")
     found = [(number, device) for number, bus in enumerate(buses) for device in bus.devices]
-    if any(device.kind not in PRODUCTS for _, device in found):
+    if any(usb_devices.product(device) is None for _, device in found):
         return "qmpemu does not emulate the command 'info usb'\r\n"
-    return _text([_plugged(number, buses[number], device) for number, device in found])
+    runs, by_os = _runs_software(ctx), ctx.machine.devices.processors.by_os
+    addresses = dict.fromkeys(range(len(buses)), 0)
+    lines = []
+    for number, device in found:
+        addressed = runs and (by_os or not device.hotplugged) and device.kind not in usb_devices.UNATTACHED
+        addresses[number] += addressed
+        lines.append(_plugged(number, buses[number], device, addresses[number] if addressed else 0))
+    return _text(lines)
 
 
-def _plugged(number: int, bus: Bus, device: Device) -> str:
+def _runs_software(ctx: Context) -> bool:
+    """Whether firmware, which gives the devices of a USB bus their addresses, has run since the last reset."""
+    return ctx.machine.acpi is not None and ctx.machine.acpi.pm_base != 0
+
+
+def _plugged(number: int, bus: Bus, device: Device, address: int) -> str:
     named = f", ID: {device.id}" if device.id is not None else ""
     return (
-        f"  Device {number}.0, Port {device.place}, Speed {_speed(bus, device)} Mb/s, "
-        f"Product {PRODUCTS[device.kind]}{named}"
+        f"  Device {number}.{address}, Port {device.place}, Speed {usb_devices.speed(bus, device)} Mb/s, "
+        f"Product {usb_devices.product(device)}{named}"
     )
-
-
-def _speed(bus: Bus, device: Device) -> int:
-    controller = "" if bus.owner is None else bus.owner.kind
-    if device.kind == "usb-hub" or any(name in controller for name in SLOW):
-        return 12
-    return 5000 if device.kind == "usb-storage" and "xhci" in controller else 480
 
 
 # --- memory and processors ------------------------------------------------------------------------------------

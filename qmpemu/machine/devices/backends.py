@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import properties
-from qmpemu.machine.devices import memory, requirements
+from qmpemu.machine.devices import memory, requirements, virtio_modes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Backends:
             raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
         requirements.check(device.kind, device.values, machine)
         requirements.check_failover(device)
+        if "disable-modern" in device.values:
+            virtio_modes.check(device)
         if "acpi-index" in device.values:
             others = (each.values.get("acpi-index") for each in machine.plugging.devices.all)
             requirements.check_acpi_index(device.values["acpi-index"], others)

@@ -6,6 +6,7 @@ A bus knows only which places are taken. Messages are QEMU 7.2's, measured.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.devices import usb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Bus:
 
     __slots__ = (
         "children",
+        "companions",
         "devices",
         "free_ports",
         "hotplug",
@@ -72,6 +74,8 @@ class Bus:
         self.devices: list[Device] = []
         self.free_ports: list[str] | None = None
         """Of a USB bus, in the order in which they are taken."""
+        self.companions: list[Device] = []
+        """Of an EHCI's bus: the controllers that drive slow devices on its ports."""
         self.recorded = name
         """The name that it had where its device was recorded."""
         self.units = 1 if owner is not None and "ahci" in owner.kind else IDE_UNITS
@@ -163,8 +167,9 @@ def _usb(bus: Bus, device: Device) -> str:
     if asked is not None and asked not in ports:
         raise Refused(f"usb port {asked} (bus {bus.name}) not found (in use?)")
     if not ports:
-        raise Refused(f"tried to attach usb device {device.kind} to a bus with no free ports")
+        raise usb.no_free_ports(device)
     port = str(asked or ports[0])
+    usb.check(bus, device, port)
     ports.remove(port)
     if device.kind == "usb-hub":
         ports += [f"{port}.{number + 1}" for number in range(HUB_PORTS)]
@@ -176,8 +181,7 @@ def _root_ports(bus: Bus) -> list[str]:
     owner = bus.owner
     if owner is None or owner.recorded is None:
         return []
-    values = {**owner.recorded.objects[""]["values"], **owner.values}
-    count = max(int(values["p2"]), int(values["p3"])) if "p2" in values else OTHER_PORTS.get(owner.kind, 2)
+    count = max(usb.count_ports(owner)) if "xhci" in owner.kind else OTHER_PORTS.get(owner.kind, 2)
     return [str(number + 1) for number in range(count)]
 
 

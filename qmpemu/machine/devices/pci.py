@@ -1,114 +1,229 @@
 """What query-pci shows: the functions on each PCI bus, from their recorded rows, and what firmware has set up.
 
-Before firmware has run, bridges have no bus numbers, so nothing is seen behind them, and regions no addresses.
+Before firmware has run, bridges have no bus numbers, so nothing is seen behind them, and regions no addresses; what was
+plugged in since waits for an operating system.
 """
 
 from __future__ import annotations
 
+from qmpemu.core.json_text import loads
+from qmpemu.machine.devices import virtio_modes
+from qmpemu.machine.devices.bus import EXPANDERS, Bus
+from qmpemu.machine.devices.pci_setup import BUSES, IO, KINDS, MEMORY, PREFETCH, Function, set_up
 from qmpemu.machine.devices.regions import sized
+from qmpemu.machine.devices.table import Device
+from qmpemu.machine.wiring import ram_split
+from qmpemu.qmp.order import as_inserted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from qmpemu.machine.devices.bus import Bus
-    from qmpemu.machine.devices.table import Device, Devices
+    from qmpemu.machine.machine import Machine
+    from qmpemu.profile import Profile
 
-MEMORY_TOP, IO_BASE = 0xFEBF_0000, 0xC000
-"""Where the simulated firmware puts regions: memory downwards from below the I/O APIC, ports upwards."""
-IRQS = (10, 10, 11, 11)
-"""PCI interrupt routing of SeaBIOS, by (slot + pin) modulo 4."""
-WINDOW = 2 << 20
+    Row = dict[str, Any]
+
 ROM_BAR, SHPC_BAR = 6, 0
 NO_ROM = {"romfile": ""}
 MSIX_BAR = 1
 """Of a virtio device: where its interrupt vectors are, if it has any."""
+EXPRESS_PORTS = frozenset("pcie-root-port ioh3420 xio3130-downstream cxl-rp".split())
+"""Ports into which a device can be plugged."""
+SHPC_BRIDGES = ("pci-bridge", "pci-bridge-seat", "pcie-pci-bridge")
+"""Bridges with the standard hot-plug controller."""
+WITHOUT = {"cxl-rp": frozenset((IO,))}
+RESERVES = {
+    "bus-reserve": BUSES,
+    "io-reserve": IO,
+    "mem-reserve": MEMORY,
+    "pref32-reserve": PREFETCH,
+    "pref64-reserve": PREFETCH,
+}
+UNSET = (None, 2**32 - 1, 2**64 - 1)
 
 
-class Firmware:
-    """One pass of firmware over the buses: numbers, addresses, interrupts. done: whether firmware has run."""
+class PciBuses:
+    """The PCI buses of one machine, and what firmware has made of them when it ran last."""
 
-    def __init__(self, *, done: bool) -> None:
-        self.done = done
-        self._number = 0
-        self._memory = MEMORY_TOP
-        self._io = IO_BASE
+    __slots__ = ("_layout", "_machine", "_profile", "_seen")
 
-    def rows(
-        self, bus: Bus, number: int, board: list[dict[str, Any]], devices: Devices
-    ) -> list[dict[str, Any]]:
-        """The functions on a bus, by slot and function; buses behind it get their numbers.
+    def __init__(self, machine: Machine, profile: Profile) -> None:
+        self._machine = machine
+        self._profile = profile
+        self._seen: dict[Bus, list[tuple[int, Device]]] | None = None
+        self._layout: dict[object, Function] = {}
 
-        board: rows of those that belong to the board.
-        """
-        found = [self._placed(row) if self.done else row for row in board]
-        for place, device in bus.taken.items():
-            if (
-                not isinstance(device, str)
-                and device.recorded is not None
-                and device.recorded.pci is not None
-            ):
-                found.append(self._function(device, int(str(place)), number, devices))
-        return sorted(found, key=lambda row: (row["slot"], row["function"]))
+    def firmware_runs(self) -> None:
+        """Firmware finds what there is now; where it puts it is worked out when somebody asks."""
+        self._layout = {}
+        self._seen = {bus: _functions(bus) for bus in self._all()}
 
-    def _function(self, device: Device, devfn: int, number: int, devices: Devices) -> dict[str, Any]:
-        assert device.recorded is not None and device.recorded.pci is not None
-        slot, function = divmod(devfn, 8)
-        row: dict[str, Any] = {**device.recorded.pci, "bus": number, "slot": slot, "function": function}
-        row["qdev_id"] = device.id or device.alias
-        if device.values.get("vectors") == 0 and device.kind.startswith("virtio"):
-            row["regions"] = [each for each in row["regions"] if each["bar"] != MSIX_BAR]
-        if "mount_tag" in device.values:
-            row["regions"] = [_with_tag(each, str(device.values["mount_tag"])) for each in row["regions"]]
-        if device.values.get("shpc") is False:
-            row["regions"] = [each for each in row["regions"] if each["bar"] != SHPC_BAR]
-            row = {name: value for name, value in row.items() if name != "irq"} | {"irq_pin": 0}
-        row["regions"] = sized(device, row["regions"])
-        if NO_ROM.items() <= device.values.items():
-            row["regions"] = [each for each in row["regions"] if each["bar"] != ROM_BAR]
-        if device.bus is not None and device.bus.owner is not None and device.bus.kind == "PCIE":
-            row = _express(row)
-        if self.done and not device.hotplugged:
-            row = self._placed(row)
-        if "pci_bridge" in row:
-            row["pci_bridge"] = self._bridge(device, row["pci_bridge"], devices)
+    def shown(self) -> list[Row]:
+        """Every function by bus, as query-pci tells of them."""
+        roots, board = self._roots(), self._board_rows()
+        if not roots:
+            return board
+        functions = board[0]["devices"]
+        self._set_up(roots, functions)
+        found = []
+        for bus in roots:
+            rows = self._rows(bus, bus.number, functions if bus is roots[0] else [])
+            found.append({"bus": bus.number, "devices": rows})
+        return [*reversed(found[1:]), {**board[0], **found[0]}]
+
+    def added(self) -> list[Row]:
+        """The functions that are not the board's own, on its root bus and behind bridges."""
+        roots = self._roots()
+        if not roots:
+            return []
+        self._set_up(roots, self._board_rows()[0]["devices"])
+        return self._rows(roots[0], roots[0].number, [])
+
+    @property
+    def _is_set_up(self) -> bool:
+        """Whether firmware has run since the last reset."""
+        acpi = self._machine.acpi
+        return self._seen is not None and acpi is not None and acpi.pm_base != 0
+
+    def _board_rows(self) -> list[Row]:
+        """The recorded reply of the bare machine."""
+        config = self._machine.config
+        recorded = self._profile.reply(config.family, config.accel, "query-pci", None, bare=True)
+        assert isinstance(recorded, bytes)
+        rows: Any = as_inserted(loads(recorded))
+        return list(rows)
+
+    def _all(self) -> list[Bus]:
+        buses = [
+            *self._machine.devices.board_buses,
+            *(bus for each in self._machine.devices.all for bus in each.buses),
+        ]
+        return [bus for bus in buses if bus.is_pci]
+
+    def _roots(self) -> list[Bus]:
+        """The machine's own root bus, then those of expanders."""
+        own = [bus for bus in self._machine.devices.board_buses if bus.is_pci][:1]
+        return own + [each.buses[0] for each in self._machine.devices.all if each.kind in EXPANDERS]
+
+    def _rows(self, bus: Bus, number: int, board: list[Row]) -> list[Row]:
+        """The functions on a bus, by slot and function."""
+        found = [self._placed(row, (row["slot"], row["function"])) for row in board]
+        for devfn, device in _functions(bus):
+            row = self._placed(_row(device, devfn, number), device)
+            behind = _behind(device)
+            if row.get("pci_bridge", {"bus": {"secondary": 0}})["bus"]["secondary"] and behind is not None:
+                row["pci_bridge"]["devices"] = self._rows(behind, behind.number, [])
+            found.append(row)
+        return sorted(found, key=_place)
+
+    def _placed(self, row: Row, key: object) -> Row:
+        """A function as firmware has left it, if it was there then."""
+        placed = self._layout.get(key) if self._is_set_up else None
+        if placed is None:
+            return row
+        row = {**row, "regions": [_region(each, placed.addresses) for each in row["regions"]]}
+        if placed.irq is not None and "irq" in row:
+            row["irq"] = placed.irq
+        if placed.behind is not None:
+            row["pci_bridge"] = {"bus": _windows(row["pci_bridge"]["bus"], placed)}
         return row
 
-    def begin(self, number: int) -> None:
-        """Go on behind a root bus of that number."""
-        self._number = number
+    def _set_up(self, roots: list[Bus], board: list[Row]) -> None:
+        """Work out once what firmware has done when it ran."""
+        if self._seen is None or self._layout:
+            return
+        found: list[tuple[int, list[Function]]] = []
+        for bus in roots:
+            functions = self._found(bus, self._seen)
+            if bus is roots[0]:
+                for row in board:
+                    functions.append(Function(row, None))
+                    self._layout[row["slot"], row["function"]] = functions[-1]
+            functions.sort(key=lambda each: _place(each.row))
+            found.append((bus.number, functions))
+        config = self._machine.config
+        set_up(sorted(found, key=lambda each: each[0]), config.family, *ram_split(config))
+        for device, function in self._layout.items():
+            behind = _behind(device) if isinstance(device, Device) else None
+            if function.behind is not None and behind is not None:
+                behind.number = function.numbers[1]
 
-    def _placed(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A function as firmware leaves it."""
-        placed = {**row, "regions": [self._region(region) for region in row["regions"]]}
-        if "irq" in row:
-            placed["irq"] = IRQS[(int(row["slot"]) + int(row["irq_pin"]) - 1) % len(IRQS)]
-        return placed
+    def _found(self, bus: Bus, seen: dict[Bus, list[tuple[int, Device]]]) -> list[Function]:
+        """The functions that firmware has found on a bus, without the board's."""
+        functions = []
+        for devfn, device in seen.get(bus, ()):
+            row = _row(device, devfn, 0)
+            behind: list[Function] | None = None
+            if "pci_bridge" in row:
+                beyond = _behind(device)
+                behind = [] if beyond is None else self._found(beyond, seen)
+            function = Function(row, behind)
+            if behind is not None:
+                _describe(function, device)
+            functions.append(function)
+            self._layout[device] = function
+        return sorted(functions, key=lambda each: _place(each.row))
 
-    def _region(self, region: dict[str, Any]) -> dict[str, Any]:
-        size = int(region["size"])
-        if region["type"] == "io":
-            address = self._io = -(-self._io // size) * size
-            self._io += size
-        else:
-            address = self._memory = (self._memory - size) // size * size
-        return {**region, "address": address}
 
-    def _bridge(self, device: Device, recorded: dict[str, Any], devices: Devices) -> dict[str, Any]:
-        """A bridge's windows and numbers, and what is behind it once it has a number."""
-        if not self.done:
-            return recorded
-        self._number += 1
-        number = self._number
-        behind = device.buses[0] if device.buses else None
-        if behind is not None:
-            behind.number = number
-        rows = self.rows(behind, number, [], devices) if behind is not None else []
-        self._memory = self._memory // WINDOW * WINDOW - WINDOW
-        numbers = {"number": 0, "secondary": number, "subordinate": self._number}
-        window = {"base": self._memory, "limit": self._memory + WINDOW - 1}
-        bus = {**recorded["bus"], **numbers, "memory_range": window}
-        return {"bus": bus, "devices": rows} if rows else {"bus": bus}
+def _place(row: Row) -> tuple[int, int]:
+    return row["slot"], row["function"]
+
+
+def _functions(bus: Bus) -> list[tuple[int, Device]]:
+    """What is on a bus beside the board's own: slot and function as one number, and the device."""
+    return [
+        (int(str(place)), device)
+        for place, device in bus.taken.items()
+        if not isinstance(device, str) and device.recorded is not None and device.recorded.pci is not None
+    ]
+
+
+def _behind(device: Device) -> Bus | None:
+    return device.buses[0] if device.buses else None
+
+
+def _describe(bridge: Function, device: Device) -> None:
+    """What of a bridge decides on the room behind it."""
+    given = {kind: device.values.get(option) for option, kind in RESERVES.items()}
+    bridge.reserved = {kind: int(str(value)) for kind, value in given.items() if value not in UNSET}
+    if device.kind in EXPRESS_PORTS:
+        bridge.hot = frozenset((MEMORY, PREFETCH))
+    elif device.kind in SHPC_BRIDGES and device.values.get("shpc") is not False:
+        bridge.hot = frozenset(KINDS)
+    bridge.without = WITHOUT.get(device.kind, frozenset())
+
+
+def _row(device: Device, devfn: int, number: int) -> Row:
+    """A function as it is at power-up."""
+    assert device.recorded is not None and device.recorded.pci is not None
+    slot, function = divmod(devfn, 8)
+    row: Row = {**device.recorded.pci, "bus": number, "slot": slot, "function": function}
+    row["qdev_id"] = device.id or device.alias
+    if device.values.get("vectors") == 0 and device.kind.startswith("virtio"):
+        row["regions"] = [each for each in row["regions"] if each["bar"] != MSIX_BAR]
+    if "mount_tag" in device.values:
+        row["regions"] = [_with_tag(each, str(device.values["mount_tag"])) for each in row["regions"]]
+    if device.values.get("shpc") is False:
+        row["regions"] = [each for each in row["regions"] if each["bar"] != SHPC_BAR]
+        row = {name: value for name, value in row.items() if name != "irq"} | {"irq_pin": 0}
+    row["regions"] = sized(device, row["regions"])
+    if NO_ROM.items() <= device.values.items():
+        row["regions"] = [each for each in row["regions"] if each["bar"] != ROM_BAR]
+    return virtio_modes.row(device, row)
+
+
+def _region(region: Row, addresses: dict[int, int]) -> Row:
+    return {**region, "address": addresses.get(region["bar"], region["address"])}
+
+
+def _windows(recorded: Row, placed: Function) -> Row:
+    """A bridge's numbers and windows."""
+    primary, secondary, last = placed.numbers
+    windows = {
+        kind: {**recorded[kind], "base": first, "limit": end} for kind, (first, end) in placed.windows.items()
+    }
+    return {**recorded, "number": primary, "secondary": secondary, "subordinate": last, **windows}
 
 
 def _with_tag(region: dict[str, Any], tag: str) -> dict[str, Any]:
@@ -128,16 +243,3 @@ def functions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         found += [row, *functions(row.get("pci_bridge", {}).get("devices", []))]
     return found
-
-
-VIRTIO_VENDOR, TRANSITIONAL, MODERN, MODERN_SUBSYSTEM = 0x1AF4, range(0x1000, 0x1040), 0x1040, 0x1100
-
-
-def _express(row: dict[str, Any]) -> dict[str, Any]:
-    """A virtio function behind a PCI Express port is a modern one: another id, and no ports (virtio 1.1, 4.1.2)."""
-    identity = row["id"]
-    if identity["vendor"] != VIRTIO_VENDOR or identity["device"] not in TRANSITIONAL:
-        return row
-    modern = {"device": MODERN + identity["subsystem"], "subsystem": MODERN_SUBSYSTEM}
-    regions = [region for region in row["regions"] if region["type"] != "io"]
-    return {**row, "id": {**identity, **modern}, "regions": regions}

@@ -37,6 +37,8 @@ def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]
         regions = _qxl(values, regions)
     elif device.kind == "ivshmem-plain" and "size" in values:
         regions = _with(regions, 2, _round(_number(values, "size")))
+    elif device.kind == "pci-testdev" and _number(values, "membar"):
+        regions = [*regions, _wide(2, _round(_number(values, "membar")))]
     return regions
 
 
@@ -55,16 +57,14 @@ def _qxl(values: Mapping[str, Any], regions: list[dict[str, Any]]) -> list[dict[
     regions = _with(_with(regions, 0, sizes["ram_size"]), 1, sizes["vram_size"])
     if wide <= sizes["vram_size"]:
         return regions
-    area = {
-        "prefetch": True,
-        "mem_type_64": True,
-        "bar": QXL_WIDE,
-        "size": wide,
-        "address": -1,
-        "type": "memory",
-    }
     below = [each for each in regions if each["bar"] < QXL_WIDE]
-    return [*below, area, *(each for each in regions if each["bar"] > QXL_WIDE)]
+    return [*below, _wide(QXL_WIDE, wide), *(each for each in regions if each["bar"] > QXL_WIDE)]
+
+
+def _wide(bar: int, size: int) -> dict[str, Any]:
+    """A region that may lie above 4 GiB."""
+    area = {"prefetch": True, "mem_type_64": True, "bar": bar}
+    return {**area, "size": size, "address": -1, "type": "memory"}
 
 
 def _bytes(values: Mapping[str, Any], in_bytes: str, in_mib: str) -> int:

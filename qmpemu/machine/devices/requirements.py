@@ -54,6 +54,7 @@ NEEDED = {
     "virtio-input-host-pci": ("evdev", "evdev property is required"),
     "virtio-mem-pci": ("memdev", "'memdev' property must be set"),
     "virtio-pmem-pci": ("memdev", "'memdev' property must be set"),
+    "u2f-passthru": ("hidraw", "u2f-passthru: Failed to find a U2F USB device"),
     "vmmouse": ("i8042", "'i8042' link is not set"),
 }
 """Type -> the option without which it is refused, and how."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmpemu.machine.devices import virtio_modes
 from qmpemu.machine.devices.catalog import HOME, RECORDED_ID, VIRTIO_BACKEND
 from qmpemu.machine.devices.regions import QXL, qxl_sizes
 from qmpemu.machine.qom import Object
@@ -191,13 +192,8 @@ def _is_left_out(shown: Device, path: str) -> bool:
 
 def _is_modern_only(shown: Device) -> bool:
     """Whether a virtio device offers the old protocol no more: behind a PCI Express port, unless told otherwise."""
-    bus = shown.bus
-    behind_port = bus is not None and bus.kind == "PCIE" and bus.owner is not None
-    return (
-        behind_port
-        and "disable-legacy" in (shown.recorded.kinds() if shown.recorded is not None else ())
-        and "disable-legacy" not in shown.values
-    )
+    knows = shown.recorded is not None and "disable-legacy" in shown.recorded.kinds()
+    return knows and not virtio_modes.offers_old(shown)
 
 
 def user_object(made: UserObject) -> Object:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import expander, memory, options, processors
+from qmpemu.machine.devices import expander, memory, options, processors, usb
 from qmpemu.machine.devices.bus import EXPANDERS, Bus
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Listed, Recorded
 from qmpemu.qmp.errors import device_not_found
@@ -193,7 +193,7 @@ class Devices:
         """A hub comes onto the last free port of a USB bus, and what was to go there onto the hub."""
         if bus is None or bus.kind != "usb-bus" or kind.name == "usb-hub" or "port" in given:
             return
-        if len(bus.ports_left()) == 1:
+        if len(bus.ports_left()) == 1 and usb.takes_hub(bus):
             hub: dict[str, object] = {"driver": "usb-hub", "bus": bus.name}
             self.on_hub(self.add(hub, running=False, path=self.next_unattached(path)))
 
@@ -240,7 +240,10 @@ class Devices:
         """The buses that come with it, named after it; a companion controller drives another one's."""
         if device.kind in EXPANDERS:
             return expander.made(device, self, self.next_unattached)
-        if device.recorded is None or "masterbus" in device.values:
+        if device.recorded is None:
+            return []
+        if "masterbus" in device.values:
+            self._join_master(device)
             return []
         made: list[Bus] = []
         for path, about in device.recorded.objects.items():
@@ -252,6 +255,13 @@ class Devices:
             made.append(Bus(name, kind, f"{device.path}{above}/{name}", handler, device))
             made[-1].recorded = recorded
         return made
+
+    def _join_master(self, device: Device) -> None:
+        """A companion controller drives ports of another one's bus."""
+        for each in self.all:
+            for bus in each.buses:
+                if bus.name == device.values["masterbus"]:
+                    bus.companions.append(device)
 
     def _bus_name(self, device: Device, recorded: str, kind: str, made: list[Bus]) -> str:
         if not recorded.startswith(RECORDED_ID):

@@ -1,0 +1,94 @@
+"""A machine that nobody has given a guest: its firmware tests it, finds nothing to boot, and says so.
+
+It never takes the power button over, so that a press is lost (facts/windows-acpi.md §3).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qmpemu.console import TEXT_MODE, Element, Screen
+from qmpemu.core.clock import NS_PER_MS
+from qmpemu.core.facts import Fact
+
+if TYPE_CHECKING:
+    from qmpemu.acpi import FixedHardware
+    from qmpemu.console import Console
+    from qmpemu.core.clock import Lifetime
+    from qmpemu.core.facts import Bus
+
+SELF_TEST_NS = 500 * NS_PER_MS
+"""From the first instruction until it has looked for something to boot."""
+LINES = ("qmpemu firmware", "", "Power-on self test")
+NOTHING = "No bootable device."
+
+
+class NothingBootable(Fact):
+    """The firmware has found nothing to boot, and waits for a reset."""
+
+
+class Firmware:
+    """The firmware alone (`guests.guest.Guest`). says: whether the first serial line gets its text, too."""
+
+    __slots__ = ("_acpi", "_clock", "_console", "_done", "_facts", "_says")
+
+    def __init__(
+        self, acpi: FixedHardware, clock: Lifetime, facts: Bus, console: Console, *, says: bool = False
+    ) -> None:
+        """clock: lives as long as this boot."""
+        self._acpi = acpi
+        self._clock = clock
+        self._facts = facts
+        self._console = console
+        self._says = says
+        self._done = False
+
+    def power_on(self) -> None:
+        """The processor leaves reset."""
+        self._acpi.program_pm_base()
+        self._console.attach(self)
+        self._write("\n".join(LINES[0::2]))
+        self._clock.call_in(SELF_TEST_NS, self._give_up)
+
+    def interrupt(self) -> None:
+        """No event was enabled."""
+
+    def nmi(self) -> None:
+        """Nobody handles it."""
+
+    def resume(self) -> None:
+        """It never sleeps."""
+
+    def power_lost(self) -> None:
+        """Nothing of it is kept."""
+        self._console.detach()
+
+    def show(self) -> Screen:
+        """Its text."""
+        lines = (*LINES, *(("", NOTHING) if self._done else ()))
+        made = tuple(
+            Element(f"line:{row}", text, (8, 8 + 16 * row, 704, 16), "mono")
+            for row, text in enumerate(lines)
+            if text
+        )
+        return Screen("firmware", TEXT_MODE, made)
+
+    def key(self, qcode: str, down: bool) -> None:
+        """No key means anything to it."""
+
+    def pointer(self, kind: str, name: str, value: int) -> None:
+        """It has no pointer."""
+
+    def drives_tablet(self) -> bool:
+        """It has no driver for one."""
+        return False
+
+    def _give_up(self) -> None:
+        self._done = True
+        self._facts.publish(NothingBootable())
+        self._write(NOTHING)
+
+    def _write(self, text: str) -> None:
+        serial = self._console.serial
+        if self._says and serial is not None:
+            serial.guest_write(f"{text}\n".replace("\n", "\r\n").encode())
