@@ -36,8 +36,6 @@ def migrate(client: Any) -> None:
     client.put("migrate", uri="exec:cat>/dev/null")
     while client.read().get("data") != {"status": "completed"}:
         pass
-    while say(client, "query-migrate")["status"] != "completed":
-        pass
 
 
 def test_a_commit_that_is_ready_and_given_up(emulator: Emulator) -> None:
@@ -63,7 +61,8 @@ def test_what_a_snapshot_is_over_is_only_read(emulator: Emulator) -> None:
     assert written(client) == below
     migrate(client)
     assert written(client) == below
-    say(client, "cont")
+    while say(client, "cont") != {}:
+        pass  # the real one finishes its migration a moment after it says so
     assert written(client) == below
     client.put("block-commit", device="o2", job_id="j")
     told(client, "BLOCK_JOB_READY")
