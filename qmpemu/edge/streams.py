@@ -326,6 +326,8 @@ class FdStream(Stream):
         super().__init__(loop)
         self._in_fd = in_fd
         self._fd = out_fd
+        self._from_file = False
+        """Whether the input is a file, and more of it is wanted."""
 
     @property
     def is_connected(self) -> bool:
@@ -364,14 +366,18 @@ class FdStream(Stream):
         if self._in_fd is not None:
             try:
                 self.loop.add_reader(self._in_fd, self._readable)
-            except PermissionError:
-                self._read_all()  # a regular file as standard input cannot be polled: it is always ready
+            except PermissionError:  # a regular file as standard input cannot be polled: it is always ready
+                self._from_file = True
+                self.loop.call_soon(self._read_file)
 
-    def _read_all(self) -> None:
+    def _read_file(self) -> None:
+        """The next part, one in a turn, for as long as there is something and it is wanted."""
         assert self._in_fd is not None
-        while data := os.read(self._in_fd, READ_BYTES):
+        if self._from_file and (data := os.read(self._in_fd, READ_BYTES)):
+            self.loop.call_soon(self._read_file)
             self._deliver(data, [])
 
     def _stop_reading(self) -> None:
+        self._from_file = False
         if self._in_fd is not None:
             self.loop.remove_reader(self._in_fd)

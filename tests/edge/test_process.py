@@ -196,6 +196,17 @@ def test_stdio(emulator: Emulator) -> None:
     assert emulator.client().ask("query-name") == {"return": {}}
 
 
+def test_commands_from_a_file(emulator: Emulator, tmp_path: Path) -> None:
+    """Standard input may be a file, which cannot be polled."""
+    file = tmp_path / "commands"
+    file.write_text('{"execute":"qmp_capabilities"}{"execute":"query-name"}{"execute":"quit"}')
+    with file.open() as commands:
+        process = emulator.start(*NONE, "-qmp", "stdio", qmp=False, stdin=commands).process
+    assert process is not None
+    said = [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+    assert [next(iter(each)) for each in said] == ["QMP", "return", "return", "timestamp", "return"]
+
+
 def test_tcp(emulator: Emulator) -> None:
     """-qmp tcp:HOST:PORT listens there; query-chardev shows both ends of the connection."""
     with socket.socket() as probe:
