@@ -29,7 +29,9 @@ def configure(config: MachineConfig, environment: Mapping[str, str]) -> float | 
     config.settings = parse(environment.get("QMPEMU_SET", ""))
     config.seed = environment.get("QMPEMU_SEED", "0")
     config.operator = environment.get("QMPEMU_OPERATOR", "") not in ("", "0", "off")
-    config.memory_model = _memory_model(environment.get("QMPEMU_MEMORY", ""))
+    config.memory_model = _memory_model(
+        environment.get("QMPEMU_MEMORY", ""), writes=config.guest != guests.NONE
+    )
     config.participants = tuple(filter(None, environment.get("QMPEMU_PARTICIPANTS", "").split(",")))
     try:
         return parse_scale(environment.get("QMPEMU_SPEED", "1x"))
@@ -59,12 +61,15 @@ def participants(names: tuple[str, ...]) -> tuple[Participant, ...]:
         raise OptionError(f"QMPEMU_PARTICIPANTS: {error}") from None
 
 
-def _memory_model(text: str) -> MemoryModel | None:
-    if not text:
+def _memory_model(text: str, *, writes: bool) -> MemoryModel | None:
+    """writes: whether there is a guest that could write to its memory."""
+    if not text and writes:
         return None
     from qmpemu.machine.migration.memory import MemoryModel
 
     model = MemoryModel()
+    if not writes:
+        model.dirty_bytes_s = 0
     for name, value in parse(text).items():
         if name not in ("used", "dirty", "link"):
             raise OptionError(f"QMPEMU_MEMORY: '{name}' is not known: give used, dirty or link")

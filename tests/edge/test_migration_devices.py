@@ -127,6 +127,17 @@ def test_what_cannot_be_moved_blocks_it(two: Two) -> None:
     assert say(source, "human-monitor-command", command_line="savevm x") == f"Error: {blocked}\r\n"
 
 
+def test_every_device_that_cannot_be_moved_is_named(two: Two) -> None:
+    """By its place on its bus, the latest first; a command names the first."""
+    source = two.start("source", "-usb", *devices("usb-serial,chardev=c", "rocker"), "-chardev", "null,id=c")
+    assert say(source, "device_add", driver="usb-net") == {}
+    names = ("0000:00:1d.7/2/usb-net", "0000:00:01.0/rocker", "0000:00:1d.7/1/usb-serial")
+    reasons = [f"non-migratable device: {name}" for name in names]
+    assert say(source, "query-migrate") == {"blocked-reasons": reasons}
+    first = f"State blocked by non-migratable device '{names[-1]}'"
+    assert say(source, "migrate", uri=two.uri) == first
+
+
 def test_what_the_host_wanted_of_a_virtio_mem_goes_along(two: Two) -> None:
     """Whatever the destination's command line says."""
     words = [*MORE, *pluggable(128), *devices("virtio-mem-pci,id=v,memdev=m")]

@@ -60,7 +60,20 @@ VIDEO_MEMORY = {
 }
 ROMS = ("e1000", "e1000e", "rtl8139", "virtio-net-pci")
 DIMMS, VIRTIO_MEMORY = ("pc-dimm", "nvdimm"), ("virtio-mem-pci", "virtio-pmem-pci")
-NOT_TO_BE_MOVED = {"nvme": "nvme"}
+NOT_TO_BE_MOVED = {
+    "amd-iommu": "amd-iommu",
+    "nvme": "nvme",
+    "rocker": "rocker",
+    "usb-audio": "usb-audio",
+    "usb-braille": "usb-serial",
+    "usb-mtp": "usb-mtp",
+    "usb-net": "usb-net",
+    "usb-serial": "usb-serial",
+    "usb-uas": "usb-uas",
+    "usb-wacom-tablet": "usb-wacom",
+    "virtio-crypto-pci": "virtio-crypto",
+}
+"""Types whose state no stream carries, and the names of their sections."""
 PEER_MODE = "Migration is disabled when using feature 'peer mode' in device 'ivshmem'"
 DUMPING = "Live migration disabled: dump-guest-memory in progress"
 LACKING = (
@@ -137,21 +150,27 @@ def must_have_sections(machine: Machine, named: object) -> None:
 
 def blockers(machine: Machine) -> list[str]:
     """Why the guest cannot be moved, as query-migrate shows it."""
-    found = [f"non-migratable device: {name}" for name in fixed_devices(machine)]
-    if any(each.kind == "ivshmem-plain" and not each.values.get("master") for each in machine.devices.all):
-        found.append(PEER_MODE)
+    found = [PEER_MODE for each in machine.devices.all if _is_peer(each)]
     if machine.dump.status == "active":
         found.append(DUMPING)
-    return found
+    return [*found, *(f"non-migratable device: {name}" for name in reversed(fixed_devices(machine)))]
 
 
 def fixed_devices(machine: Machine) -> list[str]:
     """Devices whose state no stream carries."""
-    return [
-        f"{_path(each)}/{NOT_TO_BE_MOVED[each.kind]}"
-        for each in machine.devices.all
-        if each.kind in NOT_TO_BE_MOVED
-    ]
+    return [_section(each) for each in machine.devices.all if each.kind in NOT_TO_BE_MOVED]
+
+
+def _section(device: Device) -> str:
+    name = NOT_TO_BE_MOVED[device.kind]
+    owner = None if device.bus is None else device.bus.owner
+    if name.startswith("usb-") and owner is not None:
+        return f"{_path(owner)}/{device.place}/{name}"
+    return f"{_path(device)}/{name}" if isinstance(device.place, int) else name
+
+
+def _is_peer(device: Device) -> bool:
+    return device.kind == "ivshmem-plain" and not device.values.get("master")
 
 
 def must_be_movable(machine: Machine) -> None:
