@@ -132,6 +132,7 @@ class FixedHardware:
         "_overflow_ticks",
         "_time",
         "chipset",
+        "described",
         "gpe0_en",
         "gpe0_sts",
         "on_reset",
@@ -144,9 +145,22 @@ class FixedHardware:
         "s3_disabled",
         "s4_disabled",
         "sci",
+        "there",
     )
 
-    def __init__(self, chipset: Chipset, facts: Bus, *, s3_disabled: bool, s4_disabled: bool) -> None:
+    def __init__(
+        self,
+        chipset: Chipset,
+        facts: Bus,
+        *,
+        s3_disabled: bool,
+        s4_disabled: bool,
+        there: bool = True,
+        described: bool = True,
+    ) -> None:
+        """there: whether the board has these registers. described: whether tables tell an operating system of them."""
+        self.there = there
+        self.described = described
         self.chipset = chipset
         self._facts = facts
         self.s3_disabled = s3_disabled
@@ -174,6 +188,8 @@ class FixedHardware:
     @property
     def gpe0_base(self) -> int:
         """Where GPE0 is now: behind the PM base on the ICH9, 0 while that is unprogrammed; fixed on the PIIX4."""
+        if not self.there:
+            return 0
         if self.chipset.gpe0_follows:
             return self.pm_base + self.chipset.gpe0 - self.chipset.pm_base if self.pm_base else 0
         return self.chipset.gpe0
@@ -205,7 +221,8 @@ class FixedHardware:
 
     def program_pm_base(self) -> None:
         """What the firmware does once after reset: map the block at the chipset's usual base."""
-        self.pm_base = self.chipset.pm_base
+        if self.there:
+            self.pm_base = self.chipset.pm_base
 
     def read(self, port: int, size: int = 2) -> int:
         """Read `size` bytes at an absolute I/O port; an unmapped port reads all ones."""

@@ -228,7 +228,7 @@ IO_ERROR = "An IO error has occurred"
 def query_acpi_ospm_status(ctx: Context) -> object:
     """-> what the guest last reported of each memory slot, and of processors once it can eject them."""
     machine = ctx.machine
-    if machine.acpi is None:
+    if machine.acpi is None or not machine.acpi.there:
         raise QmpError("command is not supported, missing ACPI device")
     devices, rows = machine.devices, []
     for slot in range(devices.memory.count):

@@ -374,6 +374,6 @@ def _nothing_else() -> None:
 
 def system_wakeup_supported(acpi: FixedHardware | None) -> bool:
     """Whether `system_wakeup` can ever work: the machine has S3."""
-    return acpi is not None and (
-        acpi.chipset is ICH9 or not acpi.s3_disabled
-    )  # ICH9 says so in any case (measured)
+    if acpi is None or not acpi.there:
+        return False
+    return acpi.chipset is ICH9 or not acpi.s3_disabled  # ICH9 says so in any case (measured)

@@ -116,8 +116,8 @@ class MachineConfig:
         """-machine dump-guest-core=on, nvdimm=on ...: those that are given, by their names as properties."""
         self.choices: dict[str, str] = {}
         """-machine smm=on, vmport=auto ...: `on`, `off` or `auto`, those that are given."""
-        self.absent: frozenset[str] = frozenset()
-        """Types of the board's own devices that -machine has switched off."""
+        self.switched_off: frozenset[str] = frozenset()
+        """Parts of the board that -machine has switched off, by the names of its properties."""
         self.firmware: str | None = None
         """-bios: a firmware file other than the machine's own."""
         self.start_paused = False
@@ -186,6 +186,16 @@ class MachineConfig:
         """-vnc, each by QEMU's option names, the first word as `vnc`; `typed` is the whole option."""
         self.not_emulated: list[str] = []
         """Options that were accepted because QEMU has them, and that change nothing here."""
+
+    @property
+    def has_acpi(self) -> bool:
+        """Whether firmware gives an operating system ACPI tables."""
+        return self.family != "none" and "acpi" not in self.switched_off
+
+    @property
+    def has_pm(self) -> bool:
+        """Whether the board has power management registers: a PC's are a device that is there for ACPI alone."""
+        return self.family == "q35" or self.has_acpi
 
     @property
     def s3_disabled(self) -> bool:

@@ -104,9 +104,7 @@ class Input:
     def handles(self, kind: str) -> bool:
         """Whether a device takes events of that type: key, btn, rel or abs."""
         if kind == "key":
-            return self._machine.config.family != "none" or any(
-                device.kind in KEYBOARDS for device in self._machine.devices.all
-            )
+            return self._has_ps2 or self._has_keyboard
         return any(kind == "btn" or mouse.absolute == (kind == "abs") for mouse in self.mice())
 
     # --- pointing devices -------------------------------------------------------------------------------------
@@ -115,16 +113,20 @@ class Input:
         """In the order of query-mice; the last one is the current one."""
         if self._machine.config.family == "none":
             return []
-        found, index = [Mouse(2, "QEMU PS/2 Mouse", False)], 2
+        found = [Mouse(2, "QEMU PS/2 Mouse", False)] if self._has_ps2 else []
+        index = 2 * len(found)
         for chardev in self._machine.chardevs.values():
             if chardev.backend in CHARDEVS:
-                found.append(Mouse(len(found), *CHARDEVS[chardev.backend]))
-                found[0].index += 1
+                found.append(Mouse(len(found) + (not self._has_ps2), *CHARDEVS[chardev.backend]))
+                if self._has_ps2:
+                    found[0].index += 1
                 index += 1
         for device in self._machine.devices.all:
             index += device.kind in POINTERS or device.kind in KEYBOARDS
             if device.kind in POINTERS:
                 found.append(Mouse(index, *POINTERS[device.kind]))
+        if not found:
+            return []
         current = self._current(found)
         return [*(mouse for mouse in reversed(found) if mouse is not current), current]
 
@@ -150,6 +152,17 @@ class Input:
         tablets = [mouse for mouse in found if mouse.absolute]
         return tablets[0] if tablets and self._machine.console.drives_tablet() else found[0]
 
+    @property
+    def _has_keyboard(self) -> bool:
+        """Whether one was added."""
+        return any(device.kind in KEYBOARDS for device in self._machine.devices.all)
+
+    @property
+    def _has_ps2(self) -> bool:
+        """Whether the board has the controller of a PS/2 keyboard and mouse."""
+        config = self._machine.config
+        return config.family != "none" and "i8042" not in config.switched_off
+
     # --- the queue --------------------------------------------------------------------------------------------
 
     def _accepts(self) -> bool:
@@ -172,7 +185,9 @@ class Input:
                 self._deliver_key(*head)
 
     def _deliver_key(self, qcode: str, down: bool) -> None:
+        if not self._has_ps2 and not self._has_keyboard:
+            return
         if self._machine.board.runstate == RUNNING:
             self._machine.console.key(qcode, down)
-        elif not any(device.kind in KEYBOARDS for device in self._machine.devices.all):
+        elif not self._has_keyboard:
             self._machine.board.request_wakeup()  # a USB or virtio keyboard does not: measured

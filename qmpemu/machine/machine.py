@@ -335,8 +335,14 @@ class Machine:
 
     def _fixed_hardware(self) -> acpi.FixedHardware:
         chipset = acpi.ICH9 if self.config.family == "q35" else acpi.PIIX4
+        config = self.config
         return acpi.FixedHardware(
-            chipset, self.facts, s3_disabled=self.config.s3_disabled, s4_disabled=self.config.s4_disabled
+            chipset,
+            self.facts,
+            s3_disabled=config.s3_disabled,
+            s4_disabled=config.s4_disabled,
+            there=config.has_pm,
+            described=config.has_acpi,
         )
 
     def _wire(self, registers: acpi.FixedHardware) -> None:

@@ -12,6 +12,26 @@ if TYPE_CHECKING:
     from qmpemu.profile import Profile
 
 UNATTACHED = "/machine/unattached"
+PARTS = {
+    "hpet": ("hpet",),
+    "vmport": ("vmport", "vmmouse"),
+    "pit": ("isa-pit", "kvm-pit", "isa-pcspk"),
+    "pic": ("isa-i8259", "kvm-i8259"),
+    "i8042": ("i8042", "vmport", "vmmouse", "port92"),
+    "sata": ("ich9-ahci",),
+    "smbus": ("ICH9-SMB", "smbus-eeprom"),
+}
+"""What can be switched off -> the types of its devices."""
+PIIX4_ACPI = ("PIIX4_PM", "smbus-eeprom")
+"""The same of a PC's ACPI; q35 has it in what stays."""
+LINES = {"i8042": 2, "acpi": 1}
+"""How many interrupt lines go with a part's devices."""
+LINE = "non-qdev-gpio["
+TABLES = tuple(
+    rf"/machine/fw_cfg/\x2from@etc\x2f{name}[0]"
+    for name in (r"acpi\x2frsdp", r"acpi\x2ftables", "table-loader")
+)
+"""ACPI's tables on their way to the firmware."""
 BEFORE = {
     "pc": {
         "video": "hpet",
@@ -35,18 +55,17 @@ def processor_name(index: int) -> str:
 class Numbers:
     """The numbers of all unattached devices of a machine. more: processors beyond the first."""
 
-    __slots__ = ("_inserted", "_left_out", "_more", "paths")
+    __slots__ = ("_inserted", "_left_out", "_lines", "_more", "_tables", "paths")
 
     def __init__(self, config: MachineConfig, profile: Profile) -> None:
         self._more = max(0, config.cpus - 1)
         self._left_out: list[int] = []
         """The recorded numbers of devices that are not there."""
-        if config.absent:
-            self._left_out = [
-                number
-                for path, about in profile.tree(config.family, accel=config.accel).items()
-                if about["values"]["type"] in config.absent and (number := _recorded_number(path)) is not None
-            ]
+        self._lines: tuple[str, ...] = ()
+        """The interrupt lines that are not there."""
+        self._tables = config.has_acpi
+        if config.switched_off:
+            self._leave_out(config, profile)
         self._inserted: list[int] = []
         """For each device of the board, in order, the recorded number that it stands before."""
         self.paths: list[str] = []
@@ -59,10 +78,12 @@ class Numbers:
             ]
 
     def moved(self, path: str) -> str:
-        """A recorded path as it is here."""
+        """A recorded path as it is here; empty for what is not there."""
         changed = self._more or self._inserted or self._left_out
         if not path.startswith(f"{UNATTACHED}/device[") or not changed:
             return path
+        if self._left_out and self.is_absent(path):
+            return ""
         digits, bracket, rest = path.removeprefix(f"{UNATTACHED}/device[").partition("]")
         number = int(digits)
         more = self._more if number > 1 else 0
@@ -71,11 +92,32 @@ class Numbers:
 
     def is_absent(self, path: str) -> bool:
         """Whether a recorded path is that of a device that is not there, or below it."""
+        if path.startswith(TABLES):
+            return not self._tables
         parts = path.removeprefix(f"{UNATTACHED}/").split("/")
+        if parts[0] in self._lines:
+            return True
         return _recorded_number(f"{UNATTACHED}/{parts[0]}") in self._left_out
+
+    def _leave_out(self, config: MachineConfig, profile: Profile) -> None:
+        tree, types = profile.tree(config.family, accel=config.accel), absent_types(config)
+        self._left_out = [
+            number
+            for path, about in tree.items()
+            if about["values"]["type"] in types and (number := _recorded_number(path)) is not None
+        ]
+        gone = sum(LINES.get(part, 0) for part in config.switched_off if part != "acpi" or not config.has_pm)
+        count = sum(path.startswith(f"{UNATTACHED}/{LINE}") for path in tree)
+        self._lines = tuple(f"{LINE}{number}]" for number in range(count - gone, count))
 
     def _gone_before(self, number: int) -> int:
         return sum(each < number for each in self._left_out)
+
+
+def absent_types(config: MachineConfig) -> frozenset[str]:
+    """The types of the board's own devices that are switched off."""
+    off = {kind for part in config.switched_off for kind in PARTS.get(part, ())}
+    return frozenset(off if config.has_pm else off.union(PIIX4_ACPI))
 
 
 def _recorded_number(path: str) -> int | None:

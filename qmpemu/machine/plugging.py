@@ -97,6 +97,7 @@ class Plugging:
         self.devices.nodes = max(len(config.numa_sizes), int(bool(config.memory_slots)))
         self.devices.memory.nodes = self.devices.nodes
         self.devices.memory.count = config.memory_slots
+        self.devices.memory.has_acpi = config.has_acpi
         if config.memory_slots and config.family != "none":
             from qmpemu.machine.wiring import ram_split
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
+OF_PM = frozenset(("acpi-device", "acpi-pcihp-bsel"))
+"""Properties that power management registers bring to the board and to its bus."""
 FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr"})
 """Properties of a device that nobody ever sets."""
 
@@ -68,6 +70,14 @@ class Object:
         """Properties that may be set while the machine runs."""
         self.setters: dict[str, Callable[[object], object]] = {}
         """What setting a property does, where more than its value changes; each may raise Refused."""
+
+    def lose(self, names: frozenset[str]) -> None:
+        """Properties that it does not have here."""
+        for name in names & self.properties.keys():
+            del self.properties[name]
+            self.values.pop(name, None)
+        if self.order is not None:
+            self.order = [name for name in self.order if name not in names]
 
     @property
     def is_device(self) -> bool:
@@ -295,11 +305,15 @@ def recorded(
     """
     numbers = Numbers(config, profile)
     tree = profile.tree(config.family, accel=config.accel, preconfig=preconfig)
-    return {
+    made = {
         numbers.moved(path): recorded_object(about, numbers)
         for path, about in tree.items()
         if (wanted is None or wanted(about["values"])) and not numbers.is_absent(path)
     }
+    if not config.has_pm:
+        for each in made.values():
+            each.lose(OF_PM)
+    return made
 
 
 def _there(about: dict[str, Any], numbers: Numbers | None) -> dict[str, Any]:

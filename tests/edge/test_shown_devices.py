@@ -30,6 +30,10 @@ SHOWN = {
         "/machine/unattached/device[2]/lapic/apic-msi[0] /machine/unattached/device[2]/smram[0] "
         "/machine/peripheral/usb/bus@0master[0]"
     ),
+    "-M pc,acpi=off,i8042=off,vmport=on -vga std -chardev msmouse,id=m": (
+        "/machine/unattached/device[13] /machine/i440fx/pci.0 /machine"
+    ),
+    "-M q35,sata=off,smbus=off,acpi=off -smp 2": "/machine/unattached/device[15] /machine/fw_cfg",
     "-M q35,smm=on,vmport=off -m 8G,slots=4,maxmem=32G -smp 2,maxcpus=4,cores=4 "
     "-drive driver=null-co,size=540672,if=pflash,unit=0,read-zeroes=on "
     "-global driver=cfi.pflash01,property=secure,value=on": (
@@ -46,7 +50,7 @@ def seen(kind: str, folder: Path, line: str, paths: str) -> list[Any]:
     emulator = Emulator(kind, folder).start("-S", *shlex.split(line), env={"QMPEMU_GUEST": "none"})
     try:
         client = emulator.client()
-        found = [client.ask("query-pci")]
+        found = [client.ask("query-pci"), client.ask("query-mice"), client.ask("query-current-machine")]
         for path in (each.replace("@0", " ") for each in paths.split()):
             rows = client.ask("qom-list", path=path)["return"]
             found += [

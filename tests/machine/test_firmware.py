@@ -58,6 +58,20 @@ def test_what_comes_later_waits_for_a_reset() -> None:
     assert functions(driven)[7, 0]["regions"][0]["address"] > 0
 
 
+def test_windows_does_not_start_without_acpi() -> None:
+    """Its loader says why; the power button and the keys of a PS/2 keyboard that is not there do nothing."""
+    driven = Driven("-nodefaults -machine pc,acpi=off,i8042=off", QMPEMU_GUEST="windows-10")
+    driven.run(120)
+    assert "FirmwareNotAcpi" in driven.facts()
+    assert "not ACPI compatible" in driven.vm.machine.console.screen().texts()[-1]
+    driven.say("system_powerdown")
+    driven.say("send-key", keys=[{"type": "qcode", "data": "ret"}])
+    driven.run(60)
+    assert "ButtonLost" in driven.facts() and "PowerButtonPressed" not in driven.facts()
+    (refused,) = driven.say("device_add", driver="e1000", id="late")
+    assert refused["error"]["desc"] == "Bus 'pci.0' does not support hotplugging"
+
+
 def test_a_file_of_somebodys_own_is_not_executed() -> None:
     """Its instructions are unknown: nothing is set up."""
     driven = alone(f"-machine q35 -bios {__file__}")

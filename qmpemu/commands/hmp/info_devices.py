@@ -91,7 +91,7 @@ def usb(ctx: Context) -> str:
     found = [(number, device) for number, bus in enumerate(buses) for device in bus.devices]
     if any(usb_devices.product(device) is None for _, device in found):
         return "qmpemu does not emulate the command 'info usb'\r\n"
-    runs, by_os = _runs_software(ctx), ctx.machine.devices.processors.by_os
+    runs, by_os = ctx.machine.plugging.pci.is_set_up, ctx.machine.devices.processors.by_os
     addresses = dict.fromkeys(range(len(buses)), 0)
     lines = []
     for number, device in found:
@@ -99,11 +99,6 @@ def usb(ctx: Context) -> str:
         addresses[number] += addressed
         lines.append(_plugged(number, buses[number], device, addresses[number] if addressed else 0))
     return _text(lines)
-
-
-def _runs_software(ctx: Context) -> bool:
-    """Whether firmware, which gives the devices of a USB bus their addresses, has run since the last reset."""
-    return ctx.machine.acpi is not None and ctx.machine.acpi.pm_base != 0
 
 
 def _plugged(number: int, bus: Bus, device: Device, address: int) -> str:

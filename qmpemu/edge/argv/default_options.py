@@ -190,6 +190,8 @@ def _floppies(parser: Parser) -> list[OnBoard]:
 
 
 def _disks(parser: Parser) -> list[OnBoard]:
+    if drive_options.has_no_disks(parser):
+        return []
     drives = [each for each in parser.config.drives if each.interface == "ide"]
     return [
         OnBoard(

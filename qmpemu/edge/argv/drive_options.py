@@ -30,10 +30,17 @@ def finish(parser: Parser) -> None:
         config.typed.setdefault("drive", []).append(typed)
 
 
+def has_no_disks(parser: Parser) -> bool:
+    """Whether the board is without its controller of disks."""
+    return parser.config.family == "q35" and "sata" in parser.config.switched_off
+
+
 def check_places(parser: Parser) -> None:
     """Whether the board has a place for each; it is asked once they are open."""
     family = parser.config.family
     board = BOARD_PLACES.get(family, {})
+    if has_no_disks(parser):
+        board = {**board, "ide": 0}
     for drive, (_, typed) in zip(parser.config.drives, parser.drives, strict=False):
         kind = drive.interface
         if kind in ("none", "virtio"):

@@ -98,23 +98,14 @@ def _machine(parser: Parser, argument: str) -> None:
             value = options[name]
             parser.config.choices[name] = "on" if value in ON else "off" if value in OFF else value
     parser.config.flash.update({chip: options[chip] for chip in ("pflash0", "pflash1") if options.get(chip)})
-    for name, types in BOARD_DEVICES.items():
-        if name in options:
-            off = options[name] in OFF
-            parser.config.absent = parser.config.absent | types if off else parser.config.absent - types
-    if any(options.get(name) in OFF for name in STAYING):
-        parser.config.not_emulated.append(parser.typed)
+    for name in PARTS & options.keys():
+        off = frozenset((name,))
+        known = parser.config.switched_off
+        parser.config.switched_off = known | off if options[name] in OFF else known - off
 
 
-STAYING = ("acpi", "sata", "smbus", "i8042")
-"""What cannot be switched off here."""
-BOARD_DEVICES = {
-    "hpet": frozenset(("hpet",)),
-    "vmport": frozenset(("vmport", "vmmouse")),
-    "pit": frozenset(("isa-pit", "kvm-pit", "isa-pcspk")),
-    "pic": frozenset(("isa-i8259", "kvm-i8259")),
-}
-"""What else is switched off by name: the types of the board's devices."""
+PARTS = frozenset("acpi hpet i8042 pic pit sata smbus vmport".split())
+"""What the board can be without."""
 
 
 FAMILIES = ("pc-i440fx-", "pc-q35-")
@@ -281,6 +272,11 @@ def _global(parser: Parser, argument: str) -> None:
 @option("nodefaults")
 def _nodefaults(parser: Parser, _: str) -> None:
     parser.config.nodefaults = True
+
+
+@option("no-acpi")
+def _no_acpi(parser: Parser, _: str) -> None:
+    _machine(parser, "acpi=off")
 
 
 @option("no-hpet")

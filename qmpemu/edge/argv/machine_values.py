@@ -11,7 +11,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SWITCHES = ("usb", "cxl", "hmat", "dump-guest-core", "graphics", "hpet", "nvdimm", "mem-merge")
+SWITCHES = (
+    "usb",
+    "cxl",
+    "hmat",
+    "dump-guest-core",
+    "graphics",
+    "hpet",
+    "nvdimm",
+    "mem-merge",
+    "sata",
+    "smbus",
+    "i8042",
+)
 """Those that are told of by query-... and the object tree as they were given."""
 AUTOMATIC = ("smm", "vmport", "acpi", "pit", "pic")
 """Properties that may be `auto` as well."""

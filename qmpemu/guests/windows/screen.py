@@ -72,7 +72,16 @@ def _firmware(windows: Windows) -> Screen:
     return Screen("firmware", TEXT_MODE, made)
 
 
+NOT_ACPI = (
+    "Windows failed to start. A recent hardware or software change might be the cause.",
+    "Windows failed to load because the firmware (BIOS) is not ACPI compatible.",
+)
+"""What the loader says without ACPI tables (U)."""
+
+
 def _loader(windows: Windows) -> Screen:
+    if not windows.system.platform.acpi.described:
+        return Screen("boot error", SIZE, _lines("message", NOT_ACPI, 200))
     if windows.recovery.doing == "repair":
         return _boot(windows, "startup repair", "Preparing Automatic Repair", "Diagnosing your PC")
     return _boot(windows, "boot loader")

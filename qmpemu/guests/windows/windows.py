@@ -57,6 +57,10 @@ class BootCompleted(Fact):
     logged_on: str
 
 
+class FirmwareNotAcpi(Fact):
+    """The firmware has no ACPI tables (`acpi=off`): the loader shows an error and goes no further (U)."""
+
+
 class NmiIgnored(Fact):
     """An NMI arrived where nothing handles it."""
 
@@ -256,6 +260,9 @@ class Windows:
         system.move("self test done")
         self.serial.loader()
         yield system.boot_ns(settings.boot_loader_ms)
+        if not system.platform.acpi.described:
+            system.facts.chain(FirmwareNotAcpi())
+            return
         found = self.disk.state
         yield from self.recovery.loader()
         system.move("kernel loaded")

@@ -26,10 +26,12 @@ class Slots:
     high_bytes: the machine's own memory above 4 GiB. ranges: every device -> address and bytes.
     """
 
-    __slots__ = ("count", "high_bytes", "most_bytes", "nodes", "plugged", "ranges")
+    __slots__ = ("count", "has_acpi", "high_bytes", "most_bytes", "nodes", "plugged", "ranges")
 
     def __init__(self) -> None:
         self.count = 0
+        self.has_acpi = True
+        """Whether an operating system can be told of them."""
         self.high_bytes = 0
         self.nodes = 0
         """How many NUMA nodes there are."""
@@ -56,6 +58,8 @@ class Slots:
 
     def plug(self, device: Device) -> int:
         """The slot and address for a DIMM; `size` among its values is its back end's. Raises Refused."""
+        if not self.has_acpi:
+            raise Refused("memory hotplug is not enabled: missing acpi device or acpi disabled")
         node = int(str(device.values.get("node", 0)))
         if node and node >= max(1, self.nodes):
             raise Refused(

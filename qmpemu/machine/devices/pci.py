@@ -12,6 +12,7 @@ from qmpemu.machine.devices.bus import EXPANDERS, Bus
 from qmpemu.machine.devices.pci_setup import BUSES, IO, KINDS, MEMORY, PREFETCH, Function, set_up
 from qmpemu.machine.devices.regions import sized
 from qmpemu.machine.devices.table import Device
+from qmpemu.machine.onboard import absent_types
 from qmpemu.machine.wiring import ram_split
 from qmpemu.qmp.order import as_inserted
 
@@ -40,6 +41,8 @@ RESERVES = {
     "pref32-reserve": PREFETCH,
     "pref64-reserve": PREFETCH,
 }
+PCI_IDS = {"PIIX4_PM": (0x8086, 0x7113), "ich9-ahci": (0x8086, 0x2922), "ICH9-SMB": (0x8086, 0x2930)}
+"""Vendor and device of what a board can be without."""
 UNSET = (None, 2**32 - 1, 2**64 - 1)
 
 
@@ -81,10 +84,12 @@ class PciBuses:
         return self._rows(roots[0], roots[0].number, [])
 
     @property
-    def _is_set_up(self) -> bool:
+    def is_set_up(self) -> bool:
         """Whether firmware has run since the last reset."""
         acpi = self._machine.acpi
-        return self._seen is not None and acpi is not None and acpi.pm_base != 0
+        if self._seen is None or acpi is None:
+            return False
+        return acpi.pm_base != 0 if acpi.there else self._machine.processor.software is not None
 
     def _board_rows(self) -> list[Row]:
         """The recorded reply of the bare machine."""
@@ -92,6 +97,9 @@ class PciBuses:
         recorded = self._profile.reply(config.family, config.accel, "query-pci", None, bare=True)
         assert isinstance(recorded, bytes)
         rows: Any = as_inserted(loads(recorded))
+        if config.switched_off and rows:
+            gone = [PCI_IDS[kind] for kind in absent_types(config) & PCI_IDS.keys()]
+            rows[0]["devices"] = [row for row in rows[0]["devices"] if _identity(row) not in gone]
         return list(rows)
 
     def _all(self) -> list[Bus]:
@@ -119,7 +127,7 @@ class PciBuses:
 
     def _placed(self, row: Row, key: object) -> Row:
         """A function as firmware has left it, if it was there then."""
-        placed = self._layout.get(key) if self._is_set_up else None
+        placed = self._layout.get(key) if self.is_set_up else None
         if placed is None:
             return row
         row = {**row, "regions": [_region(each, placed.addresses) for each in row["regions"]]}
@@ -164,6 +172,10 @@ class PciBuses:
             functions.append(function)
             self._layout[device] = function
         return sorted(functions, key=lambda each: _place(each.row))
+
+
+def _identity(row: Row) -> tuple[int, int]:
+    return row["id"]["vendor"], row["id"]["device"]
 
 
 def _place(row: Row) -> tuple[int, int]:
