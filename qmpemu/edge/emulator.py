@@ -17,9 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qmpemu.edge.argv import Monitor, ProcessOptions
+    from qmpemu.edge.argv import Monitor
     from qmpemu.edge.host_side import HostSide
-    from qmpemu.edge.loop import Loop
     from qmpemu.edge.mux import Mux, MuxEnd
     from qmpemu.edge.spice import SpiceFront
     from qmpemu.edge.streams import Stream
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from qmpemu.hmp.session import HumanSession
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.config import MachineConfig
-    from qmpemu.profile import Profile
     from qmpemu.qmp.session import Session
 
 
@@ -37,22 +35,12 @@ class Emulator:
     side: what it has of its host, opened.
     """
 
-    def __init__(
-        self,
-        config: MachineConfig,
-        options: ProcessOptions,
-        profile: Profile,
-        loop: Loop,
-        side: HostSide,
-        *,
-        scale: float | None = 1.0,
-        on_exit: Callable[[int], None],
-    ) -> None:
-        self.loop = loop
-        self.options = options
+    def __init__(self, side: HostSide, *, scale: float | None = 1.0, on_exit: Callable[[int], None]) -> None:
+        self.loop = loop = side.loop
+        self.options = side.options
         self.clock = side.clock
         self.host = side.host
-        self.vm = VM(config, profile, self.host, self.clock, side.early)
+        self.vm = VM(side.config, side.profile, self.host, self.clock, side.early)
         self.timekeeper = Timekeeper(loop, self.clock, scale, self.turn_done)
         self.host.begin_turn, self.host.end_turn = self.timekeeper.sync, self.turn_done
         self.host.around = self.from_outside

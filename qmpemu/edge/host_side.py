@@ -33,8 +33,8 @@ class HostSide:
         loop: Loop,
         say: Callable[[str], object] = print,
     ) -> None:
-        self._options = options
-        self._loop = loop
+        self.config, self.options, self.profile = config, options, profile
+        self.loop = loop
         self.host = RealHost(loop)
         self.host.say = say
         self.clock = Clock()
@@ -52,11 +52,11 @@ class HostSide:
 
     def _open_chardevs(self) -> None:
         for label, chardev in self.early.chardevs.items():
-            typed = self._options.sources.get(label, label)
+            typed = self.options.sources.get(label, label)
             try:
-                stream = open_stream(self._loop, chardev, self.early.fdsets, self.early.objects)
+                stream = open_stream(self.loop, chardev, self.early.fdsets, self.early.objects)
             except OptionError as error:
-                sequel = self._options.sequels.get(label)
+                sequel = self.options.sequels.get(label)
                 more = f"\n{{prefix}}{typed}: {sequel}" if sequel is not None else ""
                 raise OptionError(f"{typed}: {error}{more}") from None
             if stream is not None:

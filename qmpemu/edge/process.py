@@ -111,7 +111,7 @@ def _serve(
         side.open()
         from qmpemu.edge.emulator import Emulator  # late: what is refused until here needs no machine
 
-        emulator = Emulator(config, options, profile, loop, side, scale=scale, on_exit=exited)
+        emulator = Emulator(side, scale=scale, on_exit=exited)
         for each in _without_use(emulator):
             report(f"warning: {each}")
         _choose_guest(emulator, environment, report)

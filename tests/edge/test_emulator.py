@@ -34,7 +34,7 @@ class Served:
         self.loop = LOOPS[kind]()
         side = HostSide(config, options, profile, self.loop)
         side.open()
-        self.emulator = Emulator(config, options, profile, self.loop, side, on_exit=self.exited)
+        self.emulator = Emulator(side, on_exit=self.exited)
         self.emulator.open()
         self.emulator.start()
         self.thread = threading.Thread(target=self.serve)
