@@ -6,11 +6,11 @@ what the real block layer says they are, overlaid with what only devices know.
 
 from __future__ import annotations
 
-from qmpemu.commands.block_shown import drive_info, drive_stats, node_info, node_stats
+from qmpemu.commands.block_shown import drive_info, node_info
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.disk_errors import DiskFailed
-from qmpemu.machine.block.filters import shown
+from qmpemu.machine.block.filters import shown, without_filters
 from qmpemu.machine.block.happened import (
     BlockFact,
     ImageCorrupted,
@@ -220,7 +220,10 @@ def query_block(ctx: Context) -> object:
             name = drive.node.name if drive.node is not None else ""
             if name and isinstance(graph, dict) and isinstance(nodes, list):
                 name = shown(blocks, name, graph, nodes)
-            rows.append(drive_info(drive, known.get(name)))
+            row = known.get(name)
+            if isinstance(graph, dict) and isinstance(nodes, list):
+                row = without_filters(row, nodes)
+            rows.append(drive_info(drive, row))
         later.finish(nodes if isinstance(nodes, QmpError) else rows)
 
     def ask_nodes(graph: object) -> None:
@@ -240,30 +243,6 @@ def query_named_block_nodes(ctx: Context, *, flat: bool = False) -> object:
     if machine.store_up:
         return machine.store.ask("query-named-block-nodes", {"flat": flat})
     return [node_info(node, flat=flat) for node in reversed(machine.blocks.nodes.values())]
-
-
-@command("query-blockstats")
-def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
-    """-> one BlockStats per drive, or per node: what the simulated guest's accesses add up to."""
-    machine, blocks = ctx.machine, ctx.machine.blocks
-    if query_nodes and machine.store_up:
-        return machine.store.ask(
-            "query-blockstats", {"query-nodes": True}, lambda rows: _written(blocks, rows)
-        )
-    if query_nodes:
-        return [node_stats(node) for node in blocks.nodes.values()]
-    return [drive_stats(drive, ctx.machine.host_ns()) for drive in blocks.drives]
-
-
-def _written(blocks: Blocks, rows: Any) -> object:
-    """The real block layer's rows with what the guest has written, which it does not see."""
-    for row in rows:
-        while row is not None:
-            node = blocks.nodes.get(str(row.get("node-name")))
-            if node is not None:
-                row["stats"]["wr_highest_offset"] = max(row["stats"]["wr_highest_offset"], node.highest)
-            row = row.get("parent")
-    return rows
 
 
 @command("block-set-write-threshold")

@@ -163,6 +163,8 @@ def _image_info(node: Node, *, flat: bool = False) -> dict[str, object]:
     info["dirty-flag"] = False
     if image.cluster_bytes is not None and not protocol:
         info["cluster-size"] = image.cluster_bytes
+    if image.snapshots and not protocol:
+        info["snapshots"] = image.snapshots
     if image.details is not None and not protocol:
         info["format-specific"] = {"type": node.driver, "data": image.details}
     return info

@@ -21,6 +21,11 @@ BITMAPS_EXTENSION = 0x23852875
 BITMAP_FLAGS = ("in-use", "auto")
 DIRECTORY_MAX = 1 << 20
 """More than this is not read of a directory of bitmaps: a peer could have written it."""
+TABLE_MAX = 1 << 20
+"""More than this is not read of a table of snapshots."""
+NO_COUNT = (1 << 64) - 1
+"""Of a machine that does not count its instructions."""
+NS_PER_S = 1_000_000_000
 CLUSTER_LEAST = 512
 EXTENSIONS_MAX = 1 << 12
 CLUSTER_BITS = range(9, 22)
@@ -45,6 +50,7 @@ def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> I
         found = _bitmaps(path)
         if found and image.details is not None:
             image.details["bitmaps"] = found
+        image.snapshots = _snapshots(path)
         raise NeedsOpening(image)
     return image
 
@@ -127,6 +133,34 @@ def _bitmaps(path: str) -> list[dict[str, object]]:
         shown = [word for bit, word in enumerate(BITMAP_FLAGS) if flags >> bit & 1]
         found.append({"flags": shown, "name": name, "granularity": 1 << (granularity & 63)})
         at += -(-(24 + extra_bytes + name_bytes) // 8) * 8
+    return found
+
+
+def _snapshots(path: str) -> list[dict[str, object]]:
+    """The snapshots that its table lists, each with what is told of it."""
+    with open(path, "rb") as file:
+        header = file.read(HEADER_LEAST)
+        file.seek(_number(header, 64, 8) & (1 << 62) - 1)
+        table = file.read(TABLE_MAX)
+    found: list[dict[str, object]] = []
+    at = 0
+    while len(found) < _number(header, 60, 4) and at + 40 <= len(table):
+        id_bytes, name_bytes = _number(table, at + 12, 2), _number(table, at + 14, 2)
+        extra_bytes, clock_ns = _number(table, at + 36, 4), _number(table, at + 24, 8)
+        state = _number(table, at + 40, 8) if extra_bytes >= 8 else _number(table, at + 32, 4)
+        text = table[at + 40 + extra_bytes :][: id_bytes + name_bytes]
+        row: dict[str, object] = {
+            "id": text[:id_bytes].decode(errors="replace"),
+            "name": text[id_bytes:].decode(errors="replace"),
+            "vm-state-size": state,
+            "date-sec": _number(table, at + 16, 4),
+            "date-nsec": _number(table, at + 20, 4),
+            "vm-clock-sec": clock_ns // NS_PER_S,
+            "vm-clock-nsec": clock_ns % NS_PER_S,
+        }
+        count = _number(table, at + 56, 8) if extra_bytes >= 24 else NO_COUNT
+        found.append(row if count == NO_COUNT else {**row, "icount": count})
+        at += -(-(40 + extra_bytes + id_bytes + name_bytes) // 8) * 8
     return found
 
 

@@ -34,6 +34,7 @@ class Image:
         "details",
         "file_bytes",
         "names_format",
+        "snapshots",
         "virtual_bytes",
     )
 
@@ -60,6 +61,8 @@ class Image:
         """That path as it stands there: it may be one from the image's own folder."""
         self.names_format = names_format
         """Whether the header tells that format, which is guessed otherwise."""
+        self.snapshots: list[dict[str, object]] = []
+        """Those in it, as SnapshotInfo."""
 
 
 class NeedsOpening(Exception):

@@ -126,3 +126,15 @@ def test_failures_are_kept_where_one_could_stop_the_machine(
     emulator.start(*MACHINE, "-blockdev", DISK, "-device", f"{device},drive=n0")
     (row,) = say(emulator.client(), "query-block")
     assert row.get("io-status") == status
+
+
+def test_snapshots_are_told_of_when_the_guest_has_gone(emulator: Emulator) -> None:
+    """From the image, which nobody here has opened any more."""
+    client = start(emulator)
+    for name in ("first", "second"):
+        say(client, "blockdev-snapshot-internal-sync", device="n0", name=name)
+    before = drive(client)["image"]["snapshots"]
+    migrate(client)
+    after = drive(client)["image"]["snapshots"]
+    assert [each["name"] for each in after] == ["first", "second"]
+    assert after == before

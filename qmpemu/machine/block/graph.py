@@ -170,7 +170,7 @@ class Blocks:
     def look_again(self) -> None:
         """Somebody else may have written the images meanwhile, and left bitmaps and snapshots in them."""
         for node in self.nodes.values():
-            if node.driver == "qcow2":
+            if node.driver in ("qcow2", *PROTOCOLS):
                 try:
                     node.image = self._host.image(node.driver, node.path)
                 except NeedsOpening as needs:

@@ -9,6 +9,7 @@ Not all the time, because a node below another is no root node, which jobs ask f
 from __future__ import annotations
 
 from qmpemu.machine.block.locks import FIXED, PASS
+from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,24 @@ WRITES = {
     "blockdev-backup": "target",
 }
 """Commands that write to a node, and which argument names it."""
+
+
+UNNAMED = ("block-export-add", "nbd-server-add", "block_resize")
+"""Commands that use a node under no name themselves."""
+REFUSED = (
+    "Permission conflict on node '{node}': permissions 'write' are both required by an unnamed block device (uses node "
+    "'{node}' as 'root' child) and unshared by block device '{drive}' (uses node '{node}' as 'root' child)."
+)
+
+
+def refuse_export(blocks: Blocks, command: str, arguments: dict[str, Any]) -> None:
+    """While jobs run no guard takes a drive's place: a writable export of its node is refused here. Raises QmpError."""
+    if command not in ("block-export-add", "nbd-server-add") or not arguments.get("writable"):
+        return
+    node = arguments[WRITES[command]]
+    for drive in blocks.drives:
+        if drive.held and drive.attached and not drive.shares and drive.node and drive.node.name == node:
+            raise QmpError(REFUSED.format(node=node, drive=drive.name or drive.qdev))
 
 
 def written(command: str, arguments: dict[str, Any]) -> list[str]:

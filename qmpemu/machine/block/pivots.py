@@ -59,6 +59,11 @@ class Pivots:
         if command in COMPLETES and job in self._targets and self._targets[job] is None:
             raise not_emulated("drive-mirror's completion onto what is no file of this host")
 
+    def works_on(self, arguments: dict[str, object]) -> bool:
+        """Whether a job is there of the node that a command names: its filter says who may write."""
+        names = [arguments[key] for key in ("node-name", "device") if key in arguments]
+        return any(given.get("device") in names for _, given in self._jobs.values())
+
     def begins(self, command: str, arguments: dict[str, object]) -> None:
         """A command that starts a job is on its way: what the job tells may come before its reply."""
         if command in KINDS:

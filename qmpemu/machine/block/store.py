@@ -10,7 +10,7 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import inactive
 from qmpemu.machine.block.backend import GONE
-from qmpemu.machine.block.guards import concerned, written
+from qmpemu.machine.block.guards import GUARD, UNNAMED, concerned, refuse_export, written
 from qmpemu.machine.block.happened import FACTS
 from qmpemu.machine.block.holders import OWN, Holders, pauses_again
 from qmpemu.machine.block.lost import Lost
@@ -108,6 +108,8 @@ class Store:
         self.lost.begins(command, arguments)
         self.pivots.begins(command, arguments)
         away = self._blocks.locks.away  # then no device keeps anybody off: storage is copied to it by NBD
+        if not away and self.works and not self.pivots.works_on(arguments):
+            refuse_export(self._blocks, command, arguments)
         if not away and not self.works and written(command, arguments):
             self._wait_for_holders()
             drives = concerned(self._blocks, command, arguments)
@@ -264,13 +266,13 @@ class Store:
         if self._backend is None:
             return
         if not self._blocks.renamed:
-            self._backend.call(command, arguments, lambda outcome: done(self._worded(outcome)))
+            self._backend.call(command, arguments, lambda outcome: done(self._worded(command, outcome)))
             return
         given = {name: inward(value, self._blocks.renamed) for name, value in arguments.items()}
-        self._backend.call(command, given, lambda outcome: done(self._worded(outward(outcome))))
+        self._backend.call(command, given, lambda outcome: done(self._worded(command, outward(outcome))))
 
-    def _worded(self, outcome: object) -> object:
-        if isinstance(outcome, QmpError):
+    def _worded(self, command: str, outcome: object) -> object:
+        if isinstance(outcome, QmpError) and (command not in UNNAMED or GUARD in outcome.desc):
             return QmpError(self.holders.worded(outcome.desc), outcome.cls)
         return outcome
 
