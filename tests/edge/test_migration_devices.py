@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import say
-from two import SLOW, Two, story, switch
+from two import SLOW, Two, answer, poll, story, switch
 
 LACKING = (
     "Unknown savevm section or instance '{}' {}. Make sure that your current VM setup matches your saved VM setup, "
@@ -136,6 +136,26 @@ def test_every_device_that_cannot_be_moved_is_named(two: Two) -> None:
     assert say(source, "query-migrate") == {"blocked-reasons": reasons}
     first = f"State blocked by non-migratable device '{names[-1]}'"
     assert say(source, "migrate", uri=two.uri) == first
+
+
+def test_storage_is_not_copied_onto_itself(two: Two, tmp_path: Path) -> None:
+    """The source writes to the image: nothing else may be let to, before the guest is there."""
+    image = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "64M"], check=True)
+    disk = ["-blockdev", f"qcow2,node-name=n,file.driver=file,file.filename={image}", "-S"]
+    disk += devices("virtio-blk-pci,drive=n")
+    source, destination = two.start("source", *disk), two.start("destination", "-incoming", "defer", *disk)
+    server = {"type": "unix", "data": {"path": f"{tmp_path}/nbd"}}
+    assert say(destination, "nbd-server-start", addr=server) == {}
+    export = {"type": "nbd", "id": "e", "node_name": "n"}
+    assert say(destination, "block-export-add", **export, writable=True) == "Block node is read-only"
+    assert say(destination, "block-export-add", **export) == {}
+    assert say(destination, "nbd-server-stop") == {}
+    assert say(destination, "migrate-incoming", uri=two.uri) == {}
+    assert say(source, "migrate", uri=two.uri) == {}
+    poll(lambda: answer(destination, "query-migrate").get("status") == "completed")
+    assert say(destination, "cont") == {}
+    assert say(destination, "block_resize", node_name="n", size=128 << 20) == {}
 
 
 def test_what_the_host_wanted_of_a_virtio_mem_goes_along(two: Two) -> None:

@@ -76,6 +76,8 @@ class BlockLayer:
         """The guest is here, or comes back: its images are used again. Raises Refused where somebody else has them."""
         came = self.blocks.locks.asleep
         self.blocks.locks.wake()
+        if self._store is not None:
+            self._store.wake()
         if came and not self.store_up:
             self.blocks.look_again()
         if self.blocks.unopened:

@@ -55,6 +55,8 @@ class Store:
         """Nodes that are to be opened again as soon as a job has ended."""
         self._serves = False
         """Whether an NBD server runs there."""
+        self._only_reads = False
+        """Whether images are only read: while the guest is still to come, others write to them."""
         self._paused: dict[str, bool] | None = None
         """At its end: jobs that have paused, and whether they do so again."""
         self.lost = Lost(facts)
@@ -80,6 +82,8 @@ class Store:
         later = Later()
         self.pivots.check(command, arguments)
         inactive.check(self._blocks, self._facts, command, arguments)
+        if self._only_reads and command == "block-export-add" and arguments.get("writable"):
+            raise QmpError(inactive.READ_ONLY)
 
         job = str(arguments.get("job-id", arguments.get("device")))
 
@@ -234,6 +238,12 @@ class Store:
         if self.works:
             self.do("transaction", {"actions": []})  # which drains first, and then has nothing to do
 
+    def wake(self) -> None:
+        """The guest is here: images that were only read because of others are opened anew for what comes next."""
+        if self._only_reads:
+            self._only_reads = self._serves = False
+            self.close()
+
     def open_first(self, options: dict[str, object]) -> None:
         """Open a node of the command line there, and wait for it. Raises QmpError, or Refused where there is none."""
         outcome = self.do("blockdev-add", options)
@@ -294,6 +304,8 @@ class Store:
         self._waiting = []
         steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
         nodes = self._blocks.replayed()
+        if self._only_reads:
+            nodes = [{**options, "read-only": True, "force-share": True} for options in nodes]
         self._blocks.renamed = self._blocks.renamed.union(*map(made, nodes))
         steps += [("blockdev-add", options) for options in nodes]
         steps += [
@@ -340,6 +352,12 @@ class Store:
         """The graph cannot be opened there: whoever waits hears why, and the next command tries again."""
         self.close()
         waiting, self._waiting = self._waiting or [], None
+        serves = bool(waiting) and waiting[0][0] == "nbd-server-start"
+        if serves and self._blocks.locks.asleep and not self._only_reads and "lock" in error.desc:
+            self._only_reads = True  # exports for writing are refused, as at the real one
+            self._start()
+            self._waiting = waiting
+            return
         for _, _, done in waiting:
             done(error)
 
