@@ -198,7 +198,7 @@ class Machine:
                 self.migration.incoming.start(str(self.config.incoming))
             return
         if self.config.loadvm is not None and not self.preconfig:
-            self.snapshots.load(self.config.loadvm)
+            self.snapshots.load(self.config.loadvm, at_start=True)
         if not self.config.start_paused and not self.preconfig:
             self.board.cont()
 

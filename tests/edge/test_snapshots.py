@@ -158,6 +158,22 @@ def test_start_from_a_snapshot(emulator: Emulator) -> None:
         assert client.ask("query-status")["return"]["status"] == status
 
 
+def test_bitmaps_keep_an_image_from_going_back(emulator: Emulator) -> None:
+    """While the machine runs, and at its start."""
+    client = start(emulator)
+    assert human(client, "savevm one") == [*STANDS, ""]
+    client.ask("block-dirty-bitmap-add", node="n0", name="b", persistent=True)
+    why = "Device has active dirty bitmaps"
+    assert human(client, "loadvm one")[-1] == f"Error: Could not load snapshot 'one' on 'n0': {why}"
+    client.ask("quit")
+    emulator.finish()
+    emulator.socket_path.unlink(missing_ok=True)
+    disks = ("-blockdev", DISK, "-device", "virtio-blk-pci,drive=n0")
+    emulator.start("-machine", "q35", "-m", "64", *disks, "-loadvm", "one")
+    status, errors = emulator.finish()
+    assert (status, errors.strip().partition(": ")[2]) == (1, why)
+
+
 @pytest.mark.parametrize("disk", [DISK, None])
 def test_start_from_a_snapshot_that_is_not_there(emulator: Emulator, disk: str | None) -> None:
     """One sentence, and no machine."""

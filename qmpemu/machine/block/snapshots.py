@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
 
 NO_PLACE = "no block device can store vmstate for snapshot"
+HAS_BITMAPS = "Device has active dirty bitmaps"
 HEAD = f"{'ID':<10}{'TAG':<17}{'VM SIZE':>8}{'DATE':>20}{'VM CLOCK':>13}{'ICOUNT':>11}\r\n"
 NONE = "None\r\n"
 KIB = 1024
@@ -42,11 +43,14 @@ class Snapshots:
         nodes = self._disks()
         self._save(tag, nodes, nodes[0], replaces=True)
 
-    def load(self, tag: str) -> None:
-        """Go back to one. A machine that ran and cannot stands still."""
+    def load(self, tag: str, *, at_start: bool = False) -> None:
+        """Go back to one. A machine that ran and cannot stands still. at_start: by -loadvm, whose words are fewer."""
         ran = self._machine.board.load_stops()
         nodes = self._disks()
         self._check_there(tag, nodes)
+        for node in nodes:
+            if self._has_bitmaps(node):
+                raise Refused(HAS_BITMAPS if at_start else self._not_loaded(tag, node))
         self._load(tag, nodes, nodes[0], ran=ran)
 
     def save_on(self, tag: str, vmstate: str, devices: list[str]) -> None:
@@ -61,6 +65,9 @@ class Snapshots:
         ran = self._machine.board.load_stops()
         nodes = self._named(devices)
         self._check_there(tag, nodes)
+        for node in nodes:
+            if self._has_bitmaps(node):
+                raise Refused(self._not_loaded(tag, node))
         self._load(tag, nodes, _place(nodes, vmstate), ran=ran)
 
     def delete_on(self, tag: str, devices: list[str]) -> None:
@@ -208,6 +215,14 @@ class Snapshots:
     def _device(self, node: Node) -> str:
         """The name of the drive of the old kind that is on it."""
         return next((drive.name for drive in self._machine.blocks.drives if drive.node is node), "")
+
+    def _has_bitmaps(self, node: Node) -> bool:
+        """What they tell would be wrong of an image that goes back."""
+        rows: Any = self._do("query-named-block-nodes", {"flat": True})
+        return any(each.get("dirty-bitmaps") for each in rows if each["node-name"] == node.name)
+
+    def _not_loaded(self, tag: str, node: Node) -> str:
+        return f"Could not load snapshot '{tag}' on '{self._device(node) or node.name}': {HAS_BITMAPS}"
 
     def _known(self, node: Node) -> dict[str, dict[str, Any]]:
         """The snapshots in a node's image, by name. Where it has none, nothing is started to look for them."""
