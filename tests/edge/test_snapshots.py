@@ -165,7 +165,7 @@ def test_bitmaps_keep_an_image_from_going_back(emulator: Emulator) -> None:
     client.ask("block-dirty-bitmap-add", node="n0", name="b", persistent=True)
     why = "Device has active dirty bitmaps"
     assert human(client, "loadvm one")[-1] == f"Error: Could not load snapshot 'one' on 'n0': {why}"
-    client.ask("quit")
+    client.put("quit")
     emulator.finish()
     emulator.socket_path.unlink(missing_ok=True)
     disks = ("-blockdev", DISK, "-device", "virtio-blk-pci,drive=n0")
