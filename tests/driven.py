@@ -12,6 +12,9 @@ from qmpemu.edge.environment import check_guest, configure
 from qmpemu.machine.host import Host
 from qmpemu.vm import VM
 
+FIRMWARE = "/usr/share/seabios/bios-256k.bin"
+"""A file of -bios, of the Debian package seabios, on which the real QEMU depends; ours never runs one."""
+
 
 class Driven:
     """A VM from a QEMU command line and QMPEMU_* settings, with one negotiated client."""

@@ -120,6 +120,8 @@ class MachineConfig:
         """Parts of the board that -machine has switched off, by the names of its properties."""
         self.firmware: str | None = None
         """-bios: a firmware file other than the machine's own."""
+        self.firmware_bytes = 0
+        """Its size."""
         self.start_paused = False
         self.incoming: str | None = None
         """-incoming: where a migration comes from; until it has come the machine waits."""

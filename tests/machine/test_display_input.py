@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qmpemu.core.clock import NS_PER_MS
-from tests.driven import Driven
+from tests.driven import FIRMWARE, Driven
 
 
 class Listener:
@@ -30,7 +30,7 @@ class Listener:
 
 def listener(line: str = "-machine q35", **environment: str) -> tuple[Driven, Listener]:
     """A machine whose firmware is a file, so that nothing else takes the console."""
-    driven = Driven(f"{line} -bios {__file__}", **{"QMPEMU_GUEST": "none", **environment})
+    driven = Driven(f"{line} -bios {FIRMWARE}", **{"QMPEMU_GUEST": "none", **environment})
     return driven, Listener(driven)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.driven import Driven
+from tests.driven import FIRMWARE, Driven
 
 
 def alone(line: str) -> Driven:
@@ -74,7 +74,7 @@ def test_windows_does_not_start_without_acpi() -> None:
 
 def test_a_file_of_somebodys_own_is_not_executed() -> None:
     """Its instructions are unknown: nothing is set up."""
-    driven = alone(f"-machine q35 -bios {__file__}")
+    driven = alone(f"-machine q35 -bios {FIRMWARE}")
     driven.run(1)
     assert functions(driven)[31, 2]["regions"][1]["address"] == -1
     assert "NothingBootable" not in driven.facts()

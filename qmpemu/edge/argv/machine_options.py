@@ -63,12 +63,20 @@ def _name(parser: Parser, argument: str) -> None:
 @option("bios")
 def _bios(parser: Parser, path: str) -> None:
     parser.config.firmware = path
-    if not os.path.isfile(path) and path not in SHIPPED_FIRMWARE:
+    size = os.path.getsize(path) if os.path.isfile(path) else SHIPPED_FIRMWARE.get(path, 0)
+    parser.config.firmware_bytes = size
+    if not size or size % FIRMWARE_UNIT_BYTES:
         raise Unprefixed(f"could not load PC BIOS '{path}'", program="qemu")
 
 
-SHIPPED_FIRMWARE = ("bios.bin", "bios-256k.bin", "bios-microvm.bin", "qboot.rom")
-"""Firmware that comes with QEMU and is named without a path."""
+FIRMWARE_UNIT_BYTES = 1 << 16
+SHIPPED_FIRMWARE = {
+    "bios.bin": 2 << 16,
+    "bios-256k.bin": 4 << 16,
+    "bios-microvm.bin": 1 << 16,
+    "qboot.rom": 1 << 16,
+}
+"""Firmware that comes with QEMU and is named without a path: its size in bytes."""
 
 
 @option("uuid")

@@ -5,6 +5,8 @@ Measured on QEMU 7.2 (query-migrate's `total`, dumps).
 
 from __future__ import annotations
 
+from qmpemu.machine.devices.regions import QXL, qxl_sizes, qxl_wide_bytes, rounded
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,18 +14,21 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
 
 KIB, MIB = 1 << 10, 1 << 20
-VIDEO_BYTES = {
-    "VGA": 16 * MIB,
-    "secondary-vga": 16 * MIB,
-    "bochs-display": 16 * MIB,
-    "cirrus-vga": 4 * MIB,
-    "virtio-vga": 8 * MIB,
-    "vmware-svga": 16 * MIB + 64 * KIB,
-    "qxl-vga": 128 * MIB + 8 * KIB,
-    "qxl": 128 * MIB + 8 * KIB,
+VIDEO_MIB = {
+    "VGA": 16,
+    "secondary-vga": 16,
+    "ati-vga": 16,
+    "isa-vga": 8,
+    "cirrus-vga": 4,
+    "isa-cirrus-vga": 4,
+    "virtio-vga": 8,
+    "vmware-svga": 16,
 }
+"""What an adapter has of its own where `vgamem_mb` says nothing."""
+BEHIND_BYTES = {"vmware-svga": 64 * KIB, "qxl-vga": 8 * KIB, "qxl": 8 * KIB}
+"""Memory beside the screen's: its commands, its list of modes."""
 ROM_BYTES = {
-    **dict.fromkeys(("VGA", "cirrus-vga", "virtio-vga", "vmware-svga", "qxl-vga"), 64 * KIB),
+    **dict.fromkeys(("VGA", "ati-vga", "cirrus-vga", "virtio-vga", "vmware-svga", "qxl-vga"), 64 * KIB),
     "bochs-display": 32 * KIB,
     **dict.fromkeys(("e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3"), 256 * KIB),
     **dict.fromkeys(
@@ -38,7 +43,21 @@ def adapter_bytes(devices: Iterable[Device]) -> int:
     """Video memory and ROMs of `devices`."""
     total = 0
     for device in devices:
-        total += VIDEO_BYTES.get(device.kind, 0)
+        total += video_bytes(device)
         if not any(device.values.get(name) == value for name, value in NO_ROM):
             total += ROM_BYTES.get(device.kind, 0)
     return total
+
+
+def video_bytes(device: Device) -> int:
+    """Video memory that a device brings along, or 0; sizes are rounded up to a power of two."""
+    kind, values = device.kind, device.values
+    behind = BEHIND_BYTES.get(kind, 0)
+    if kind in QXL:
+        sizes = qxl_sizes(values)
+        return sizes["ram_size"] + max(sizes["vram_size"], qxl_wide_bytes(values)) + behind
+    if kind == "bochs-display":
+        return rounded(int(str(values.get("vgamem", 16 * MIB))))
+    if kind not in VIDEO_MIB:
+        return 0
+    return rounded(int(str(values.get("vgamem_mb", VIDEO_MIB[kind]))) * MIB) + behind

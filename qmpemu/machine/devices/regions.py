@@ -30,30 +30,34 @@ def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]
     if device.kind in VIDEO:
         bar, option = VIDEO[device.kind]
         if option in values:
-            regions = _with(regions, bar, _round(_number(values, option) * MIB))
+            regions = _with(regions, bar, rounded(_number(values, option) * MIB))
     elif device.kind == "bochs-display" and "vgamem" in values:
-        regions = _with(regions, 0, _round(_number(values, "vgamem")))
+        regions = _with(regions, 0, rounded(_number(values, "vgamem")))
     elif device.kind in QXL:
         regions = _qxl(values, regions)
     elif device.kind == "ivshmem-plain" and "size" in values:
-        regions = _with(regions, 2, _round(_number(values, "size")))
+        regions = _with(regions, 2, rounded(_number(values, "size")))
     elif device.kind == "pci-testdev" and _number(values, "membar"):
-        regions = [*regions, _wide(2, _round(_number(values, "membar")))]
+        regions = [*regions, _wide(2, rounded(_number(values, "membar")))]
     return regions
 
 
 def qxl_sizes(values: Mapping[str, Any]) -> dict[str, int]:
     """The sizes that a QXL adapter settles on, by the options that it shows them as."""
-    frame = _round(_number(values, "vgamem_mb", 16) * MIB)
+    frame = rounded(_number(values, "vgamem_mb", 16) * MIB)
     ram = max(_bytes(values, "ram_size", "ram_size_mb"), 2 * frame)
-    return {"ram_size": _round(ram), "vram_size": _round(_bytes(values, "vram_size", "vram_size_mb"))}
+    return {"ram_size": rounded(ram), "vram_size": rounded(_bytes(values, "vram_size", "vram_size_mb"))}
+
+
+def qxl_wide_bytes(values: Mapping[str, Any]) -> int:
+    """What is asked for of the area above 4 GiB, of which the second one is a part."""
+    asked = values.get("vram64_size_mb")
+    return 0 if asked in UNSET else rounded(int(str(asked)) * MIB)
 
 
 def _qxl(values: Mapping[str, Any], regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Two areas below 4 GiB, and one above if it is to be larger than the second."""
-    sizes, wide = qxl_sizes(values), 0
-    if values.get("vram64_size_mb") not in UNSET:
-        wide = _round(_number(values, "vram64_size_mb") * MIB)
+    sizes, wide = qxl_sizes(values), qxl_wide_bytes(values)
     regions = _with(_with(regions, 0, sizes["ram_size"]), 1, sizes["vram_size"])
     if wide <= sizes["vram_size"]:
         return regions
@@ -81,5 +85,6 @@ def _number(values: Mapping[str, Any], name: str, default: int = 0) -> int:
     return int(str(values.get(name, default)))
 
 
-def _round(size: int) -> int:
+def rounded(size: int) -> int:
+    """The next power of two."""
     return 1 << max(0, size - 1).bit_length()

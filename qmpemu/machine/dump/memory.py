@@ -7,22 +7,46 @@ from __future__ import annotations
 
 from struct import pack
 
-from qmpemu.machine.devices.adapter_memory import VIDEO_BYTES
+from qmpemu.machine.devices.adapter_memory import video_bytes
+from qmpemu.machine.migration.memory import FLASH
 from qmpemu.machine.wiring import ram_split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.machine import Machine
 
 KIB, MIB = 1 << 10, 1 << 20
 ABOVE_4G = 1 << 32
-FIRMWARE = (ABOVE_4G - 256 * KIB, 256 * KIB)
+FIRMWARE_BYTES = 256 * KIB
 HOLE = (640 * KIB, 768 * KIB)
 """Where a display adapter is seen instead of memory."""
-ADAPTERS = ("VGA", "cirrus-vga", "qxl-vga", "vmware-svga", "virtio-vga")
+ADAPTERS = (
+    "VGA",
+    "ati-vga",
+    "cirrus-vga",
+    "isa-cirrus-vga",
+    "isa-vga",
+    "qxl-vga",
+    "vmware-svga",
+    "virtio-vga",
+)
 """Those that are seen there."""
-VIDEO_AT = 0xFD00_0000
-"""Where the firmware puts the first adapter's memory; those of others lie below."""
+CIRRUS = (0x1013, 0x00B8)
+MEMORY_BARS = {
+    (0x1002, 0x5046): (0,),
+    CIRRUS: (0,),
+    (0x1234, 0x1111): (0,),
+    (0x15AD, 0x0405): (1, 2),
+    (0x1AF4, 0x1050): (0,),
+    (0x1B36, 0x0100): (0, 1, 2),
+}
+"""Vendor and device of an adapter -> its regions that are memory."""
+ISA_VIDEO_AT = 0xE000_0000
+"""Where an isa-vga has its memory, whatever firmware does."""
 EM_386, EM_X86_64 = 3, 62
 
 Range = tuple[int, int]
@@ -46,7 +70,7 @@ def ranges(machine: Machine, begin: int | None, length: int) -> list[Range]:
 def is_mapped(machine: Machine, at: int, length: int) -> bool:
     """Whether there is memory, or what a display adapter shows in its place, at all of these addresses."""
     low_bytes, high_bytes = ram_split(machine.config)
-    parts = ((0, low_bytes), FIRMWARE, (ABOVE_4G, high_bytes))
+    parts = ((0, low_bytes), _firmware(machine.config), (ABOVE_4G, high_bytes))
     return any(first <= at and at + length <= first + size for first, size in parts)
 
 
@@ -68,27 +92,33 @@ def _all(machine: Machine) -> list[Range]:
     if machine.config.family == "none":
         return []
     low_bytes, high_bytes = ram_split(machine.config)
-    displays: list[str] = []
-    displays += [device.kind for device in machine.devices.all if device.kind in VIDEO_BYTES]
     found = [(0, low_bytes)]
-    if any(kind.startswith(ADAPTERS) for kind in displays):
+    if any(device.kind in ADAPTERS for device in machine.devices.all):
         found = [(0, HOLE[0]), (HOLE[1], low_bytes - HOLE[1])]
-    if machine.clock.now_ns:  # the firmware has placed it
-        found += _video(displays)
-    found.append(FIRMWARE)
+    found += [(ISA_VIDEO_AT, video_bytes(each)) for each in machine.devices.all if each.kind == "isa-vga"]
+    most = max((video_bytes(each) for each in machine.devices.all if each.kind == "cirrus-vga"), default=0)
+    found += sorted(_video(machine.plugging.pci.added(), most))
+    if not any(drive.qdev.startswith(FLASH) for drive in machine.blocks.drives):  # a chip is no RAM
+        found.append(_firmware(machine.config))
     if high_bytes:
         found.append((ABOVE_4G, high_bytes))
     return found
 
 
-def _video(displays: list[str]) -> list[Range]:
-    found: list[Range] = []
-    end = VIDEO_AT + VIDEO_BYTES["VGA"]
-    for kind in displays:
-        size = VIDEO_BYTES.get(kind, 0)
-        end = (end - size) // MIB * MIB
-        found.insert(0, (end, size))
-    return found
+def _firmware(config: MachineConfig) -> Range:
+    size = config.firmware_bytes or FIRMWARE_BYTES
+    return ABOVE_4G - size, size
+
+
+def _video(rows: Iterable[dict[str, Any]], cirrus_bytes: int) -> Iterator[Range]:
+    """Memory of adapters, where firmware has put it. cirrus_bytes: that one's region is larger than what is in it."""
+    for row in rows:
+        identity = row["id"]["vendor"], row["id"]["device"]
+        memory = MEMORY_BARS.get(identity, ())
+        for region in row["regions"]:
+            if region["bar"] in memory and region["type"] == "memory" and region["address"] > 0:
+                yield region["address"], cirrus_bytes if identity == CIRRUS else region["size"]
+        yield from _video(row.get("pci_bridge", {}).get("devices", ()), cirrus_bytes)
 
 
 def _common(one: Range, other: Range) -> Range:

@@ -6,10 +6,33 @@ model of it. A page in use costs its 4096 bytes and 9 for its place, a zero page
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qmpemu.machine.machine import Machine
+
 PAGE_BYTES, PLACE_BYTES = 4096, 9
-FIRMWARE_BYTES = 532_480
-"""What else is RAM to QEMU: the firmware and its tables (measured on a machine without a display)."""
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
+SEABIOS_BYTES = 256 * KIB
+UNDER_1M_BYTES = 128 * KIB
+"""Where the end of a firmware is seen a second time, which is memory of its own if it is in flash."""
+ROM_BYTES, TABLES_BYTES = 128 * KIB, 136 * KIB
+"""Expansion ROMs' area, ACPI's tables (all measured on QEMU 7.2: query-migrate's `total`)."""
+FLASH = "/machine/system.flash"
+
+
+def firmware_bytes(machine: Machine) -> int:
+    """What is RAM to QEMU beside the guest's: the firmware, or its flash chips, and the firmware's tables."""
+    config = machine.config
+    if config.family == "none":
+        return 0
+    chips = [each.node for each in machine.blocks.drives if each.qdev.startswith(FLASH)]
+    firmware = SEABIOS_BYTES
+    if chips:
+        firmware = sum(node.image.virtual_bytes for node in chips if node is not None) + UNDER_1M_BYTES
+    elif config.firmware_bytes:
+        firmware = config.firmware_bytes
+    tables = 0 if config.choices.get("acpi") == "off" else TABLES_BYTES
+    return firmware + ROM_BYTES + tables
 
 
 class MemoryModel:

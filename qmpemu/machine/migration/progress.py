@@ -9,7 +9,7 @@ from qmpemu.machine.migration.facts import (
     MigrationPassed,
     MigrationPassedTold,
 )
-from qmpemu.machine.migration.memory import FIRMWARE_BYTES, Ram
+from qmpemu.machine.migration.memory import Ram, firmware_bytes
 from qmpemu.machine.migration.pace import Pace
 from qmpemu.machine.runstate import RUNNING
 
@@ -43,7 +43,7 @@ class Progress:
         """What of memory travels, as the machine is now: it is told so of a migration that is over, too."""
         machine = self._machine
         plugged_bytes = machine.devices.memory.migrated_bytes + adapter_bytes(machine.devices.all)
-        return machine.config.memory_bytes + plugged_bytes + FIRMWARE_BYTES
+        return machine.config.memory_bytes + plugged_bytes + firmware_bytes(machine)
 
     @property
     def under_way(self) -> bool:
