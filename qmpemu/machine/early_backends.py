@@ -41,7 +41,8 @@ class EarlyBackends:
     """All of them, of one machine. Empty until `make`."""
 
     def __init__(self, config: MachineConfig, profile: Profile, host: Host, facts: Bus) -> None:
-        self._config = config
+        self.config = config
+        self.host = host
         self.facts = facts
         self.fdsets = FdSets(host)
         for fd, number, opaque in config.passed_fds:
@@ -54,7 +55,7 @@ class EarlyBackends:
 
     def make(self, open_chardevs: Callable[[], object] = int) -> None:
         """Make what the command line asks for. open_chardevs: called where they are to be opened. Raises Refused."""
-        config, layer = self._config, self.block_layer
+        config, layer = self.config, self.block_layer
         add_each([], [given for given in config.objects if not is_late(given)], self.objects.add)
         open_chardevs()
         add_each(config.typed.get("blockdev", []), config.blockdevs, layer.add)

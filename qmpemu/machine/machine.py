@@ -22,17 +22,14 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from qmpemu.core.clock import Lifetime, Timer
-    from qmpemu.core.facts import Bus
     from qmpemu.machine.block.disk_errors import DiskErrors
     from qmpemu.machine.block.own_jobs import OwnJobs
     from qmpemu.machine.block.snapshots import Snapshots
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
-    from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.dump.dump import Dump
     from qmpemu.machine.early_backends import EarlyBackends
-    from qmpemu.machine.host import Host
     from qmpemu.machine.ioports import IoPorts
     from qmpemu.machine.migration.control import Migration
     from qmpemu.machine.processor import Software
@@ -59,17 +56,14 @@ class Machine:
 
     def __init__(
         self,
-        config: MachineConfig,
-        profile: Profile,
-        host: Host,
-        clock: Clock,
-        facts: Bus,
-        load: Callable[[Lifetime], Software | None],
         early: EarlyBackends,
+        profile: Profile,
+        clock: Clock,
+        load: Callable[[Lifetime], Software | None],
     ) -> None:
-        self.config = config
-        self.host = host
-        self.facts = facts
+        self.config = config = early.config
+        self.host = early.host
+        self.facts = facts = early.facts
         self._profile = profile
         self._qom: Tree | None = None
         self.named_fds: dict[str, int] = {}

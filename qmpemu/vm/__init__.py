@@ -71,9 +71,7 @@ class VM:
         self.facts = early.facts
         self.facts.subscribe(self._emit)
         self.throttle = Throttle(self._broadcast, self._after)
-        self.machine = Machine(
-            config, profile, host, clock, self.facts, lambda boot: self._loading.load(boot), early
-        )
+        self.machine = Machine(early, profile, clock, lambda boot: self._loading.load(boot))
         self.monitors: list[Session] = []
         self.humans: list[HumanSession] = []
         """The human monitors."""
