@@ -148,6 +148,8 @@ class MachineConfig:
         """-device: members as in device_add; `driver` is always there."""
         self.objects: list[dict[str, object]] = []
         self.blockdevs: list[dict[str, object]] = []
+        self.tpms: dict[str, dict[str, str]] = {}
+        """-tpmdev: `type` and the rest of its options, by its name."""
         self.netdevs: list[dict[str, object]] = []
         self.drives: list[OldDrive] = []
         """-drive and its like, and the default ones, in order."""

@@ -111,6 +111,9 @@ REFUSED = """
 -tpmdev none,id=x
 -tpmdev passthrough
 -tpmdev emulator,id=x
+-tpmdev passthrough,id=x,path=/none
+-tpmdev passthrough,id=x,path=/dev/null
+-device tpm-crb,tpmdev=x
 -tpmdev emulator,id=x,chardev=none
 -spice x=1
 -spice port=99999,disable-ticketing=on

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-def _not_emulated(name: str) -> str:
-    return f"qmpemu does not emulate the command 'info {name}'\r\n"
-
-
 def _asked(ctx: Context, command: str) -> Any:
     return ctx.commands(command, {})
 
@@ -67,7 +63,14 @@ def _sev(ctx: Context) -> str:
 
 
 def _tpm(ctx: Context) -> str:
-    return "" if not any(ctx.machine.devices.of_kind("tpm")) else _not_emulated("tpm")
+    lines = []
+    for number, row in enumerate(_asked(ctx, "query-tpm")):
+        options = row["options"]
+        lines += [
+            f" tpm{number}: model={row['model']}",
+            f"  \\ {row['id']}: type={options['type']},chardev={options['data']['chardev']}",
+        ]
+    return "".join(f"{line}\r\n" for line in (["TPM device:", *lines] if lines else []))
 
 
 INFO: dict[str, Callable[[Context], str | Later]] = {

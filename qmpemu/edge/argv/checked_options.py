@@ -42,8 +42,7 @@ MODULE_MISSING = "module {} not found, do you want to install qemu-system-gui pa
 TPM = """Parameter 'type' expects a TPM backend type
 Supported TPM types (choose only one):
  passthrough   Passthrough TPM backend driver
-    emulator   TPM emulator backend driver
-"""
+    emulator   TPM emulator backend driver"""
 
 
 def _accepted(parser: Parser) -> None:
@@ -213,16 +212,32 @@ def check_speaker(parser: Parser) -> None:
 @option("tpmdev")
 def _tpmdev(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument, "type")
+    if parser.config.tpms:
+        raise OptionError("Only one TPM is allowed.")
     if "id" not in options:
         raise OptionError("Parameter 'id' is missing")
-    if options.get("type") not in ("passthrough", "emulator"):
+    kind, label = options.get("type"), options.get("chardev")
+    if kind not in ("passthrough", "emulator"):
         raise OptionError(TPM)
-    label = options.get("chardev")
-    if options["type"] == "emulator" and label is None:
+    if kind == "passthrough":
+        _check_tpm(options.get("path", "/dev/tpm0"))
+    elif label is None:
         raise OptionError("tpm-emulator: parameter 'chardev' is missing")
-    if label is not None and all(each.label != label for each in parser.config.chardevs):
+    elif all(each.label != label for each in parser.config.chardevs):
         raise OptionError(f"tpm-emulator: tpm chardev '{label}' not found")
+    parser.config.tpms[options.pop("id")] = options
     _accepted(parser)
+
+
+def _check_tpm(path: str) -> None:
+    """No TPM of the host's is passed through; what QEMU looks at comes first. Raises OptionError."""
+    try:
+        os.close(os.open(path, os.O_RDWR))
+    except OSError as error:
+        raise OptionError(f"Cannot access TPM device using '{path}': {error.strerror}") from None
+    if not path.startswith("/dev/tpm"):
+        raise OptionError(f"'{path}' is not a TPM device.")
+    raise OptionError("qmpemu does not emulate -tpmdev passthrough")
 
 
 @option("runas")

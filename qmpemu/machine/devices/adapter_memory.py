@@ -1,4 +1,4 @@
-"""Memory that adapters bring along: video memory, which a dump shows, and expansion ROMs, which travel as RAM too.
+"""Memory that devices bring along: video memory, which a dump shows, and expansion ROMs, which travel as RAM too.
 
 Measured on QEMU 7.2 (query-migrate's `total`, dumps).
 """
@@ -36,6 +36,8 @@ ROM_BYTES = {
     ),
     "i82550": 128 * KIB,
 }
+OTHER_BYTES = {"tpm-crb": 8 * KIB, "tpm-tis": 4 * KIB}
+"""What of a TPM is RAM: its commands' area, and that of the physical presence interface."""
 NO_ROM = (("rombar", 0), ("rombar", "0"), ("romfile", ""))
 
 
@@ -43,7 +45,7 @@ def adapter_bytes(devices: Iterable[Device]) -> int:
     """Video memory and ROMs of `devices`."""
     total = 0
     for device in devices:
-        total += video_bytes(device)
+        total += video_bytes(device) + OTHER_BYTES.get(device.kind, 0)
         if not any(device.values.get(name) == value for name, value in NO_ROM):
             total += ROM_BYTES.get(device.kind, 0)
     return total

@@ -228,6 +228,19 @@ def _shared_memory(values: Mapping[str, object], machine: Machine) -> None:
         )
 
 
+def _tpm(kind: str) -> Callable[[Mapping[str, object], Machine], None]:
+    """A machine has one back end of -tpmdev, and that serves one device."""
+
+    def check_backend(values: Mapping[str, object], machine: Machine) -> None:
+        name = values.get("tpmdev")
+        if name not in machine.config.tpms:
+            raise Refused(f"Property '{kind}.tpmdev' can't find value '{name}'")
+        if any(machine.plugging.devices.of_kind("tpm-")):
+            raise Refused(f"TPM backend '{name}' is already initialized")
+
+    return check_backend
+
+
 def _numbered(kind: str, what: str, most: int) -> Callable[[Mapping[str, object], Machine], None]:
     """A port of the ISA bus, which has room for so many."""
 
@@ -249,6 +262,8 @@ SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
     "vfio-pci-igd-lpc-bridge": _lpc_bridge,
     "ivshmem-plain": _shared_memory,
     "ccid-card-emulated": _card,
+    "tpm-crb": _tpm("tpm-crb"),
+    "tpm-tis": _tpm("tpm-tis"),
     "isa-serial": _numbered("isa-serial", "ISA serial", 4),
     "isa-parallel": _numbered("isa-parallel", "parallel", 3),
 }
