@@ -155,7 +155,7 @@ class Plugging:
         if device is None:
             raise device_not_found(id_or_path)
         now_ns = machine.clock.now_ns
-        self.devices.check_removable(device, now_ns)
+        self.devices.check_removable(device, id_or_path, now_ns)
         kind = self._kind_of_notice(device)
         if kind is None:
             machine.call_in_host_time(0, lambda: self._gone(device))

@@ -282,6 +282,16 @@ class Blocks:
 
     # --- devices --------------------------------------------------------------------------------------------------
 
+    def check_drive(self, driver: str, given: object) -> None:
+        """Whether there is the drive that a device of that type is given. Raises Refused."""
+        if (
+            driver in DISK_DRIVERS
+            and given is not None
+            and self.named(given) is None
+            and given not in self.nodes
+        ):
+            raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
+
     def plug(self, device: dict[str, object], path: str) -> None:
         """Give a new device, at `path` of the object tree, its drive, if its driver has one. Raises Refused."""
         driver, identity = str(device["driver"]), str(device.get("id", ""))
@@ -300,8 +310,6 @@ class Blocks:
 
             attach(self, named, device, _qdev(driver, identity, path), removable=removable)
             return
-        if given is not None and given not in self.nodes:
-            raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
         node = self.nodes[str(given)] if given is not None else None
         if driver == "ide-hd" and node is not None and node.read_only:
             raise Refused("Block node is read-only")

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
 
 LINK = "link<"
+CHARDEVS = ("chardev", "chardev1", "chardev2", "chardev3", "chardev4")
 MOUNT_TAG_MAX = 31
-BUSY_MEMORY = "can't use already busy memdev: "
+BUSY = "can't use already busy memdev: "
+BUSY_MEMORY = {"virtio-mem-pci": "'memdev' property specifies a busy memdev: "}
 
 
 class Backends:
@@ -32,28 +34,41 @@ class Backends:
         machine = self._machine
         if device.kind == "nvdimm" and not machine.config.switches.get("nvdimm"):
             raise Refused("nvdimm is not enabled: missing 'nvdimm' in '-M'")
-        requirements.check(device.kind, device.values, machine)
-        requirements.check_failover(device)
-        if "disable-modern" in device.values:
-            virtio_modes.check(device)
+        machine.blocks.check_drive(device.kind, device.values.get("drive"))
         if "acpi-index" in device.values:
             others = (each.values.get("acpi-index") for each in machine.plugging.devices.all)
             requirements.check_acpi_index(device.values["acpi-index"], others)
-        if device.kind.startswith("virtio-9p-pci"):
-            self._file_system(device)
         try:
             if about is not None:
                 self._join_named(device, about)
-            if device.kind in requirements.PASSED_THROUGH:
-                self._passed_through(device)
-            machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
-            owner = device.bus.owner if device.bus is not None else None
-            if owner is not None and owner.kind.startswith("virtio-scsi"):
-                machine.blocks.check_not_below(device.values.get("drive"))
-            properties.check(device.kind, device.values)
         except Exception:
             self.part(device)
             raise
+
+    def check_processor(self, device: Device) -> None:
+        """Whether processors have the properties that it is given. Raises Refused."""
+        known = self._machine.qom_processor().properties
+        wrong = next((name for name in device.values if name not in known), None)
+        if wrong is not None:
+            raise Refused(f"Property '{device.kind}.{wrong}' not found")
+
+    def realize(self, device: Device) -> None:
+        """The rest, once it has its place on a bus. Raises Refused; the device is then to be parted."""
+        machine = self._machine
+        requirements.check(device.kind, device.values, machine)
+        requirements.check_failover(device)
+        requirements.check_slot(device, machine.plugging.devices.all)
+        if "disable-modern" in device.values:
+            virtio_modes.check(device)
+        if device.kind.startswith("virtio-9p-pci"):
+            self._file_system(device)
+        if device.kind in requirements.PASSED_THROUGH:
+            self._passed_through(device)
+        machine.blocks.plug({"driver": device.kind, "id": device.id or "", **device.values}, device.path)
+        owner = device.bus.owner if device.bus is not None else None
+        if owner is not None and owner.kind.startswith("virtio-scsi"):
+            machine.blocks.check_not_below(device.values.get("drive"))
+        properties.check(device.kind, device.values)
 
     def part(self, device: Device) -> None:
         """Release everything."""
@@ -70,8 +85,8 @@ class Backends:
                 self._link(device, name, str(value))
             elif name == "netdev":
                 self._machine.netdevs.join(str(value), device, about.owner("netdev"))
-            elif name == "chardev":
-                self._chardev(str(value), about.owner("chardev"))
+            elif name in CHARDEVS:
+                self._chardev(str(value), f"{about.owner(name)}.{name}")
 
     def _passed_through(self, device: Device) -> None:
         """A device of the host's that is passed on as it is. Raises Refused."""
@@ -101,19 +116,17 @@ class Backends:
     def _link(self, device: Device, name: str, target: str) -> None:
         found = self._machine.objects.find(target)
         if name == "memdev":
-            if any(getattr(user, "kind", "") == device.kind for user in found.users):
-                raise Refused(BUSY_MEMORY + target)
+            if found.users:
+                raise Refused(BUSY_MEMORY.get(device.kind, BUSY) + target)
             labels = device.values.get("label-size", 0) if device.kind == "nvdimm" else 0
             device.values["size"] = int(str(found.values["size"])) - int(labels)
             device.granule = memory.PAGE if found.kind == "memory-backend-ram" else memory.FILE_PAGE
         found.users.append(device)
         self._held.setdefault(device, []).append(found)
 
-    def _chardev(self, label: str, owner: str) -> None:
+    def _chardev(self, label: str, named: str) -> None:
         chardev = self._machine.chardevs.get(label)
         if chardev is None:
-            raise Refused(f"Property '{owner}.chardev' can't find value '{label}'")
+            raise Refused(f"Property '{named}' can't find value '{label}'")
         if chardev.taken:
-            raise Refused(
-                f"Property '{owner}.chardev' can't take value '{label}': Device '{label}' is in use"
-            )
+            raise Refused(f"Property '{named}' can't take value '{label}': Device '{label}' is in use")

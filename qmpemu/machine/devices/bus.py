@@ -123,6 +123,8 @@ class Bus:
 
     def leave(self, device: Device) -> None:
         """The device is gone."""
+        if device not in self.devices:  # it has had no place
+            return
         self.devices.remove(device)
         if self.free_ports is not None:  # what is free again is taken last
             ports = [str(place) for place, each in self.taken.items() if each is device]
@@ -146,19 +148,31 @@ def _pci(bus: Bus, device: Device) -> int:
     slot, function = divmod(devfn, FUNCTIONS)
     there = bus.taken.get(devfn)
     if there is not None:
-        name = there if isinstance(there, str) else f"{there.kind},id={there.id or '(null)'}"
+        name = f"{there},id=(null)" if isinstance(there, str) else f"{there.kind},id={there.id or '(null)'}"
         raise Refused(
             f"PCI: slot {slot} function {function} not available for {device.kind}, in use by {name}"
         )
     first = bus.taken.get(slot * FUNCTIONS)
-    if (
-        function
-        and first is not None
-        and not isinstance(first, str)
-        and not first.values.get("multifunction")
-    ):
+    behind_port = bus.owner is not None and bus.kind == "PCIE"
+    seen = bus.taken.get(0) if behind_port else first  # a port's guest looks at slot 0 alone
+    if seen is not None and device.hotplugged:
+        name = seen if isinstance(seen, str) else seen.kind
+        raise Refused(
+            f"PCI: slot {0 if behind_port else slot} function 0 already occupied by {name}, "
+            f"new func {device.kind} cannot be exposed to guest."
+        )
+    if function and first is not None and not _has_functions(first):
         raise Refused(f"PCI: single function device can't be populated in function {slot:x}.{function:x}")
     return devfn
+
+
+def _has_functions(first: Device | str) -> bool:
+    """Whether a slot's function 0 says that there are others."""
+    return first not in SINGLE if isinstance(first, str) else bool(first.values.get("multifunction"))
+
+
+SINGLE = ("i440FX", "mch")
+"""The board's devices that are alone in their slots."""
 
 
 def _usb(bus: Bus, device: Device) -> str:
@@ -169,7 +183,6 @@ def _usb(bus: Bus, device: Device) -> str:
     if not ports:
         raise usb.no_free_ports(device)
     port = str(asked or ports[0])
-    usb.check(bus, device, port)
     ports.remove(port)
     if device.kind == "usb-hub":
         ports += [f"{port}.{number + 1}" for number in range(HUB_PORTS)]
@@ -211,7 +224,7 @@ def _scsi(bus: Bus, device: Device) -> tuple[int, int]:
             raise Refused("no free lun")
     there = bus.taken.get((target, lun))
     if there is not None and not isinstance(there, str):
-        raise Refused(f"lun already used by '{there.id or ''}'")
+        raise Refused(f"lun already used by '{there.id or '(null)'}'")
     device.values.update({"scsi-id": target, "lun": lun, "channel": channel})
     return target, lun
 
@@ -228,6 +241,10 @@ def _virtio_serial(bus: Bus, device: Device) -> int:
         device.values["nr"] = free[0]
         return free[0]
     number = int(str(asked))
+    if not number and device.kind != "virtconsole":
+        raise Refused(
+            "Port number 0 on virtio-serial devices reserved for virtconsole devices for backward compatibility."
+        )
     if number in bus.taken:
         raise Refused(f"virtio-serial-bus: A port already exists at id {number}")
     if number >= count:

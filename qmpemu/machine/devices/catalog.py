@@ -51,7 +51,7 @@ class Recorded:
 
     def owner(self, name: str) -> str:
         """The type that a message about the property names: of a virtio device it is often the one behind the bus."""
-        behind = self.objects.get(VIRTIO_BACKEND)
+        behind = self.objects.get(VIRTIO_BACKEND) or self.objects.get(SERIAL_LINE)
         if behind is not None and any(row[0] == name for row in behind["rows"]):
             return str(behind["values"]["type"])
         return self.type_name
@@ -90,6 +90,10 @@ class Listed:
     def owner(self, _: str) -> str:
         """The type that a message about a property names."""
         return self.type_name
+
+
+SERIAL_LINE = "/serial"
+"""The object that is the line of a serial device."""
 
 
 class Kind:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 UNSETTABLE = frozenset("attached guest-stats hotplugged hotpluggable parent_bus type legacy-addr".split())
 """Properties that only tell something."""
+EVERY_DEVICES = frozenset("hotplugged hotpluggable parent_bus type legacy-addr".split())
+"""Those that a device has itself, whatever is behind its bus."""
 NOT_PROPERTIES = ("driver", "id", "bus")
 ON, OFF = ("on", "yes", "true", "y"), ("off", "no", "false", "n")
 INTEGERS = {
@@ -42,8 +44,9 @@ def values(about: About, options: dict[str, object]) -> dict[str, object]:
     for name, given in options.items():
         if name in NOT_PROPERTIES:
             continue
-        if name in UNSETTABLE and name in kinds:
-            raise Refused(f"Property '{about.owner(name)}.{name}' is not writable")
+        if name in UNSETTABLE and (name in kinds or name in EVERY_DEVICES):
+            owner = about.type_name if name in EVERY_DEVICES else about.owner(name)
+            raise Refused(f"Property '{owner}.{name}' is not writable")
         if name not in kinds:
             why = "is not writable" if about.has_part(name) else "not found"
             raise Refused(f"Property '{about.type_name}.{name}' {why}")

@@ -80,7 +80,7 @@ class Slots:
 
 def _coordinate(device: Device, name: str, most: int) -> int:
     given = device.values.get(name)
-    if given is None:
+    if given is None or given == -1:
         raise Refused(f"CPU {name} is not set")
     if isinstance(given, bool) or not str(given).lstrip("-").isdigit():
         raise Refused(f"Parameter '{name}' expects integer")

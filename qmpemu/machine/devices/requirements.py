@@ -55,6 +55,10 @@ NEEDED = {
     "virtio-mem-pci": ("memdev", "'memdev' property must be set"),
     "virtio-pmem-pci": ("memdev", "'memdev' property must be set"),
     "u2f-passthru": ("hidraw", "u2f-passthru: Failed to find a U2F USB device"),
+    "usb-serial": ("chardev", "Property chardev is required"),
+    "usb-braille": ("chardev", "Property chardev is required"),
+    "usb-redir": ("chardev", "Parameter 'chardev' is missing"),
+    "usb-mtp": ("rootdir", "usb-mtp: rootdir must be configured and be an absolute path"),
     "vmmouse": ("i8042", "'i8042' link is not set"),
 }
 """Type -> the option without which it is refused, and how."""
@@ -173,6 +177,22 @@ def check_failover(device: Device) -> None:
         raise Refused("failover primary device is not an Ethernet device")
 
 
+def check_slot(device: Device, others: Iterable[Device]) -> None:
+    """The number of a slot within its chassis, by which a port is known. Raises Refused."""
+    if device.kind not in SLOTS:
+        return
+    number = _slot(device)
+    if any(each.kind in SLOTS and _slot(each) == number for each in others):
+        raise Refused("Can't add chassis slot, error -16")
+
+
+SLOTS = frozenset("pcie-root-port ioh3420 xio3130-downstream cxl-rp".split())
+
+
+def _slot(device: Device) -> tuple[int, int]:
+    return int(str(device.values.get("chassis", 0))), int(str(device.values.get("slot", 0)))
+
+
 def check_acpi_index(index: object, others: Iterable[object]) -> None:
     """The number by which firmware tells an operating system of a PCI device. Raises Refused."""
     if not isinstance(index, int) or not index:
@@ -219,6 +239,14 @@ def _card(values: Mapping[str, object], machine: Machine) -> None:
     raise Refused("ccid-card-emulated: failed to initialize vcard")
 
 
+def _folder(values: Mapping[str, object], machine: Machine) -> None:
+    root = str(values["rootdir"])
+    if not root.startswith("/"):
+        raise Refused(NEEDED["usb-mtp"][1])
+    if machine.host.why_unreadable(root) not in (None, "Is a directory"):
+        raise Refused("usb-mtp: rootdir does not exist/not readable")
+
+
 def _shared_memory(values: Mapping[str, object], machine: Machine) -> None:
     memory = machine.objects.all.get(str(values.get("memdev")))
     size = 0 if memory is None else int(str(memory.values.get("size", 0)))
@@ -261,6 +289,7 @@ SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
     "loader": _loader,
     "vfio-pci-igd-lpc-bridge": _lpc_bridge,
     "ivshmem-plain": _shared_memory,
+    "usb-mtp": _folder,
     "ccid-card-emulated": _card,
     "tpm-crb": _tpm("tpm-crb"),
     "tpm-tis": _tpm("tpm-tis"),
@@ -273,8 +302,8 @@ def _vfio(values: Mapping[str, object], why_unreadable: Callable[[str], str | No
     path = values.get("sysfsdev")
     if path is None and values.get("host") is None:
         raise Refused(
-            "No provided host device\n"
-            "Use -device vfio-pci,host=DDDD:BB:DD.F or -device vfio-pci,sysfsdev=PATH_TO_DEVICE"
+            "No provided host device",
+            "Use -device vfio-pci,host=DDDD:BB:DD.F or -device vfio-pci,sysfsdev=PATH_TO_DEVICE",
         )
     path = path or f"/sys/bus/pci/devices/{values['host']}"
     _host(str(path), f"vfio {path}: no such host device", why_unreadable)

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
         def join(self, device: Device, about: Recorded | Listed | None) -> None:
             """Look up and take what the options name: drive, netdev, chardev, objects."""
 
+        def check_processor(self, device: Device) -> None:
+            """Whether processors have the properties that it is given."""
+
+        def realize(self, device: Device) -> None:
+            """Take the rest, once the device has its place."""
+
         def part(self, device: Device) -> None:
             """Release it all."""
 
@@ -129,6 +135,8 @@ class Devices:
         self._board = board
         self._board_buses: list[Bus] | None = None
         self._anonymous = 0
+        self._named_buses: dict[str, int] = {}
+        """How many buses of a kind have got names of their own, since their devices have no ids."""
         self.next_unattached: Callable[[str], str] = str
         """Where the board's next own device stands, behind the one that is to stand at a path."""
         self.on_hub: Callable[[Device], object] = _unheard
@@ -172,8 +180,8 @@ class Devices:
         """
         kind = self.catalog.kind(str(given["driver"]), running=running)
         bus = self._bus(kind, given.get("bus"))
-        if running and bus is not None and not bus.hotplug:
-            raise Refused(f"Bus '{bus.name}' does not support hotplugging")
+        if running:
+            _check_pluggable(kind, bus)
         if running and self.held():
             raise Refused("device_add not allowed while migrating")
         if running and kind.name in PLACED_BY_BOARD:
@@ -220,18 +228,24 @@ class Devices:
     def _realize(self, device: Device, about: Recorded | Listed | None) -> None:
         """Take a place and what the options name, or nothing at all."""
         if device.kind.endswith(CPU_SUFFIX):
+            self._backends.check_processor(device)
             device.place = self.processors.plug(device)
             return
         expander.check(device, self)
         self._backends.join(device, about)
         try:
+            if device.bus is not None:
+                device.place = device.bus.place(device)
+            self._backends.realize(device)
+            if device.bus is not None and device.bus.kind == "usb-bus":
+                usb.check(device.bus, device)
             if device.kind in memory.VIRTIO:
                 self.memory.plug_virtio(device)
-            if device.kind in memory.DRIVERS and device.bus is None:
+            elif device.kind in memory.DRIVERS and device.bus is None:
                 device.place = self.memory.plug(device)
-            elif device.bus is not None:
-                device.place = device.bus.place(device)
-        except Refused:
+        except Exception:
+            if device.bus is not None:
+                device.bus.leave(device)
             self._backends.part(device)
             raise
 
@@ -256,7 +270,7 @@ class Devices:
                 continue
             kind, handler = about["values"]["type"], about["values"]["hotplug-handler"]
             above, _, recorded = path.rpartition("/")
-            name = self._bus_name(device, recorded, kind, made)
+            name = self._bus_name(device, recorded, kind)
             made.append(Bus(name, kind, f"{device.path}{above}/{name}", handler, device))
             made[-1].recorded = recorded
         return made
@@ -268,13 +282,15 @@ class Devices:
                 if bus.name == device.values["masterbus"]:
                     bus.companions.append(device)
 
-    def _bus_name(self, device: Device, recorded: str, kind: str, made: list[Bus]) -> str:
+    def _bus_name(self, device: Device, recorded: str, kind: str) -> str:
         if not recorded.startswith(RECORDED_ID):
             return recorded
         if device.id is not None:
             return recorded.replace(RECORDED_ID, device.id)
-        known = [*(bus for each in self.all for bus in each.buses), *made]
-        count = sum(bus.kind == kind and bus.recorded.startswith(RECORDED_ID) for bus in known)
+        if kind == "PCI" and kind not in self._named_buses:
+            self._named_buses[kind] = sum(bus.name == "pci.0" for bus in self.board_buses)
+        count = self._named_buses.get(kind, 0)
+        self._named_buses[kind] = count + 1
         return f"{kind.lower()}.{count}"
 
     def _bus(self, kind: Kind, name: object) -> Bus | None:
@@ -309,11 +325,11 @@ class Devices:
 
     # --- taking out ---------------------------------------------------------------------------------------------
 
-    def check_removable(self, device: Device, now_ns: int) -> None:
-        """Whether the device can be asked to go now. Raises Refused."""
+    def check_removable(self, device: Device, named: str, now_ns: int) -> None:
+        """Whether the device, as a client names it, can be asked to go now. Raises Refused."""
         waits = device.bus is None or device.asked_ns == now_ns
         if device.asked_ns is not None and waits:
-            raise Refused(f"Device {device.id or ''} is already in the process of unplug")
+            raise Refused(f"Device {named} is already in the process of unplug")
         if device.bus is not None and not device.bus.hotplug:
             raise Refused(f"Bus '{device.bus.name}' does not support hotplugging")
         if self.held():
@@ -347,6 +363,16 @@ class Devices:
             behind = [each for each in device.bus.devices if str(each.place).startswith(f"{device.place}.")]
             found += sorted(behind, key=lambda each: str(each.place))
         return found
+
+
+def _check_pluggable(kind: Kind, bus: Bus | None) -> None:
+    """Whether such a device can be plugged in at run time. Raises Refused."""
+    if bus is not None and not bus.hotplug:
+        raise Refused(f"Bus '{bus.name}' does not support hotplugging")
+    if kind.bus == "System":
+        raise Refused("Bus 'main-system-bus' does not support hotplugging")
+    if bus is None and kind.name not in memory.DRIVERS and not kind.name.endswith(CPU_SUFFIX):
+        raise Refused(f"Device '{kind.name}' can not be hotplugged on this machine")
 
 
 def _unheard(_: Device) -> None:

@@ -49,8 +49,9 @@ def speed(bus: Bus, device: Device) -> str:
     return common[-1] if common else LOW
 
 
-def check(bus: Bus, device: Device, port: str) -> None:
-    """Whether it works at that port. Raises Refused."""
+def check(bus: Bus, device: Device) -> None:
+    """Whether it works at its port. Raises Refused."""
+    port = str(device.place)
     known = PRODUCTS.get(device.kind)
     if known is None:
         return
