@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import Emulator
+from rfb import OPEN
 from two import Two
 
 
@@ -45,3 +46,11 @@ def disk_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "disk.qcow2", "8M"], check=True)
     subprocess.run(["qemu-io", "-c", "write -q -P 7 0 1M", "disk.qcow2"], check=True)
+
+
+@pytest.fixture(autouse=True)
+def _viewers_leave() -> Iterator[None]:
+    """What a test has connected to a VNC server is closed after it."""
+    yield
+    while OPEN:
+        OPEN.pop().close()
