@@ -69,6 +69,26 @@ def test_a_stop_and_a_reset_let_jobs_pause(emulator: Emulator) -> None:
     assert words == ["standby", "ready", "RESET", "return"]
 
 
+def test_jobs_at_the_end(emulator: Emulator) -> None:
+    """All pause, the oldest first; the latest goes on first, to be cancelled."""
+    client = start(emulator)
+    for name in ("one", "two"):
+        for node in (name, f"{name}-copy"):
+            client.ask("blockdev-add", driver="null-co", node_name=node, size=1 << 20)
+        client.put("blockdev-mirror", device=name, target=f"{name}-copy", sync="full", job_id=name)
+        told(client, "BLOCK_JOB_READY")
+    client.put("quit")
+    words = []
+    while message := client.read():
+        data = message.get("data", {})
+        words.append((data.get("id", data.get("device")), data.get("status", message.get("event"))))
+    assert words[0] == (None, "SHUTDOWN") and words[1:3] == [("one", "standby"), ("two", "standby")]
+    ending = ["ready", "aborting", "BLOCK_JOB_CANCELLED", "concluded", "null"]
+    assert [each for each in words[3:] if each[0]] == [
+        (job, word) for job in ("two", "one") for word in ending
+    ]
+
+
 def test_a_copy_of_the_top_goes_over_the_same_backing_file(emulator: Emulator) -> None:
     """The overlay that the drive leaves is gone: the drive alone kept it."""
     client = start(emulator)

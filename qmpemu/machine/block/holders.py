@@ -178,11 +178,3 @@ def worded(blocks: Blocks, text: str) -> str:
             name, node = drive.name or drive.qdev, drive.node.name
             text = text.replace(UNNAMED.format(node=node), NAMED.format(drive=name, node=node), 1)
     return text
-
-
-def pauses_again(paused: dict[str, bool], job: str, status: object) -> bool:
-    """Whether a job tells of a pause that is due to holders, which end with the back end. paused: so far."""
-    if status in ("paused", "standby"):
-        paused[job] = job in paused
-        return paused[job]
-    return status in ("running", "ready") and paused.get(job, False)

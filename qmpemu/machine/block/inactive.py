@@ -32,6 +32,8 @@ BEGUN = ("block-commit", "blockdev-mirror")
 
 def check(blocks: Blocks, facts: Bus, command: str, arguments: dict[str, Any]) -> None:
     """Whether what `command` writes to is this machine's. Raises QmpError."""
+    if blocks.locks.elsewhere and command == "block-export-add" and arguments.get("writable"):
+        raise QmpError(READ_ONLY)
     if not blocks.locks.left:
         return
     if command == "transaction":

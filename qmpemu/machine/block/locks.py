@@ -50,6 +50,8 @@ class Locks:
         self._held: dict[Node, tuple[ImageLock, Demand]] = {}
         self.asleep = False
         """Whether the images belong to nobody here: the guest is still to come."""
+        self.elsewhere = False
+        """Whether others write to them meanwhile: the real block layer only reads."""
         self.left: frozenset[str] = frozenset()
         """Nodes that were there when the guest went."""
         self._inactive = False

@@ -10,9 +10,10 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import inactive
 from qmpemu.machine.block.backend import GONE
+from qmpemu.machine.block.ending import Ending
 from qmpemu.machine.block.guards import GUARD, UNNAMED, concerned, refuse_export, written
 from qmpemu.machine.block.happened import FACTS
-from qmpemu.machine.block.holders import OWN, Holders, pauses_again
+from qmpemu.machine.block.holders import OWN, Holders
 from qmpemu.machine.block.lost import Lost
 from qmpemu.machine.block.names import inward, made, made_here, outward, take_names
 from qmpemu.machine.block.opened import target
@@ -55,10 +56,7 @@ class Store:
         """Nodes that are to be opened again as soon as a job has ended."""
         self._serves = False
         """Whether an NBD server runs there."""
-        self._only_reads = False
-        """Whether images are only read: while the guest is still to come, others write to them."""
-        self._paused: dict[str, bool] | None = None
-        """At its end: jobs that have paused, and whether they do so again."""
+        self._ending: Ending | None = None
         self.lost = Lost(facts)
         self.pivots = Pivots(blocks, self._open)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send)
@@ -82,8 +80,6 @@ class Store:
         later = Later()
         self.pivots.check(command, arguments)
         inactive.check(self._blocks, self._facts, command, arguments)
-        if self._only_reads and command == "block-export-add" and arguments.get("writable"):
-            raise QmpError(inactive.READ_ONLY)
 
         job = str(arguments.get("job-id", arguments.get("device")))
 
@@ -240,8 +236,8 @@ class Store:
 
     def wake(self) -> None:
         """The guest is here: images that were only read because of others are opened anew for what comes next."""
-        if self._only_reads:
-            self._only_reads = self._serves = False
+        if self._blocks.locks.elsewhere:
+            self._blocks.locks.elsewhere = self._serves = False
             self.close()
 
     def open_first(self, options: dict[str, object]) -> None:
@@ -260,9 +256,9 @@ class Store:
         """The machine is over."""
         backend, self._backend = self._backend, None
         if backend is not None:
-            self._paused = {}
+            self._ending = Ending()
             backend.close()
-            self._paused = None
+            self._ending = None
             self.holders.end()
             self._blocks.locks.take_back()
 
@@ -304,7 +300,7 @@ class Store:
         self._waiting = []
         steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
         nodes = self._blocks.replayed()
-        if self._only_reads:
+        if self._blocks.locks.elsewhere:
             nodes = [{**options, "read-only": True, "force-share": True} for options in nodes]
         self._blocks.renamed = self._blocks.renamed.union(*map(made, nodes))
         steps += [("blockdev-add", options) for options in nodes]
@@ -353,8 +349,8 @@ class Store:
         self.close()
         waiting, self._waiting = self._waiting or [], None
         serves = bool(waiting) and waiting[0][0] == "nbd-server-start"
-        if serves and self._blocks.locks.asleep and not self._only_reads and "lock" in error.desc:
-            self._only_reads = True  # exports for writing are refused, as at the real one
+        if serves and self._blocks.locks.asleep and not self._blocks.locks.elsewhere and "lock" in error.desc:
+            self._blocks.locks.elsewhere = True  # exports for writing are refused, as at the real one
             self._start()
             self._waiting = waiting
             return
@@ -364,9 +360,11 @@ class Store:
     # --- what it tells --------------------------------------------------------------------------------------------
 
     def _event(self, name: str, data: dict[str, object]) -> None:
+        for each in [(name, data)] if self._ending is None else self._ending.told(name, data):
+            self._hear(*each)
+
+    def _hear(self, name: str, data: dict[str, object]) -> None:
         if name == "JOB_STATUS_CHANGE":
-            if self._paused is not None and pauses_again(self._paused, str(data["id"]), data["status"]):
-                return
             self._jobs[str(data["id"])] = str(data["status"])
             if data["status"] == "null":
                 del self._jobs[str(data["id"])]
