@@ -252,7 +252,11 @@ def test_postcopy_ends_what_does_not_converge(make: Callable[..., Domain]) -> No
     assert ended(virsh) == 0
     assert domain.states() == ("shut off (migrated)", "running (migrated)")
     assert "Suspended Post-copy" in domain.here.lifecycle(domain.name)
-    assert "Resumed Post-copy" in domain.there.lifecycle(domain.name)
+    resumed = {
+        "Resumed Post-copy",
+        "Resumed Migrated",
+    }  # the latter where all memory has come before libvirt looks
+    assert resumed & set(domain.there.lifecycle(domain.name))
     assert domain.act(domain.there, "save_document", "A.docx")
 
 
