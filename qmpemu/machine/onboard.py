@@ -8,10 +8,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from qmpemu.machine.config import MachineConfig, OnBoard
     from qmpemu.profile import Profile
 
-UNATTACHED = "/machine/unattached"
+UNATTACHED, DEVICE = "/machine/unattached", "device["
 PARTS = {
     "hpet": ("hpet",),
     "vmport": ("vmport", "vmmouse"),
@@ -24,7 +26,7 @@ PARTS = {
 """What can be switched off -> the types of its devices."""
 PIIX4_ACPI = ("PIIX4_PM", "smbus-eeprom")
 """The same of a PC's ACPI; q35 has it in what stays."""
-LINES = {"i8042": 2, "acpi": 1}
+LINES = {"pc": {"i8042": 2, "acpi": 1, "hpet": 19, "pic": 1}, "q35": {"i8042": 2, "pic": 1}}
 """How many interrupt lines go with a part's devices."""
 LINE = "non-qdev-gpio["
 TABLES = tuple(
@@ -32,6 +34,22 @@ TABLES = tuple(
     for name in (r"acpi\x2frsdp", r"acpi\x2ftables", "table-loader")
 )
 """ACPI's tables on their way to the firmware."""
+CREATED = {
+    "pc": (
+        "i0 system i1 pci i2 0 i3 i4 1 2 isa-bios 3 i5 io i6 i7 i8 i9 i10 i11 i12 i13 pc.bios 4 "
+        "ram-below-4g sysbus i14 i15 i16 i17 i18 5 i19 6 7 8 pc.rom i20 9 i21 i22 ioport80 i23 i24 "
+        "10 11 12 13 14 ide[3] 15 ide[1] ioportF0 16 i25 ide 17 i26 ide[2] 18 i27 19 20 21 22 23 24 "
+        "25 26"
+    ),
+    "q35": (
+        "i0 pc.bios i1 i2 sysbus 0 i3 i4 i5 1 i6 2 i7 i8 3 i9 4 system ram-below-4g i10 i11 5 i12 "
+        "isa-bios i13 i14 pci 6 i15 i16 7 8 i17 ioport80 i18 i19 9 i20 10 pc.rom 11 i21 i22 i23 i24 "
+        "i25 12 i26 13 14 15 ioportF0 16 17 18 19 20 io 21 22 23 24 ram-above-4g"
+    ),
+}
+"""The order in which a bare board puts its parts under /machine/unattached: numbers of devices, `i` with those of
+interrupt lines, names of others with their `[0]` left out. Found from how QEMU 7.2 lists them: it decides where names
+collide."""
 BEFORE = {
     "pc": {
         "video": "hpet",
@@ -106,12 +124,46 @@ class Numbers:
             for path, about in tree.items()
             if about["values"]["type"] in types and (number := _recorded_number(path)) is not None
         ]
-        gone = sum(LINES.get(part, 0) for part in config.switched_off if part != "acpi" or not config.has_pm)
+        gone = sum(LINES[config.family].get(part, 0) for part in config.switched_off)
         count = sum(path.startswith(f"{UNATTACHED}/{LINE}") for path in tree)
         self._lines = tuple(f"{LINE}{number}]" for number in range(count - gone, count))
 
     def _gone_before(self, number: int) -> int:
         return sum(each < number for each in self._left_out)
+
+
+def in_order(names: Iterable[str], family: str, numbers: Numbers) -> list[str]:
+    """Names under /machine/unattached in the order in which they come to be there."""
+    found = set(names)
+    order: list[str] = []
+    devices = sorted((name for name in found if name.startswith(DEVICE)), key=_number)
+    others = _behind(family)
+    bare = {numbers.moved(f"{UNATTACHED}/{DEVICE}{number}]"): number for number in others}
+    for name in ("", *devices):
+        order += [name] if name else []
+        behind = others[bare[f"{UNATTACHED}/{name}"]] if f"{UNATTACHED}/{name}" in bare else []
+        order += [each for each in (others[-1] if not name else behind) if each in found]
+    known = set(order)
+    return [*order, *(name for name in names if name not in known)]
+
+
+def _behind(family: str) -> dict[int, list[str]]:
+    """Behind which device of a bare board, by its number, others come; -1 for those before the first."""
+    found: dict[int, list[str]] = {-1: []}
+    last = -1
+    for each in CREATED[family].split():
+        if each.isdigit():
+            last = int(each)
+            found[last] = []
+        elif each[0] == "i" and each[1:].isdigit():
+            found[last].append(f"{LINE}{each[1:]}]")
+        else:
+            found[last].append(each if each == "sysbus" or each[-1] == "]" else f"{each}[0]")
+    return found
+
+
+def _number(name: str) -> int:
+    return int(name.removeprefix(DEVICE).removesuffix("]"))
 
 
 def absent_types(config: MachineConfig) -> frozenset[str]:

@@ -82,6 +82,12 @@ REFUSED = """
 -kernel /etc/hostname
 -numa node,nodeid=x
 -boot order=q
+-boot c,menu
+-smp 2,foo
+-rtc utc
+-audiodev none,id=x,foo
+-object rng-random,id=x,foo
+-drive foo
 -boot x=1
 -boot menu=maybe
 -boot strict=x

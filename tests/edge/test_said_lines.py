@@ -24,6 +24,8 @@ SAID = """
 -cpu qemu64,+vmx,+ffxsr,+ds_cpl,-svm
 -cpu qemu64,-aes,aes=on,x2apic=on,+x2apic,+hv-vpindex,+avx,avx,tsc_freq=1.5G,+vmx,hv_time
 -display default
+-vnc none,websocket -device VGA,nomultifunction -device e1000,multifunction -drive if=none,id=a,readonly -msg timestamp
+-name a,debug-threads -nic user,restrict -overcommit mem-lock -smbios type=0,uefi -fw_cfg name=opt/a,string
 -smp 4,sockets=2,dies=2 -object memory-backend-ram,id=a,size=128M -numa node,memdev=a,cpus=0-1 -device sga
 -M pc-i440fx-5.0 -numa node,mem=64M -numa node,mem=64M -smp 0 -device vmbus-bridge
 -accel hvf -accel tcg,thread=multi -M pc-i440fx-1.7,kernel-irqchip=split -cpu qemu64,hv-vendor-id=0123456789abcdef

@@ -31,7 +31,7 @@ SHOWN = {
         "/machine/peripheral/usb/bus@0master[0]"
     ),
     "-M pc,acpi=off,i8042=off,vmport=on -vga std -chardev msmouse,id=m": (
-        "/machine/unattached/device[13] /machine/i440fx/pci.0 /machine"
+        "/machine/unattached/device[13] /machine/i440fx/pci.0 /machine/i440fx"
     ),
     "-M q35,sata=off,smbus=off,acpi=off -smp 2": "/machine/unattached/device[15] /machine/fw_cfg",
     "-M q35,smm=on,vmport=off -m 8G,slots=4,maxmem=32G -smp 2,maxcpus=4,cores=4 "
@@ -102,3 +102,14 @@ def test_as_the_real_one(tmp_path: Path, line: str) -> None:
     """The same functions, objects and values."""
     ours, real = (seen(kind, tmp_path, line, SHOWN[line]) for kind in ("ours", "real"))
     assert ours == real
+
+
+@pytest.mark.parametrize("line", ("-M pc -smp 3 -vga std", "-M q35 -m 5G -smp 2"))
+def test_the_boards_parts_are_listed_in_order(tmp_path: Path, line: str) -> None:
+    """The order of a hash table, in which names collide as they came."""
+    heard = []
+    for kind in ("ours", "real"):
+        emulator = Emulator(kind, tmp_path).start("-S", *shlex.split(line))
+        heard.append(emulator.client().ask("qom-list", path="/machine/unattached"))
+        emulator.kill()
+    assert heard[0] == heard[1]

@@ -85,6 +85,7 @@ def _vga(parser: Parser, name: str) -> None:
 def _display(parser: Parser, argument: str) -> None:
     kind, equals, rest = argument.partition("=")
     if kind == "vnc" and equals:
+        parser.tell_switches(kind, rest)
         _vnc(parser, rest)
     elif argument.partition(",")[0] in (*WINDOWS, "egl-headless", "dbus", "spice-app", "curses"):
         parser.displays.append(argument)

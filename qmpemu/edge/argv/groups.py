@@ -67,8 +67,4 @@ def _warn(parser: Parser, argument: str, implied: str | None) -> None:
     for place, item in enumerate(split_items(argument)):
         if "=" in item or not item or (place == 0 and implied is not None):
             continue
-        off = item.startswith("no") and len(item) > 2
-        instead = f"{item[2:]}=off" if off else f"{item}=on"
-        if item in ("delay", "nodelay"):
-            instead = f"nodelay={'on' if off else 'off'}"
-        parser.warn(f"short-form boolean option '{item}' deprecated\nPlease use {instead} instead")
+        parser.warn_switch(item)

@@ -97,6 +97,15 @@ class Shown(Exception):
     """A list that was asked for, as it goes to standard output (`help_lists`)."""
 
 
+STRICT = ("smp", "boot", "audiodev")
+"""Options whose words all need a value."""
+NAMED = frozenset(
+    "accel audiodev boot device fw_cfg mon name net netdev nic numa object sandbox smp tpmdev vnc".split()
+)
+PLAIN = frozenset("drive msg overcommit rtc smbios spice".split())
+"""Options whose switches are looked at here: those whose first word may stand without a name, and the others."""
+
+
 class Parser:
     """One pass over a command line, in order; the first mistake ends it."""
 
@@ -194,6 +203,7 @@ class Parser:
         if "help" in argument or "?" in argument:
             self._help(name, argument)
         try:
+            self.tell_switches(name, argument)
             handler(self, argument)
         except OptionError as error:
             if error.located:
@@ -201,6 +211,25 @@ class Parser:
             raise OptionError(
                 f"{self.typed}: {error}".replace("{prefix}", f"{{prefix}}{self.typed}: ")
             ) from None
+
+    def tell_switches(self, name: str, argument: str) -> None:
+        """Switches that are given without a value are warned of, or refused. Raises OptionError."""
+        if argument.startswith("{") or not (name in NAMED or name in PLAIN):
+            return
+        for item in keyval.split_items(argument)[name in NAMED :]:
+            if "=" in item or not item:
+                continue
+            if name in STRICT:
+                raise OptionError(f"Expected '=' after parameter '{item}'")
+            self.warn_switch(item)
+
+    def warn_switch(self, item: str) -> None:
+        """Say how a switch should have been given."""
+        off = item.startswith("no") and len(item) > 2
+        instead = f"{item[2:]}=off" if off else f"{item}=on"
+        if item in ("delay", "nodelay"):
+            instead = f"nodelay={'on' if off else 'off'}"
+        self.warn(f"short-form boolean option '{item}' deprecated\nPlease use {instead} instead")
 
     def _help(self, name: str, argument: str) -> None:
         """End with a list, if one is asked for. Raises Shown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.chardev_options import compat_chardev
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
+from qmpemu.edge.keyval import OptionError
 
 QTEST_LABEL = "qtest"
 """The label that QEMU gives the character device."""
@@ -28,6 +29,10 @@ def _preconfig(parser: Parser, _: str) -> None:
 @option("rtc")
 def _rtc(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument)
+    known = parser.profile.parameters("rtc")
+    wrong = next((name for name in options if name not in known), None)
+    if wrong is not None:
+        raise OptionError(f"Invalid parameter '{wrong}'")
     parser.config.rtc_virtual = options.pop("clock", "host") == "vm"
     base = options.get("base", "utc")
     if base not in ("utc", "localtime") and not _is_date(base):

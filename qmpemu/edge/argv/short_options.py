@@ -31,7 +31,9 @@ IMAGES = {
 
 @option("drive")
 def _drive(parser: Parser, argument: str) -> None:
-    options = keyval.parse(argument, "file")
+    options = keyval.parse(argument)
+    if "=" not in argument.partition(",")[0] and "file" not in options:
+        raise OptionError("Must specify either driver or file")
     _check_unique("drive", options, [given for given, _ in parser.drives])
     parser.drives.append((options, parser.typed))
 
