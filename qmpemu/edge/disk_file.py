@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from qmpemu.guests.guest import MemoryStore
     from qmpemu.machine.block.graph import Blocks
     from qmpemu.machine.block.nodes import Node
 
@@ -76,12 +77,19 @@ class FileStore:
 
 def choose(
     environment: Mapping[str, str], blocks: Blocks, report: Callable[[str], object]
-) -> FileStore | None:
-    """The store that QMPEMU_DISK names, else that of the first disk image; None to keep it in memory."""
+) -> FileStore | MemoryStore | None:
+    """The store that QMPEMU_DISK names, else that of the first disk image; None to keep it in memory.
+
+    What is written to a drive with `snapshot=on` is forgotten, and begins with what was saved for its image.
+    """
     asked = environment.get("QMPEMU_DISK")
     if asked == IN_MEMORY:
         return None
     node = _first_disk(blocks)
+    if node is not None and node.path in blocks.temporary and not asked and node.backing is not None:
+        from qmpemu.guests.guest import MemoryStore
+
+        return MemoryStore(read(node.backing.path + ENDING))
     path = asked or (node.path + ENDING if node is not None else None)
     image = node.path if node is not None and node.driver in RAW else None
     return FileStore(path, report, image) if path else None

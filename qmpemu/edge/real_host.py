@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.block.temporary import Temporary
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.host import Closable
     from qmpemu.machine.machine import Machine
@@ -235,6 +236,12 @@ class RealHost(Host):
             file_bytes=file_bytes,
             actual_bytes=actual_bytes,
         )
+
+    def temporary_image(self, virtual_bytes: int) -> Temporary:
+        """In TMPDIR, else /var/tmp."""
+        from qmpemu.edge.new_qcow2 import make_temporary
+
+        return make_temporary(virtual_bytes)
 
     def lock(self, path: str) -> ImageLock:
         """A place for locks on the file, none yet."""

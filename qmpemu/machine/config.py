@@ -27,6 +27,7 @@ class OldDrive:
         "node",
         "policies",
         "read_only",
+        "temporary",
         "throttle",
         "unit",
         "write_through",
@@ -39,6 +40,8 @@ class OldDrive:
         self.unit = unit
         self.cdrom = False
         self.read_only = False
+        self.temporary = False
+        """Whether what is written goes into an image that ends with the process (snapshot=on)."""
         self.node: dict[str, object] | None = None
         self.policies: dict[str, object] = {}
         self.throttle: dict[str, int] = {}

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from qmpemu.console import Screen
     from qmpemu.machine.block.backend import BlockBackend
+    from qmpemu.machine.block.temporary import Temporary
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
@@ -103,6 +104,10 @@ class Host:
         """Read a file and `tell` its content or why not; whether that was done at once, or will be later (a FIFO)."""
         tell(b"")
         return True
+
+    def temporary_image(self, virtual_bytes: int) -> Temporary:
+        """A new empty qcow2 image that ends with the process. Raises Refused."""
+        raise Refused("qmpemu has no files here for a temporary image")
 
     def why_unreadable(self, path: str) -> str | None:
         """The operating system's reason why the file cannot be opened; None where it can."""

@@ -59,7 +59,7 @@ def number(value: float) -> str:
 
 
 def _text(value: object) -> str:
-    writer = _WRITERS.get(type(value))
+    writer = _WRITERS.get(type(value)) or _WRITERS.get(type(value).__base__ or object)
     if writer is None:
         raise TypeError(f"{type(value).__name__} has no JSON form")
     return writer(value)

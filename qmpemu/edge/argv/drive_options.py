@@ -19,13 +19,12 @@ BOARD_PLACES = {"pc": {"ide": 4, "floppy": 2, "pflash": 2}, "q35": {"ide": 6, "f
 def finish(parser: Parser) -> None:
     """Make the drives of all options. Raises OptionError."""
     config = parser.config
-    for options, typed in parser.drives:
+    for given, typed in parser.drives:
+        options = {"snapshot": "on", **given} if parser.temporary else given
         try:
             drive = old_drives.made(options, config.family, config.drives)
         except (OptionError, Refused) as error:
             raise OptionError(f"{typed}: {error}") from None
-        if options.get("snapshot") == "on":
-            config.not_emulated.append(typed)
         config.drives.append(drive)
         config.typed.setdefault("drive", []).append(typed)
 

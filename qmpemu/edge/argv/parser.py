@@ -120,6 +120,8 @@ class Parser:
         """The first option that named an action: messages about the values of all of them begin with it (measured)."""
         self.boots: dict[str, str] = {}
         """-kernel, -append, -initrd."""
+        self.temporary = False
+        """Whether drives that do not say otherwise write into images that end with the process."""
         self.drives: list[tuple[dict[str, str], str]] = []
         """-drive and its like: options and how they were typed."""
         self.networks: list[tuple[str, dict[str, str], str]] = []

@@ -44,6 +44,11 @@ def _image(parser: Parser, path: str) -> None:
     parser.drives.append(({**keyval.parse(IMAGES[name]), "file": path}, parser.typed))
 
 
+@option("snapshot")
+def _snapshot(parser: Parser, _: str) -> None:
+    parser.temporary = True
+
+
 @option("nic")
 def _nic(parser: Parser, argument: str) -> None:
     options = keyval.parse(argument, "type")

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from qmpemu.core.options import is_identifier
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.device_rules import (
+    HOST_SCSI,
+    drive_owner,
+    is_shared,
+    qdev_name,
+    refuse_host_scsi,
+)
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.block.nodes import (
     DISK_DRIVERS,
@@ -30,16 +37,21 @@ if TYPE_CHECKING:
     from qmpemu.machine.host import Host
 
 
-HOST_SCSI = ("scsi-block", "scsi-generic")
-"""Devices that hand a guest's SCSI commands to a device of the host's."""
-DEVICES = ("host_device", "host_cdrom")
-NO_IOCTL = "Operation not supported"
-
-
 class Blocks:
     """All nodes and drives of a machine, in order of creation."""
 
-    __slots__ = ("_host", "_made", "drives", "holders", "locks", "loose", "nodes", "renamed", "unopened")
+    __slots__ = (
+        "_host",
+        "_made",
+        "drives",
+        "holders",
+        "locks",
+        "loose",
+        "nodes",
+        "renamed",
+        "temporary",
+        "unopened",
+    )
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -49,6 +61,8 @@ class Blocks:
         """Nodes that came by a file's name: they go when neither a drive nor another node is on them."""
         self.renamed: set[str] = set()
         """Nodes that the real block layer knows by another name (`names`)."""
+        self.temporary: dict[str, str] = {}
+        """By what names clients are told of files that have none, by their paths (`temporary`)."""
         self.unopened = False
         """Whether images are to be opened by the real block layer once they belong to this machine."""
         self._made = FIRST_MADE
@@ -290,7 +304,7 @@ class Blocks:
             and self.named(given) is None
             and given not in self.nodes
         ):
-            raise Refused(f"Property '{_drive_owner(driver)}.drive' can't find value '{given}'")
+            raise Refused(f"Property '{drive_owner(driver)}.drive' can't find value '{given}'")
 
     def plug(self, device: dict[str, object], path: str) -> None:
         """Give a new device, at `path` of the object tree, its drive, if its driver has one. Raises Refused."""
@@ -308,16 +322,16 @@ class Blocks:
         if named is not None:
             from qmpemu.machine.block.old_drives import attach
 
-            attach(self, named, device, _qdev(driver, identity, path), removable=removable)
+            attach(self, named, device, qdev_name(driver, identity, path), removable=removable)
             return
         node = self.nodes[str(given)] if given is not None else None
         if driver == "ide-hd" and node is not None and node.read_only:
             raise Refused("Block node is read-only")
         if driver in HOST_SCSI and node is not None:
-            self._refuse_host_scsi(node)
-        qdev = _qdev(driver, identity, path)
+            refuse_host_scsi(self._host, node)
+        qdev = qdev_name(driver, identity, path)
         used = next((each for each in self.drives if node is not None and each.node is node), None)
-        if used is not None and not node_shared(device, used):
+        if used is not None and not is_shared(device, used):
             raise Refused(
                 f"Permission conflict on node '{given}': permissions 'write' are both required by block device "
                 f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
@@ -344,14 +358,6 @@ class Blocks:
         except Refused:
             self.drives.remove(drive)
             raise
-
-    def _refuse_host_scsi(self, node: Node) -> None:
-        """A guest cannot be given a SCSI device of the host's; anything else is refused as by the real one."""
-        node = node.bottom
-        reason = self._host.why_no_scsi(node.path) if node.driver in DEVICES else NO_IOCTL
-        if reason is None:
-            raise Refused(f"qmpemu does not emulate the host's {node.path}")
-        raise Refused(f"cannot get SG_IO version number: {reason}", "Is this a SCSI device?")
 
     def insert(self, drive: Drive, node: Node | None) -> None:
         """Put a medium into a drive, or take it out. Raises Refused."""
@@ -388,21 +394,3 @@ class Blocks:
         if any(name == each.id for each in self.drives):
             raise Refused("Device does not have a block device backend")
         raise device_not_found(name)
-
-
-def node_shared(device: dict[str, object], other: Drive) -> bool:
-    """Whether both only read, or say that they share writing."""
-    return device.get("share-rw") in (True, "on") or (other.node is not None and other.node.read_only)
-
-
-def _drive_owner(driver: str) -> str:
-    return "virtio-blk-device" if driver.startswith("virtio-blk") else driver
-
-
-def _qdev(driver: str, identity: str, path: str) -> str:
-    """How query-block names the device: the one behind the bus where there are two."""
-    if driver.startswith("virtio-blk"):
-        return f"{path}/virtio-backend"
-    if driver == "usb-storage":
-        return f"{path}/{identity or 'scsi'}.0/legacy[0]"
-    return identity or path

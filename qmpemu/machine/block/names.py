@@ -51,13 +51,15 @@ def inward(value: object, names: set[str]) -> object:
     return _through(value, lambda each: inward(each, names))
 
 
-def outward(value: object) -> object:
-    """What the back end said, as clients know it."""
+def outward(value: object, files: dict[str, str] | None = None) -> object:
+    """What the back end said, as clients know it. files: names of files that have none, by their paths."""
     if isinstance(value, str):
+        for path, name in (files or {}).items():
+            value = value.replace(path, name)
         return value.replace(THERE, MADE)
     if isinstance(value, QmpError):
-        return QmpError(value.desc.replace(THERE, MADE), value.cls)
-    return _through(value, outward)
+        return QmpError(str(outward(value.desc, files)), value.cls)
+    return _through(value, lambda each: outward(each, files))
 
 
 def _through(value: object, change: Callable[[object], object]) -> object:

@@ -185,10 +185,13 @@ def size_of(options: dict[str, object]) -> int:
 def null_path(options: dict[str, object]) -> str:
     """The file at the bottom; a null device of a size of its own has no short name."""
     if options["driver"] != "null-co":
-        return str(options.get("filename", ""))
-    return (
-        "null-co://" if "size" not in options else f'json:{{"driver": "null-co", "size": {size_of(options)}}}'
-    )
+        path = options.get("filename", "")
+        return path if isinstance(path, str) else str(path)  # one that is told of by another name stays so
+    if "size" not in options:
+        return "null-co://"
+    text = getattr(options["size"], "text", None)
+    shown = size_of(options) if text is None else f'"{text}"'
+    return f'json:{{"driver": "null-co", "size": {shown}}}'
 
 
 SIMPLE = {

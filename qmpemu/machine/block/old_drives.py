@@ -83,6 +83,7 @@ def made(options: Mapping[str, str], family: str, drives: Sequence[OldDrive]) ->
     drive.throttle, drive.group = _limits(options), options.get("throttling.group", "")
     direct, no_flush, write_back = _cache(options)
     drive.write_through = not write_back
+    drive.temporary = switch("snapshot", options.get("snapshot", "off"))
     drive.node = _node(options, direct=direct, no_flush=no_flush, read_only=drive.read_only)
     return drive
 
@@ -211,7 +212,7 @@ def _null(options: Mapping[str, str]) -> dict[str, object]:
     found |= {name: options[name] for name in ("read-only", "node-name") if name in options}
     for name in NULL_NUMBERS:
         if name in options:
-            found[name] = size(name, options[name], "B")
+            found[name] = written(size(name, options[name], "B"), options[name])
     if "read-zeroes" in options:
         found["read-zeroes"] = switch("read-zeroes", options["read-zeroes"])
     wrong = [name for name in options if name not in (*OWN, *NULL_NUMBERS, "read-zeroes")]
@@ -237,7 +238,7 @@ def present(blocks: Blocks) -> list[OldDrive]:
 
 def add(layer: BlockLayer, given: OldDrive) -> Drive:
     """Open a drive's file and keep the drive, which a device may name. Raises Refused, QmpError."""
-    node = None if given.node is None else _opened(layer, given.id, given.node)
+    node = None if given.node is None else _opened(layer, given.id, given.node, temporary=given.temporary)
     drive = Drive("", node, removable=given.interface != "pflash", has_tray=False)
     drive.old, drive.name, drive.attached = given, given.id, False
     drive.read_error = policy(given.policies.get("rerror"), drive.read_error)
@@ -253,10 +254,15 @@ def add(layer: BlockLayer, given: OldDrive) -> Drive:
     return drive
 
 
-def _opened(layer: BlockLayer, drive: str, given: dict[str, object]) -> Node:
+def _opened(layer: BlockLayer, drive: str, asked: dict[str, object], *, temporary: bool) -> Node:
     from qmpemu.machine.block.opened import GUESSED, HERE, guessed, open_named, protocol
 
     blocks, host = layer.blocks, layer.host
+    given = asked
+    if temporary:
+        from qmpemu.machine.block.temporary import below, put_over
+
+        given = below(asked)
     options = dict(given)
     wrong, name = options.pop("wrong", None), options.pop("node-name", None)
     if name is not None:
@@ -288,7 +294,7 @@ def _opened(layer: BlockLayer, drive: str, given: dict[str, object]) -> Node:
         raise Refused(f"Block format '{driver}' does not support the option '{wrong}'")
     if "driver" not in given and driver == "raw" and not json and not node.read_only:
         host.complain(GUESSED.format(path=node.path))
-    return node
+    return put_over(layer, node, asked) if temporary else node
 
 
 def attach(blocks: Blocks, drive: Drive, device: dict[str, object], qdev: str, *, removable: bool) -> None:

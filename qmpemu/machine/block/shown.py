@@ -18,7 +18,7 @@ FORMATS = ("raw", "qcow2")
 def name(node: Node) -> str:
     """The file's name, or the options from which it can be opened again."""
     if _is_exact(node):
-        return node.path
+        return str(getattr(node.path, "told", node.path))
     from json import dumps
 
     return "json:" + dumps(_options(node))
@@ -43,8 +43,11 @@ def _options(node: Node) -> dict[str, object]:
     from qmpemu.qmp.order import ordered
 
     members: dict[str, object] = {"driver": node.driver}
+    if node.driver == "null-co":
+        size = node.options.get("size")
+        return members if size is None else {**members, "size": getattr(size, "text", size)}
     if node.driver not in FORMATS or node.file is None:
-        return {**members, "filename": node.path}
+        return {**members, "filename": str(getattr(node.path, "told", node.path))}
     members["file"] = _options(node.file)
     for part in PARTS if node.driver == "raw" else ():
         if part in node.options:

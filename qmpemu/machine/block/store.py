@@ -138,6 +138,9 @@ class Store:
         """Let drive-mirror begin, and see what it opens."""
         nodes: list[list[object]] = []
 
+        def before(told: object) -> None:
+            nodes.append(told if isinstance(told, list) else [])
+
         def begun(outcome: object) -> None:
             done(outcome)
             if not isinstance(outcome, QmpError):
@@ -148,7 +151,7 @@ class Store:
                 job = str(arguments.get("job-id", arguments["device"]))
                 self.pivots.copies_to(job, target(self._blocks, arguments, nodes[0], outcome))
 
-        self._send("query-named-block-nodes", {"flat": True}, lambda told: _keep(nodes, told))
+        self._send("query-named-block-nodes", {"flat": True}, before)
         self._send("drive-mirror", arguments, begun)
 
     def _hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
@@ -275,7 +278,11 @@ class Store:
             self._backend.call(command, arguments, lambda outcome: done(self._worded(command, outcome)))
             return
         given = {name: inward(value, self._blocks.renamed) for name, value in arguments.items()}
-        self._backend.call(command, given, lambda outcome: done(self._worded(command, outward(outcome))))
+        self._backend.call(
+            command,
+            given,
+            lambda outcome: done(self._worded(command, outward(outcome, self._blocks.temporary))),
+        )
 
     def _worded(self, command: str, outcome: object) -> object:
         if isinstance(outcome, QmpError) and (command not in UNNAMED or GUARD in outcome.desc):
@@ -391,7 +398,3 @@ class Store:
         self._remembered.clear()
         jobs, self._jobs = self._jobs, {}
         self.lost.died(jobs)
-
-
-def _keep(nodes: list[list[object]], told: object) -> None:
-    nodes.append(told if isinstance(told, list) else [])
