@@ -229,18 +229,14 @@ class SessionFront:
         """Run what is whole of `data`, then deliver what that says."""
         emulator = self._emulator
         emulator.timekeeper.sync()
-        self._take(fds)
+        emulator.vm.receive_fds(self._session, fds)
         self._session.receive(data)
         emulator.turn_done()
 
-    def _take(self, fds: list[int]) -> None:
-        """Descriptors that came along: a person has no use for them."""
-        for fd in fds:
-            self._emulator.vm.host.close_fd(fd)
-
     def disconnected(self) -> None:
-        """What was half read does not survive the client."""
+        """What was half read, and descriptors that nobody took, do not survive the client."""
         self._session.close()
+        self._emulator.vm.drop_fds(self._session)
 
     def drained(self) -> None:
         """The client has read: go on with what waited."""
@@ -263,11 +259,8 @@ class MonitorFront(SessionFront):
         super().__init__(emulator, stream, session)
         self._client = session
 
-    def _take(self, fds: list[int]) -> None:
-        self._emulator.vm.receive_fds(self._client, fds)
-
     def disconnected(self) -> None:
-        """Negotiation and descriptors nobody took do not survive it either."""
+        """Negotiation does not survive it either."""
         super().disconnected()
         self._emulator.vm.client_left(self._client)
 

@@ -78,8 +78,8 @@ class VM:
         self._clock = clock
         self._loading = Loading(self.machine, host, clock)
         self._execution = Execution(self.machine, profile, lambda: self.guest, self._take_fd)
-        self._received_fds: dict[Session, list[int]] = {}
-        self._asker: Session | None = None
+        self._received_fds: dict[Session | HumanSession, list[int]] = {}
+        self._asker: Session | HumanSession | None = None
         self._over = False
 
     @property
@@ -140,7 +140,7 @@ class VM:
                 return 0, ()
 
         def execute(line: str) -> str | Later:
-            context, self._asker = self._execution.context, None
+            context, self._asker = self._execution.context, session
             context.asker = session
             try:
                 shown = self.execute("human-monitor-command", {"command-line": line})
@@ -157,19 +157,19 @@ class VM:
         self.humans.append(session)
         return session
 
-    def receive_fds(self, session: Session, fds: list[int]) -> None:
+    def receive_fds(self, session: Session | HumanSession, fds: list[int]) -> None:
         """Descriptors came by SCM_RIGHTS; those that no command has taken by the next ones are closed, as in QEMU."""
         if fds:
-            self._drop_fds(session)
+            self.drop_fds(session)
             self._received_fds[session] = fds
 
     def client_left(self, session: Session) -> None:
         """A monitor's client is gone; with the last one go the descriptors that clients have passed."""
-        self._drop_fds(session)
+        self.drop_fds(session)
         if not any(session.open_ for session in self.monitors):
             self.machine.fdsets.last_client_left(running=self.machine.board.runstate == RUNNING)
 
-    def _drop_fds(self, session: Session) -> None:
+    def drop_fds(self, session: Session | HumanSession) -> None:
         for fd in self._received_fds.pop(session, ()):
             self.host.close_fd(fd)
 

@@ -108,6 +108,19 @@ def test_clients_one_after_another(emulator: Emulator) -> None:
     assert second.type("\x1b[A", "info name") == "info name"
 
 
+def test_a_descriptor_comes_with_a_line(emulator: Emulator) -> None:
+    """As test suites send one for `migrate fd:`: SCM_RIGHTS on the monitor's own socket."""
+    there = monitor(emulator, "-machine", "none", "-S")()
+    there.read("(qemu) ")
+    line = next(sock for sock in emulator._sockets if sock.fileno() == there.fd)
+    with open(os.devnull) as file:
+        socket.send_fds(line, [b"getfd f\n"], [file.fileno()])
+    assert there.read("(qemu) ") == "getfd f\r\n(qemu) "
+    assert there.type("closefd f\n") == "closefd f\r\n(qemu) "
+    unnamed = "getfd f\r\nError: No file descriptor supplied via SCM_RIGHTS\r\n(qemu) "
+    assert there.type("getfd f\n") == unnamed
+
+
 def test_a_script_that_sends_and_hangs_up(emulator: Emulator) -> None:
     """`echo "info status" | socat`: the answer comes although nothing more will be typed."""
     there = monitor(emulator, "-machine", "none", "-S")()
