@@ -144,7 +144,7 @@ class Emulator:
 
     def abandon(self) -> None:
         """The process is about to end before it has served: what would outlive it goes, the rest ends with it."""
-        self.vm.machine.block_layer.close()
+        self.vm.machine.block_layer.close(killed=True)
         for server in self._vnc:
             server.close()
         for stream in self.streams.values():

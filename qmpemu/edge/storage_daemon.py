@@ -107,6 +107,11 @@ class StorageDaemon(BlockBackend):
         self._forget()
         self._reap()
 
+    def kill(self) -> None:
+        """End the daemon at once."""
+        self._forget()
+        self._reap()
+
     def wait(self, done: Callable[[], bool]) -> None:
         """Let the loop wait, within the turn that it is in."""
         while not done() and self._open:

@@ -104,7 +104,7 @@ def test_as_the_real_one(tmp_path: Path, line: str) -> None:
     assert ours == real
 
 
-@pytest.mark.parametrize("line", ("-M pc -smp 3 -vga std", "-M q35 -m 5G -smp 2"))
+@pytest.mark.parametrize("line", ["-M pc -smp 3 -vga std", "-M q35 -m 5G -smp 2"])
 def test_the_boards_parts_are_listed_in_order(tmp_path: Path, line: str) -> None:
     """The order of a hash table, in which names collide as they came."""
     heard = []

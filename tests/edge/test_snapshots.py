@@ -172,6 +172,10 @@ def test_bitmaps_keep_an_image_from_going_back(emulator: Emulator) -> None:
     emulator.start("-machine", "q35", "-m", "64", *disks, "-loadvm", "one")
     status, errors = emulator.finish()
     assert (status, errors.strip().partition(": ")[2]) == (1, why)
+    told = subprocess.run(
+        ["qemu-img", "info", "disk.qcow2"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "in-use" in told  # a start that fails closes nothing
 
 
 @pytest.mark.parametrize("disk", [DISK, None])

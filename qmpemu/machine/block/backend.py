@@ -36,3 +36,7 @@ class BlockBackend(ABC):
     @abstractmethod
     def close(self) -> None:
         """End it; nothing is called any more."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it where it stands: bitmaps that it would have stored stay marked as in use."""

@@ -60,10 +60,10 @@ class BlockLayer:
         if self._store is not None:
             self._store.drain()
 
-    def close(self) -> None:
-        """The machine is over: the images are let go of."""
+    def close(self, *, killed: bool = False) -> None:
+        """The machine is over: the images are let go of. killed: where they stand."""
         if self._store is not None:
-            self._store.close()
+            self._store.close(killed=killed)
 
     def leave(self) -> None:
         """The guest is gone to where the same images may be written."""

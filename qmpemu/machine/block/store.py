@@ -255,12 +255,12 @@ class Store:
         if self._backend is not None and kind in OBJECTS:
             self._send(command, arguments, bool)
 
-    def close(self) -> None:
-        """The machine is over."""
+    def close(self, *, killed: bool = False) -> None:
+        """The machine is over. killed: as by a failed start, after which images are as they were opened."""
         backend, self._backend = self._backend, None
         if backend is not None:
             self._ending = Ending()
-            backend.close()
+            (backend.kill if killed else backend.close)()
             self._ending = None
             self.holders.end()
             self._blocks.locks.take_back()
