@@ -44,8 +44,12 @@ async def _serve(words: list[str], environment: Mapping[str, str], as_json: bool
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int] = loop.create_future()
     side = HostSide(config, options, profile, loop, lambda text: print(text, file=sys.stderr))
-    side.open()
-    emulator = Emulator(side, scale=scale, on_exit=ended.set_result)
+    try:
+        side.open()
+        emulator = Emulator(side, scale=scale, on_exit=ended.set_result)
+    except (OptionError, Refused):
+        side.abandon()
+        raise
     log = FactLog(emulator.vm.facts, loop, sys.stdout) if as_json else None
     if log is None:
         console = Console(highlight=False, soft_wrap=True)
