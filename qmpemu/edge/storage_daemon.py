@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 PROGRAM = "qemu-storage-daemon"
 MONITOR = ("--chardev", "socket,id=c,fd=3", "--monitor", "chardev=c")
 READ_BYTES = 1 << 16
+DOMAIN = "domain-"
+"""How libvirt's names of domains' folders begin."""
+SOCKET_PATH_MAX = 107
 GOODBYE_S = 2.0
 """How long the daemon may take to close its images before it is killed."""
 
@@ -198,8 +201,19 @@ class StorageDaemon(BlockBackend):
 
 
 def private_folder() -> str:
-    """A new folder that only this user can enter. Raises OSError."""
-    folder = f"{os.environ.get('TMPDIR') or '/tmp'}/qmpemu-{os.urandom(8).hex()}"
+    """A new folder that only this user can enter. Raises OSError.
+
+    In a domain's own folder, which libvirt gives its emulator for HOME and takes away however that ends; else among
+    temporary files, where one is left by an emulator that is killed within the moment that it is there.
+    """
+    name, home = f"qmpemu-{os.urandom(8).hex()}", os.environ.get("HOME", "")
+    if os.path.basename(home).startswith(DOMAIN) and len(os.fsencode(f"{home}/{name}/s")) <= SOCKET_PATH_MAX:
+        try:
+            os.mkdir(f"{home}/{name}", 0o700)
+            return f"{home}/{name}"
+        except OSError:
+            pass  # it is not this user's
+    folder = f"{os.environ.get('TMPDIR') or '/tmp'}/{name}"
     os.mkdir(folder, 0o700)
     return folder
 

@@ -11,6 +11,7 @@ import sys
 import time
 from fcntl import ioctl
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from termios import TIOCOUTQ
 from typing import TYPE_CHECKING, Any
 
@@ -199,3 +200,21 @@ def test_what_was_waited_for_is_not_waited_for_again() -> None:
     loop.heard()
     there.close()
     loop.heard()
+
+
+@pytest.mark.parametrize(
+    ("folder", "used"), [("domain-1-w10", True), ("home", False), ("domain-" + "x" * 90, False)]
+)
+def test_a_domains_own_folder_is_used(folder: str, used: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libvirt removes it with whatever an emulator has left; a socket's path in it may be too long."""
+    from qmpemu.edge.storage_daemon import private_folder
+
+    with TemporaryDirectory(prefix="q", dir="/tmp") as short:
+        home, other = Path(short, folder), Path(short, "t")
+        home.mkdir()
+        other.mkdir()
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("TMPDIR", str(other))
+        made = Path(private_folder())
+        assert made.parent == (home if used else other)
+        assert made.stat().st_mode & 0o777 == 0o700
