@@ -6,7 +6,9 @@ from qmpemu.commands.registry import Context, command
 from qmpemu.core.json_text import loads
 from qmpemu.core.options import is_identifier
 from qmpemu.machine.devices.objects import check_range
-from qmpemu.machine.qom import Ambiguous, NotFound, Object
+from qmpemu.machine.devices.requirements import check_boot_index
+from qmpemu.machine.devices.table import PERIPHERAL
+from qmpemu.machine.qom import FIXED, Ambiguous, NotFound, Object
 from qmpemu.qmp.encode import Raw
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 
@@ -80,11 +82,35 @@ def qom_set(ctx: Context, *, path: str, property: str, value: object) -> object:
     made = ctx.machine.objects.all.get(full_path.removeprefix("/objects/"))
     if made is not None and property in found.writable:
         check_range(made, property, value)
-    elif not found.is_device:
+    elif not found.is_device and property not in found.children and property not in FIXED:
         found.get(property, path)
         raise not_emulated("qom-set")
-    found.set(property, value, path.rpartition("/")[2])
+    elif found.properties.get(property, "").startswith("link<") and property not in FIXED:
+        if not isinstance(value, str):
+            raise QmpError(f"Invalid parameter type for '{property}', expected: string")
+        wanted = found.properties[property][5:-1]
+        if value and _find(ctx, value)[1].type_name != wanted:
+            raise QmpError(f"Invalid parameter type for '{property}', expected: {wanted}")
+    elif property == "bootindex" and property in found.properties:
+        _set_boot_index(ctx, full_path, value)
+        return {}
+    above, _, name = full_path.rpartition("/")
+    found.set(property, value, name if above == PERIPHERAL else None)
     return {}
+
+
+def _set_boot_index(ctx: Context, path: str, value: object) -> None:
+    """Set the number by which a device, or a part of it, comes among those that are booted from."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise QmpError("Invalid parameter type for 'bootindex', expected: integer")
+    if not -(1 << 31) <= value < 1 << 31:
+        raise QmpError("Parameter 'bootindex' expects int32_t")
+    devices = ctx.machine.devices.all
+    whole = next((each for each in devices if f"{path}/".startswith(f"{each.path}/")), None)
+    check_boot_index(value, [each for each in devices if each is not whole])
+    if whole is not None:
+        whole.values["bootindex"] = value
+        ctx.machine.qom.find(whole.path)[1].set_boot_index(value)
 
 
 @command("object-add")

@@ -36,10 +36,10 @@ TABLES = tuple(
 """ACPI's tables on their way to the firmware."""
 CREATED = {
     "pc": (
-        "i0 system i1 pci i2 0 i3 i4 1 2 isa-bios 3 i5 io i6 i7 i8 i9 i10 i11 i12 i13 pc.bios 4 "
-        "ram-below-4g sysbus i14 i15 i16 i17 i18 5 i19 6 7 8 pc.rom i20 9 i21 i22 ioport80 i23 i24 "
-        "10 11 12 13 14 ide[3] 15 ide[1] ioportF0 16 i25 ide 17 i26 ide[2] 18 i27 19 20 21 22 23 24 "
-        "25 26"
+        "isa-bios i0 i1 i2 pci i3 0 system io i4 i5 i6 i7 1 i8 pc.rom i9 i10 2 3 i11 i12 4 ram- "
+        "above-4g ram-below-4g 5 sysbus i13 i14 6 i15 7 pc.bios 8 i16 i17 i18 i19 i20 i21 i22 9 "
+        "ioport80 i23 i24 10 11 12 13 14 15 ide[1] 16 ioportF0 17 i25 i26 ide ide[3] ide[2] 18 i27 "
+        "19 20 21 22 23 24 25 26"
     ),
     "q35": (
         "i0 pc.bios i1 i2 sysbus 0 i3 i4 i5 1 i6 2 i7 i8 3 i9 4 system ram-below-4g i10 i11 5 i12 "

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
+WITHIN = ("virtio-backend", "xhci-core", "serial")
+"""Devices that others are made of, whose properties are seen in those."""
 OF_PM = frozenset(("acpi-device", "acpi-pcihp-bsel"))
 """Properties that power management registers bring to the board and to its bus."""
-FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr"})
+FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr", "attached"})
 """Properties of a device that nobody ever sets."""
 
 
@@ -71,6 +73,16 @@ class Object:
         self.setters: dict[str, Callable[[object], object]] = {}
         """What setting a property does, where more than its value changes; each may raise Refused."""
 
+    def set_boot_index(self, value: int) -> None:
+        """Set its place among what is booted from, which may be changed."""
+        for each in {self, self._owner("bootindex")}:
+            each.values["bootindex"] = value
+
+    def _owner(self, name: str) -> Object:
+        """Whose a property is that is set here: often that of the device behind a bus or within."""
+        inner = (self.children.get(each) for each in WITHIN)
+        return next((each for each in inner if each is not None and name in each.properties), self)
+
     def lose(self, names: frozenset[str]) -> None:
         """Properties that it does not have here."""
         for name in names & self.properties.keys():
@@ -106,15 +118,18 @@ class Object:
             raise Refused(f"Property '{self.type_name}.{name}' not found")
         return self.values[name]
 
-    def set(self, name: str, value: object, device_id: str) -> None:
-        """Set a property. Raises Refused."""
-        if name not in self.properties:
+    def set(self, name: str, value: object, device_id: str | None) -> None:
+        """Set a property. device_id: None for a device without an id. Raises Refused."""
+        if name not in self.properties and name not in self.children:
             raise Refused(f"Property '{self.type_name}.{name}' not found")
-        if name in FIXED:
+        if name in FIXED or name in self.children:
             raise Refused(f"Property '{self.type_name}.{name}' is not writable")
         if name not in self.writable:
+            owner = self._owner(name)
+            device = f"device '{device_id}'" if device_id and owner is self else "anonymous device"
+            link = "link " if self.properties[name].startswith("link<") else ""
             raise Refused(
-                f"Attempt to set property '{name}' on device '{device_id}' (type '{self.type_name}') "
+                f"Attempt to set {link}property '{name}' on {device} (type '{owner.type_name}') "
                 "after it was realized"
             )
         if name in self.setters:

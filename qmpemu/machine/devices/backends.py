@@ -38,6 +38,8 @@ class Backends:
         if "acpi-index" in device.values:
             others = (each.values.get("acpi-index") for each in machine.plugging.devices.all)
             requirements.check_acpi_index(device.values["acpi-index"], others)
+        if "bootindex" in device.values:
+            requirements.check_boot_index(device.values["bootindex"], machine.plugging.devices.all)
         try:
             if about is not None:
                 self._join_named(device, about)

@@ -131,6 +131,10 @@ class Objects:
 
 
 def check_range(made: UserObject, name: str, value: object) -> None:
-    """Refuse a number that an I/O thread cannot have."""
-    if made.kind == "iothread" and name in IOTHREAD_LIMITS and isinstance(value, int) and value < 0:
+    """Refuse a number that an I/O thread cannot have, and what is none."""
+    if made.kind != "iothread" or name not in IOTHREAD_LIMITS:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused(f"Invalid parameter type for '{name}', expected: integer")
+    if value < 0:
         raise Refused(RANGE_TEXT.format(name=name))

@@ -193,6 +193,16 @@ def _slot(device: Device) -> tuple[int, int]:
     return int(str(device.values.get("chassis", 0))), int(str(device.values.get("slot", 0)))
 
 
+def check_boot_index(index: object, others: Iterable[Device]) -> None:
+    """The place among what is booted from: each is taken once. Raises Refused."""
+    if (
+        isinstance(index, int)
+        and index >= 0
+        and any(each.values.get("bootindex") == index for each in others)
+    ):
+        raise Refused(f"The bootindex {index} has already been used")
+
+
 def check_acpi_index(index: object, others: Iterable[object]) -> None:
     """The number by which firmware tells an operating system of a PCI device. Raises Refused."""
     if not isinstance(index, int) or not index:
