@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import properties
-from qmpemu.machine.devices import memory, requirements, virtio_modes
+from qmpemu.machine.devices import memory, requirements
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Backends:
         requirements.check_failover(device)
         requirements.check_slot(device, machine.plugging.devices.all)
         if "disable-modern" in device.values:
+            from qmpemu.machine.devices import virtio_modes
+
             virtio_modes.check(device)
         if device.kind.startswith("virtio-9p-pci"):
             self._file_system(device)

@@ -6,7 +6,6 @@ A bus knows only which places are taken. Messages are QEMU 7.2's, measured.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import usb
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,7 +180,9 @@ def _usb(bus: Bus, device: Device) -> str:
     if asked is not None and asked not in ports:
         raise Refused(f"usb port {asked} (bus {bus.name}) not found (in use?)")
     if not ports:
-        raise usb.no_free_ports(device)
+        from qmpemu.machine.devices.usb import no_free_ports
+
+        raise no_free_ports(device)
     port = str(asked or ports[0])
     ports.remove(port)
     if device.kind == "usb-hub":
@@ -194,7 +195,11 @@ def _root_ports(bus: Bus) -> list[str]:
     owner = bus.owner
     if owner is None or owner.recorded is None:
         return []
-    count = max(usb.count_ports(owner)) if "xhci" in owner.kind else OTHER_PORTS.get(owner.kind, 2)
+    count = OTHER_PORTS.get(owner.kind, 2)
+    if "xhci" in owner.kind:
+        from qmpemu.machine.devices.usb import count_ports
+
+        count = max(count_ports(owner))
     return [str(number + 1) for number in range(count)]
 
 

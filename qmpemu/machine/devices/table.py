@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import expander, memory, options, processors, usb
+from qmpemu.machine.devices import expander, memory, options, processors
 from qmpemu.machine.devices.bus import EXPANDERS, Bus
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Listed, Recorded
 from qmpemu.qmp.errors import device_not_found
@@ -206,7 +206,11 @@ class Devices:
         """A hub comes onto the last free port of a USB bus, and what was to go there onto the hub."""
         if bus is None or bus.kind != "usb-bus" or kind.name == "usb-hub" or "port" in given:
             return
-        if len(bus.ports_left()) == 1 and usb.takes_hub(bus):
+        if len(bus.ports_left()) != 1:
+            return
+        from qmpemu.machine.devices import usb  # here, since many machines have none
+
+        if usb.takes_hub(bus):
             hub: dict[str, object] = {"driver": "usb-hub", "bus": bus.name}
             self.on_hub(self.add(hub, running=False, path=self.next_unattached(path)))
 
@@ -238,6 +242,8 @@ class Devices:
                 device.place = device.bus.place(device)
             self._backends.realize(device)
             if device.bus is not None and device.bus.kind == "usb-bus":
+                from qmpemu.machine.devices import usb
+
                 usb.check(device.bus, device)
             if device.kind in memory.VIRTIO:
                 self.memory.plug_virtio(device)
