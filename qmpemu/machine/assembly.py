@@ -33,6 +33,8 @@ def assemble(machine: Machine, profile: Profile) -> None:
             raise Refused("Machine memory size does not match the size of the memory backend")
     _settle_globals(machine, profile)
     _tell_of_processors(machine, profile)
+    if config.boot_times or config.splash_fault:
+        _tell_of_boot_menu(machine)
     if config.onboard or config.hub:
         _make_board(machine, profile, config.onboard)
     names = config.typed.get("device", [])
@@ -79,6 +81,22 @@ def _tell_of_processors(machine: Machine, profile: Profile) -> None:
         from qmpemu.machine.features import tell
 
         tell(config, profile, machine.host)
+
+
+def _tell_of_boot_menu(machine: Machine) -> None:
+    """What firmware shows before it boots, and how long it waits. Raises Refused."""
+    config = machine.config
+    if config.family == "none":
+        return
+    if not 0 <= config.boot_times.get("splash-time", 0) <= MOST_MS:
+        raise Refused(f"splash-time is invalid,it should be a value between 0 and {MOST_MS}")
+    if config.splash_fault:
+        machine.host.report(config.splash_fault)
+    if not -1 <= config.boot_times.get("reboot-timeout", 0) <= MOST_MS:
+        raise Refused(f"reboot timeout is invalid,it should be a value between -1 and {MOST_MS}")
+
+
+MOST_MS = 65535
 
 
 def _make_board(machine: Machine, profile: Profile, onboard: list[OnBoard]) -> None:

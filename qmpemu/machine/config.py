@@ -125,6 +125,10 @@ class MachineConfig:
         """-bios: a firmware file other than the machine's own."""
         self.firmware_bytes = 0
         """Its size."""
+        self.boot_times: dict[str, int] = {}
+        """-boot splash-time=, reboot-timeout=: milliseconds, those that are given."""
+        self.splash_fault: str | None = None
+        """What is wrong with the picture of -boot splash=."""
         self.start_paused = False
         self.incoming: str | None = None
         """-incoming: where a migration comes from; until it has come the machine waits."""

@@ -91,6 +91,9 @@ REFUSED = """
 -boot x=1
 -boot menu=maybe
 -boot strict=x
+-boot splash-time=65536
+-boot splash=/none,reboot-timeout=-2
+-boot reboot-timeout=x
 -sandbox x
 -sandbox on,obsolete=maybe
 -msg x=1

@@ -24,6 +24,9 @@ SAID = """
 -cpu qemu64,+vmx,+ffxsr,+ds_cpl,-svm
 -cpu qemu64,-aes,aes=on,x2apic=on,+x2apic,+hv-vpindex,+avx,avx,tsc_freq=1.5G,+vmx,hv_time
 -display default
+-M q35 -boot splash=/none,splash-time=0 -cpu qemu64,+vmx
+-boot splash=/etc/passwd -boot reboot-timeout=-1,menu=on
+-boot splash=/tmp
 -vnc none,websocket -device VGA,nomultifunction -device e1000,multifunction -drive if=none,id=a,readonly -msg timestamp
 -name a,debug-threads -nic user,restrict -overcommit mem-lock -smbios type=0,uefi -fw_cfg name=opt/a,string
 -smp 4,sockets=2,dies=2 -object memory-backend-ram,id=a,size=128M -numa node,memdev=a,cpus=0-1 -device sga

@@ -8,6 +8,7 @@
     file_systems      -fsdev, -virtfs                       groups            the words of an option of a group
     short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
     checked_options   those that change nothing here        config_file       -readconfig
+    boot_menu         -boot splash=, splash-time=, ...
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """

@@ -163,6 +163,10 @@ def _boot(parser: Parser, argument: str) -> None:
         wrong = next((letter for letter in value if letter not in BOOT_DEVICES), None)
         if key in ("order", "once") and wrong is not None:
             raise Unprefixed(f"Invalid boot device '{wrong}'")
+    if options.keys() & {"splash", "splash-time", "reboot-timeout"}:
+        from qmpemu.edge.argv.boot_menu import look
+
+        look(parser.config, options)
     _accepted(parser)
 
 
