@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qmpemu.acpi import RESET_CONTROL_HARD, RESET_CONTROL_PORT
 from qmpemu.console import TEXT_MODE, Element, Screen
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
@@ -28,14 +29,27 @@ class NothingBootable(Fact):
 
 
 class Firmware:
-    """The firmware alone (`guests.guest.Guest`). says: whether the first serial line gets its text, too."""
+    """The firmware alone (`guests.guest.Guest`).
 
-    __slots__ = ("_acpi", "_clock", "_console", "_done", "_facts", "_says")
+    says: whether the first serial line gets its text, too. again: whether its copy in RAM says that it has run before,
+    as it does after a reset: then it puts a fresh copy there and resets the machine once more (measured: events of one
+    or two further resets).
+    """
+
+    __slots__ = ("_acpi", "_again", "_clock", "_console", "_done", "_facts", "_says")
 
     def __init__(
-        self, acpi: FixedHardware, clock: Lifetime, facts: Bus, console: Console, *, says: bool = False
+        self,
+        acpi: FixedHardware,
+        clock: Lifetime,
+        facts: Bus,
+        console: Console,
+        *,
+        says: bool = False,
+        again: bool = False,
     ) -> None:
         """clock: lives as long as this boot."""
+        self._again = again
         self._acpi = acpi
         self._clock = clock
         self._facts = facts
@@ -45,6 +59,9 @@ class Firmware:
 
     def power_on(self) -> None:
         """The processor leaves reset."""
+        if self._again:
+            self._acpi.write(RESET_CONTROL_PORT, RESET_CONTROL_HARD)
+            return
         self._acpi.program_pm_base()
         self._console.attach(self)
         self._write("\n".join(LINES[0::2]))

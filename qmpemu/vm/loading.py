@@ -53,6 +53,8 @@ class Loading:
         self._clock = clock
         self._true_base_ns: int | None = None
         self._costs: Traffic | None = None
+        self._ran = False
+        """Whether the machine's RAM holds a copy of firmware that has run, where nothing boots."""
 
     def load(self, boot: Lifetime) -> Guest | None:
         """What runs until `boot` ends; None where the machine has nothing that would. Raises Refused."""
@@ -130,7 +132,9 @@ class Loading:
             history.origin = self._origin(boot.now_ns)
             note_standing(self._machine)
         says = config.nographic or config.switches.get("graphics") is False
-        return Firmware(acpi, boot, self._facts, self._machine.console, says=says)
+        again = self._ran and history.again is None
+        self._ran = not again
+        return Firmware(acpi, boot, self._facts, self._machine.console, says=says, again=again)
 
     def _count(self, fact: Fact) -> None:
         """What the guest does is traffic of its disk."""

@@ -34,6 +34,16 @@ def test_it_sets_pci_up_and_boots_nothing() -> None:
     assert driven.vm.machine.console.screen().texts()[-1] == "No bootable device."
 
 
+def test_it_resets_once_more_after_a_reset() -> None:
+    """Its copy in RAM has run: the machine is reset by it, and then it starts as at first."""
+    driven = alone("-machine pc")
+    driven.run(1)
+    driven.say("system_reset")
+    assert driven.run(1) == ["RESET"]
+    assert driven.vm.machine.console.screen().texts()[-1] == "No bootable device."
+    assert driven.run(10) == []
+
+
 def test_the_power_button_is_lost() -> None:
     """Nobody has enabled it."""
     driven = alone("-machine pc")
