@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from qmpemu.commands.registry import Context
     from qmpemu.machine.devices.netdevs import Netdev
 
-DESCRIBED = ("user", "tap", "socket")
+DESCRIBED = ("user", "tap", "socket", "stream", "dgram")
 NOT_EMULATED = "qmpemu does not emulate the command 'info network'\r\n"
 
 
@@ -17,7 +17,7 @@ def network(ctx: Context) -> str:
     """Each card with its back end, after the back ends that have none; one of another kind is not described."""
     machine = ctx.machine
     networks = machine.netdevs
-    if any(each.kind not in DESCRIBED for each in networks.all.values()):
+    if any(each.kind not in DESCRIBED or _by_descriptor(each) for each in networks.all.values()):
         return NOT_EMULATED
     hub = networks.hub
     ends = {name: _queues(ctx, name, each) for name, each in networks.all.items()}
@@ -45,6 +45,11 @@ def network(ctx: Context) -> str:
     return "".join(lines)
 
 
+def _by_descriptor(netdev: Netdev) -> bool:
+    """Whether an end is a descriptor that was handed down: its addresses are not known here."""
+    return any(_end(netdev.options, name).get("type") == "fd" for name in ("addr", "local", "remote"))
+
+
 def _queues(ctx: Context, name: str, netdev: Netdev) -> list[str]:
     """A back end, and each queue of a tap with several."""
     options = netdev.options
@@ -55,7 +60,48 @@ def _queues(ctx: Context, name: str, netdev: Netdev) -> list[str]:
     if netdev.kind == "user":
         restricted = "on" if options.get("restrict") in (True, "on", "yes", "y", "true") else "off"
         return [f"{name}: index=0,type=user,net={shown_network(options)},restrict={restricted}\r\n"]
-    return [f"{name}: index=0,type=socket,{_place(options)}\r\n"]
+    told = {"socket": _place, "dgram": _datagrams}.get(netdev.kind)
+    text = told(options) if told is not None else _stream(ctx, options)
+    return [f"{name}: index=0,type={netdev.kind},{text}\r\n"]
+
+
+def _stream(ctx: Context, options: dict[str, object]) -> str:
+    """Nothing until somebody is there; a client that found no socket says so."""
+    place = _end(options, "addr")
+    if options.get("server") in (True, "on", "yes", "y", "true") or place.get("type") != "unix":
+        return ""
+    return "connection error" if ctx.machine.host.why_unreadable(place["path"]) is not None else ""
+
+
+def _datagrams(options: dict[str, object]) -> str:
+    """From where to where, or the group of a multicast."""
+    here, there = _end(options, "local"), _end(options, "remote")
+    if here.get("type") == "unix":
+        return f"udp={here.get('path')}:{there.get('path')}"
+    if there.get("host", "").partition(".")[0] in MULTICAST:
+        return f"mcast={_address(there)}"
+    return f"udp={_address(here)}/{_address(there)}"
+
+
+MULTICAST = frozenset(str(number) for number in range(224, 240))
+"""First numbers of IPv4's multicast addresses."""
+
+
+def _end(options: dict[str, object], name: str) -> dict[str, str]:
+    """An end's `type` and address, given as an object or by words with dots."""
+    given = options.get(name)
+    if isinstance(given, dict):
+        return {key: str(value) for key, value in given.items()}
+    start = f"{name}."
+    return {key.removeprefix(start): str(value) for key, value in options.items() if key.startswith(start)}
+
+
+def _address(place: dict[str, str]) -> str:
+    host = place.get("host", "")
+    return f"{LOCAL if host == 'localhost' else host}:{place.get('port')}"
+
+
+LOCAL = "127.0.0.1"
 
 
 def _place(options: dict[str, object]) -> str:
@@ -63,5 +109,5 @@ def _place(options: dict[str, object]) -> str:
     for way in ("mcast", "udp"):
         if options.get(way):
             host, _, port = str(options[way]).partition(":")
-            return f"socket: {way}={'127.0.0.1' if host == 'localhost' else host}:{port}"
+            return f"socket: {way}={LOCAL if host == 'localhost' else host}:{port}"
     return ""
