@@ -185,6 +185,12 @@ class RealHost(Host):
 
         vm_state.revert(image, tag)
 
+    def commit_image(self, image: str) -> None:
+        """By qemu-img. Raises Refused."""
+        from qmpemu.edge import vm_state
+
+        vm_state.commit(image)
+
     def back_memory(self, path: str, size: int) -> None:
         """Make the file where it is missing. Raises Refused."""
         from qmpemu.edge.backing_file import back_memory

@@ -40,18 +40,29 @@ def load(image: str, tag: str) -> bytes | None:
 
 def revert(image: str, tag: str) -> None:
     """Let qemu-img apply the snapshot: nobody else may have the image open. Raises Refused."""
+    complaint = _complaint("go back to a snapshot", "snapshot", "-a", tag, image)
+    if complaint is not None:
+        raise Refused(f"Error while applying snapshot on '{image}': {complaint}")
+
+
+def commit(image: str) -> None:
+    """Let qemu-img commit the image: nobody else may have it open. Raises Refused."""
+    complaint = _complaint("commit an image", "commit", "-q", image)
+    if complaint is not None:
+        raise Refused(complaint)
+
+
+def _complaint(what: str, *words: str) -> str | None:
+    """What qemu-img says when it fails. Raises Refused where there is none. what: what is to be done."""
     tool = found(TOOL)
     if tool is None:
-        raise Refused(
-            f"to go back to a snapshot takes {TOOL}, which is not installed (Debian package qemu-utils)"
-        )
+        raise Refused(f"to {what} takes {TOOL}, which is not installed (Debian package qemu-utils)")
     readable, writable = os.pipe()
-    pid = spawn([tool, "snapshot", "-a", tag, image], None, None, writable)
+    pid = spawn([tool, *words], None, None, writable)
     os.close(writable)
     with open(readable, encoding="utf-8", errors="replace") as complaint:
         text = complaint.read().strip()
-    if os.waitpid(pid, 0)[1]:
-        raise Refused(f"Error while applying snapshot on '{image}': {text}")
+    return text if os.waitpid(pid, 0)[1] else None
 
 
 def _path(image: str, tag: str) -> str:

@@ -159,6 +159,9 @@ class Host:
     def revert_image(self, image: str, tag: str) -> None:
         """Make an image what it was at a snapshot of its. Raises Refused."""
 
+    def commit_image(self, image: str) -> None:
+        """Put what is in an overlay, `json:` with its options, into the image below. Raises Refused."""
+
     def back_memory(self, path: str, size: int) -> None:
         """See that a file can back so many bytes of guest memory. Raises Refused."""
 

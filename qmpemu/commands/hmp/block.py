@@ -113,13 +113,26 @@ def _snapshot(ctx: Context, given: Given) -> str | Later:
 
 
 def _commit(ctx: Context, given: Given) -> str:
-    """`all` is all -drives with a backing file."""
-    drives = [each for each in ctx.machine.blocks.drives if each.name and each.name == given["device"]]
-    if given["device"] == "all":
-        drives = [each for each in ctx.machine.blocks.drives if each.node is not None and each.node.backing]
-    if drives:
-        return "qmpemu does not emulate the command 'commit'\r\n"
-    return "" if given["device"] == "all" else f"Device '{given['device']}' not found\r\n"
+    """`all` is all disks with a backing file."""
+    from qmpemu.machine.block.commits import CANNOT, commit
+
+    name, blocks = given["device"], ctx.machine.blocks
+    drive = blocks.named(name)
+    if name != "all" and drive is None:
+        return f"Device '{name}' not found\r\n"
+    if drive is not None and drive.node is None:
+        return f"Device '{name}' has no medium\r\n"
+    asked = blocks.drives if name == "all" else [drive]
+    nodes = [each.node for each in asked if each is not None and each.node is not None and each.node.backing]
+    if any(node.read_only for node in nodes):
+        return f"Block node is read-only\r\n'commit' error for '{name}': Operation not permitted\r\n"
+    if not nodes:
+        return "" if name == "all" else f"'commit' error for '{name}': {CANNOT}\r\n"
+    try:
+        commit(ctx.machine, nodes)
+    except (Refused, QmpError) as error:
+        return f"'commit' error for '{name}': {error}\r\n"
+    return ""
 
 
 def _drive_del(ctx: Context, given: Given) -> str | Later:

@@ -40,6 +40,11 @@ def _is_exact(node: Node) -> bool:
 
 
 def _options(node: Node) -> dict[str, object]:
+    return options_of(node, told=True)
+
+
+def options_of(node: Node, *, told: bool = False) -> dict[str, object]:
+    """The options from which it can be opened again. told: with the names that clients know."""
     from qmpemu.qmp.order import ordered
 
     members: dict[str, object] = {"driver": node.driver}
@@ -47,12 +52,12 @@ def _options(node: Node) -> dict[str, object]:
         size = node.options.get("size")
         return members if size is None else {**members, "size": getattr(size, "text", size)}
     if node.driver not in FORMATS or node.file is None:
-        return {**members, "filename": str(getattr(node.path, "told", node.path))}
-    members["file"] = _options(node.file)
+        return {**members, "filename": str(getattr(node.path, "told", node.path) if told else node.path)}
+    members["file"] = options_of(node.file, told=told)
     for part in PARTS if node.driver == "raw" else ():
         if part in node.options:
             given = node.options[part]
             members[part] = getattr(given, "text", given)
     if node.driver == "qcow2" and is_overridden(node):
-        members["backing"] = None if node.backing is None else _options(node.backing)
+        members["backing"] = None if node.backing is None else options_of(node.backing, told=told)
     return dict(ordered(members))
