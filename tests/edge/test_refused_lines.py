@@ -83,6 +83,8 @@ REFUSED = """
 -numa node,nodeid=x
 -boot order=q
 -boot c,menu
+-device e1000,id=a,bus=no -device e1000,id=a
+-netdev user,id=a,foo=1 -netdev user,id=a
 -smp 2,foo
 -rtc utc
 -audiodev none,id=x,foo

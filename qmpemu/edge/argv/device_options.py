@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from qmpemu.core.json_text import loads
-from qmpemu.core.options import is_identifier
 from qmpemu.edge import keyval
-from qmpemu.edge.argv.groups import NO_IDENTIFIER
+from qmpemu.edge.argv.groups import check_id
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.qmp.errors import QmpError
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
 def _device(parser: Parser, argument: str) -> None:
     """Those in plain form are made before those in JSON, as in QEMU 7.2."""
     members = _members(argument, "driver")
-    name = members.get("id")
-    if isinstance(name, str) and not is_identifier(name):
-        raise OptionError(NO_IDENTIFIER)
     devices, typed = parser.config.devices, parser.config.typed.setdefault("device", [])
     if argument.startswith("{"):
         devices.append(members)
         typed.append(parser.typed)
         return
+    name = members.get("id")
+    check_id(parser, "device", None if name is None else str(name))
     devices.insert(parser.plain_devices, members)
     typed.insert(parser.plain_devices, parser.typed)
     parser.plain_devices += 1
@@ -124,6 +122,8 @@ NETWORKS = "user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-
 @option("netdev")
 def _netdev(parser: Parser, argument: str) -> None:
     members = _members(argument, "type")
+    if "id" in members and not argument.startswith("{"):
+        check_id(parser, "netdev", str(members["id"]))
     if members["type"] in ("none", "nic"):
         raise OptionError(f"network backend '{members['type']}' is not compiled into this binary")
     if members["type"] not in NETWORKS:
