@@ -143,13 +143,23 @@ def test_storage_is_not_copied_onto_itself(two: Two, tmp_path: Path) -> None:
     image = tmp_path / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "64M"], check=True)
     disk = ["-blockdev", f"qcow2,node-name=n,file.driver=file,file.filename={image}", "-S"]
+
+    def other(name: str) -> list[str]:
+        own = tmp_path / f"{name}.raw"
+        own.write_bytes(bytes(1 << 20))
+        words = ["-blockdev", f"raw,node-name=o,file.driver=file,file.filename={own}"]
+        words += devices("virtio-blk-pci,drive=o")
+        return words if name == "source" else ["-incoming", "defer", *words]
+
     disk += devices("virtio-blk-pci,drive=n")
-    source, destination = two.start("source", *disk), two.start("destination", "-incoming", "defer", *disk)
+    source, destination = (two.start(name, *disk, *other(name)) for name in ("source", "destination"))
     server = {"type": "unix", "data": {"path": f"{tmp_path}/nbd"}}
     assert say(destination, "nbd-server-start", addr=server) == {}
     export = {"type": "nbd", "id": "e", "node_name": "n"}
     assert say(destination, "block-export-add", **export, writable=True) == "Block node is read-only"
     assert say(destination, "block-export-add", **export) == {}
+    its_own = {"type": "nbd", "id": "o", "node_name": "o"}
+    assert say(destination, "block-export-add", **its_own, writable=True) == {}
     assert say(destination, "nbd-server-stop") == {}
     assert say(destination, "migrate-incoming", uri=two.uri) == {}
     assert say(source, "migrate", uri=two.uri) == {}

@@ -32,7 +32,8 @@ BEGUN = ("block-commit", "blockdev-mirror")
 
 def check(blocks: Blocks, facts: Bus, command: str, arguments: dict[str, Any]) -> None:
     """Whether what `command` writes to is this machine's. Raises QmpError."""
-    if blocks.locks.elsewhere and command == "block-export-add" and arguments.get("writable"):
+    exported = arguments.get("node-name") if command == "block-export-add" else None
+    if exported in blocks.locks.elsewhere and arguments.get("writable"):
         raise QmpError(READ_ONLY)
     if not blocks.locks.left:
         return
@@ -45,6 +46,21 @@ def check(blocks: Blocks, facts: Bus, command: str, arguments: dict[str, Any]) -
             for status in ("created", "null"):
                 facts.publish(JobStatusChanged(told={"status": status, "id": job}))
         raise QmpError(WRITTEN[command][1])
+
+
+def shared(blocks: Blocks, commands: list[str], why: str) -> bool:
+    """Whether an NBD server can be had all the same, beside a source that still writes to some of the images."""
+    locks = blocks.locks
+    if commands[:1] == ["nbd-server-start"] and locks.asleep and not locks.elsewhere and "lock" in why:
+        locks.elsewhere = locks.contended()
+        return bool(locks.elsewhere)
+    return False
+
+
+def only_read(blocks: Blocks, nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same options, those of images that somebody else writes to for reading only."""
+    given = {"read-only": True, "force-share": True}
+    return [{**each, **given} if each["node-name"] in blocks.locks.elsewhere else each for each in nodes]
 
 
 def _written(blocks: Blocks, command: str, arguments: dict[str, Any]) -> str:

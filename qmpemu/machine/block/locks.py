@@ -50,8 +50,8 @@ class Locks:
         self._held: dict[Node, tuple[ImageLock, Demand]] = {}
         self.asleep = False
         """Whether the images belong to nobody here: the guest is still to come."""
-        self.elsewhere = False
-        """Whether others write to them meanwhile: the real block layer only reads."""
+        self.elsewhere: frozenset[str] = frozenset()
+        """Nodes whose files others write to meanwhile: the real block layer only reads them."""
         self.left: frozenset[str] = frozenset()
         """Nodes that were there when the guest went."""
         self._inactive = False
@@ -110,6 +110,24 @@ class Locks:
         except Refused:
             self.asleep, self._inactive, self.left = before
             raise
+
+    def contended(self) -> frozenset[str]:
+        """Nodes that could not be opened now: somebody else has their files."""
+        names = set()
+        for node, demand in self._wanted().items():
+            lock = self._host.lock(node.path)
+            try:
+                lock.set(*demand)
+            except Refused:
+                names.add(node.name)
+            lock.close()
+        for node in self._blocks.nodes.values():
+            below = node.file
+            while below is not None:
+                if below.name in names:
+                    names.add(node.name)
+                below = below.file
+        return frozenset(names)
 
     def leave(self) -> None:
         """The guest runs elsewhere from now on: others may write."""

@@ -240,7 +240,7 @@ class Store:
     def wake(self) -> None:
         """The guest is here: images that were only read because of others are opened anew for what comes next."""
         if self._blocks.locks.elsewhere:
-            self._blocks.locks.elsewhere = self._serves = False
+            self._blocks.locks.elsewhere, self._serves = frozenset(), False
             self.close()
 
     def open_first(self, options: dict[str, object]) -> None:
@@ -259,7 +259,7 @@ class Store:
         """The machine is over. killed: as by a failed start, after which images are as they were opened."""
         backend, self._backend = self._backend, None
         if backend is not None:
-            self._ending = Ending()
+            self._ending = Ending(list(self._jobs))
             (backend.kill if killed else backend.close)()
             self._ending = None
             self.holders.end()
@@ -306,9 +306,7 @@ class Store:
         self._blocks.locks.give()
         self._waiting = []
         steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
-        nodes = self._blocks.replayed()
-        if self._blocks.locks.elsewhere:
-            nodes = [{**options, "read-only": True, "force-share": True} for options in nodes]
+        nodes = inactive.only_read(self._blocks, self._blocks.replayed())
         self._blocks.renamed = self._blocks.renamed.union(*map(made, nodes))
         steps += [("blockdev-add", options) for options in nodes]
         steps += [
@@ -355,9 +353,7 @@ class Store:
         """The graph cannot be opened there: whoever waits hears why, and the next command tries again."""
         self.close()
         waiting, self._waiting = self._waiting or [], None
-        serves = bool(waiting) and waiting[0][0] == "nbd-server-start"
-        if serves and self._blocks.locks.asleep and not self._blocks.locks.elsewhere and "lock" in error.desc:
-            self._blocks.locks.elsewhere = True  # exports for writing are refused, as at the real one
+        if inactive.shared(self._blocks, [command for command, _, _ in waiting], error.desc):
             self._start()
             self._waiting = waiting
             return
