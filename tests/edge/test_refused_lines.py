@@ -83,6 +83,10 @@ REFUSED = """
 -numa node,nodeid=x
 -boot order=q
 -boot c,menu
+-device usb-ehci -device usb-hub
+-device piix3-usb-uhci -device usb-uas
+-device pcie-root-port -device pcie-root-port
+-M q35 -device virtio-rng-pci,disable-legacy=on,disable-modern=on
 -device e1000,id=a,bus=no -device e1000,id=a
 -netdev user,id=a,foo=1 -netdev user,id=a
 -smp 2,foo

@@ -17,6 +17,8 @@ BRIDGES = frozenset(
     "pcie-root-port ioh3420 pxb-cxl cxl-rp pcie-pci-bridge pci-bridge pci-bridge-seat i82801b11-bridge".split()
 )
 """What goes onto such a bus."""
+EXPRESS_PORTS = frozenset("pcie-root-port ioh3420 xio3130-downstream cxl-rp".split())
+"""PCI Express ports into which a device can be plugged: each is a slot of a chassis."""
 PCI_KINDS = ("PCI", "PCIE", *EXPANDERS.values())
 FUNCTIONS = 8
 SLOTS = 32

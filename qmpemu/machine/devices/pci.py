@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qmpemu.core.json_text import loads
 from qmpemu.machine.devices import virtio_modes
-from qmpemu.machine.devices.bus import EXPANDERS, Bus
+from qmpemu.machine.devices.bus import EXPANDERS, EXPRESS_PORTS, Bus
 from qmpemu.machine.devices.pci_setup import BUSES, IO, KINDS, MEMORY, PREFETCH, Function, set_up
 from qmpemu.machine.devices.regions import sized
 from qmpemu.machine.devices.table import Device
@@ -29,11 +29,10 @@ ROM_BAR, SHPC_BAR = 6, 0
 NO_ROM = {"romfile": ""}
 MSIX_BAR = 1
 """Of a virtio device: where its interrupt vectors are, if it has any."""
-EXPRESS_PORTS = frozenset("pcie-root-port ioh3420 xio3130-downstream cxl-rp".split())
-"""Ports into which a device can be plugged."""
 SHPC_BRIDGES = ("pci-bridge", "pci-bridge-seat", "pcie-pci-bridge")
 """Bridges with the standard hot-plug controller."""
 WITHOUT = {"cxl-rp": frozenset((IO,))}
+"""Windows that a bridge does not have."""
 RESERVES = {
     "bus-reserve": BUSES,
     "io-reserve": IO,
@@ -41,9 +40,11 @@ RESERVES = {
     "pref32-reserve": PREFETCH,
     "pref64-reserve": PREFETCH,
 }
+"""A bridge's options -> what they keep free behind it."""
 PCI_IDS = {"PIIX4_PM": (0x8086, 0x7113), "ich9-ahci": (0x8086, 0x2922), "ICH9-SMB": (0x8086, 0x2930)}
 """Vendor and device of what a board can be without."""
 UNSET = (None, 2**32 - 1, 2**64 - 1)
+"""Values of such an option that say nothing."""
 
 
 class PciBuses:

@@ -83,8 +83,8 @@ Rows = dict[str, list[Need]]
 def set_up(roots: list[tuple[int, list[Function]]], chipset: str, low_bytes: int, high_bytes: int) -> None:
     """Number and place everything; where there is no room, number it only: there this firmware gives up.
 
-    roots: each root bus's number and functions, bus 0 first.
-    chipset: `pc` or `q35`. low_bytes, high_bytes: RAM below and above 4 GiB.
+    roots: each root bus's number and functions, bus 0 first. chipset: `pc` or `q35`. low_bytes, high_bytes: RAM below
+    and above 4 GiB.
     """
     rows: Rows = {kind: [] for kind in KINDS}
     last = 0

@@ -6,6 +6,7 @@ The host's own devices are not emulated: where one is missing QEMU says so, wher
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.devices.bus import EXPRESS_PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,14 +180,11 @@ def check_failover(device: Device) -> None:
 
 def check_slot(device: Device, others: Iterable[Device]) -> None:
     """The number of a slot within its chassis, by which a port is known. Raises Refused."""
-    if device.kind not in SLOTS:
+    if device.kind not in EXPRESS_PORTS:
         return
     number = _slot(device)
-    if any(each.kind in SLOTS and _slot(each) == number for each in others):
+    if any(each.kind in EXPRESS_PORTS and _slot(each) == number for each in others):
         raise Refused("Can't add chassis slot, error -16")
-
-
-SLOTS = frozenset("pcie-root-port ioh3420 xio3130-downstream cxl-rp".split())
 
 
 def _slot(device: Device) -> tuple[int, int]:
