@@ -203,9 +203,7 @@ def _open_stdio(loop: Loop, chardev: Chardev) -> Stream:
 def _open_pty(loop: Loop, chardev: Chardev) -> Stream:
     from qmpemu.edge.terminals import PtyStream
 
-    stream = PtyStream(loop)
-    print(f"char device redirected to {stream.name} (label {chardev.label})", file=sys.stderr, flush=True)
-    return stream
+    return PtyStream(loop)
 
 
 def _open_file(loop: Loop, chardev: Chardev, sets: FdSets) -> Stream:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.profile import Profile
 
+PTY = "pty:"
+
 
 class HostSide:
     """All of it, of one machine. say: called with what QEMU says on standard error."""
@@ -60,6 +62,11 @@ class HostSide:
                 more = f"\n{{prefix}}{typed}: {sequel}" if sequel is not None else ""
                 raise OptionError(f"{typed}: {error}{more}") from None
             if stream is not None:
+                if chardev.backend == "pty":  # on standard output, as by the real one
+                    print(
+                        f"char device redirected to {stream.address.removeprefix(PTY)} (label {label})",
+                        flush=True,
+                    )
                 self.streams[label] = stream
                 self._await_client(chardev, stream, typed)
 

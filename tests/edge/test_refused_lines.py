@@ -96,6 +96,10 @@ REFUSED = """
 -drive foo
 -boot x=1
 -boot menu=maybe
+-debugcon foo
+-debugcon null -debugcon null
+-debugcon file:/none/x
+-M none -debugcon null
 -boot strict=x
 -boot splash-time=65536
 -boot splash=/none,reboot-timeout=-2

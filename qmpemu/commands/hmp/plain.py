@@ -159,7 +159,10 @@ def _size(text: str) -> int:
 
 
 def _chardev_add(ctx: Context, given: Given) -> str:
-    ctx.commands("chardev-add", _chardev(ctx, given["options"], None))
+    options = _chardev(ctx, given["options"], None)
+    made = ctx.commands("chardev-add", options)
+    if isinstance(made, dict) and "pty" in made:
+        return f"char device redirected to {made['pty']} (label {options['id']})\r\n"
     return ""
 
 

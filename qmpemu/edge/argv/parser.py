@@ -140,6 +140,8 @@ class Parser:
         """-numa: how it was typed, its kind, its parameters."""
         self.deprecated = False
         """Whether the machine type is one that will be gone."""
+        self.debug_console: str | None = None
+        """-debugcon as it was typed."""
         self.speaker: str | None = None
         """-machine pcspk-audiodev="""
         self.window = "default"

@@ -10,6 +10,7 @@ import sys
 
 from qmpemu.core.options import is_identifier
 from qmpemu.edge import keyval
+from qmpemu.edge.argv.chardev_options import compat_chardev
 from qmpemu.edge.argv.device_options import add_usb
 from qmpemu.edge.argv.parser import Parser, option
 from qmpemu.edge.keyval import OptionError
@@ -71,6 +72,27 @@ def _parallel(parser: Parser, where: str) -> None:
     parser.lines["parallel"].append((where, parser.typed))
 
 
+@option("debugcon")
+def _debug_console(parser: Parser, where: str) -> None:
+    """Where firmware writes what it does: a device like those of -device, behind them."""
+    failed = f"{{prefix}}invalid character backend '{where}'"
+    if parser.debug_console is not None:
+        raise OptionError(
+            f"attempt to add duplicate property 'debugcon' to object (type 'container')\n{failed}"
+        )
+    try:
+        if any(each.label == DEBUG_CONSOLE for each in parser.config.chardevs):
+            raise OptionError(f"Duplicate ID '{DEBUG_CONSOLE}' for chardev")
+        parser.add_chardev(compat_chardev(DEBUG_CONSOLE, where))
+    except OptionError as error:
+        raise OptionError(f"{str(error).partition(chr(10))[0]}\n{failed}") from None
+    parser.process.sequels[DEBUG_CONSOLE] = failed.removeprefix("{prefix}")
+    parser.debug_console = parser.typed
+
+
+DEBUG_CONSOLE = "debugcon"
+
+
 @option("usbdevice")
 def _usbdevice(parser: Parser, name: str) -> None:
     add_usb(parser.config)
@@ -93,6 +115,11 @@ def _escape(parser: Parser, text: str) -> None:
 def finish(parser: Parser) -> None:
     """Complete the configuration. Raises OptionError, Unprefixed."""
     config = parser.config
+    if parser.debug_console is not None:
+        given: dict[str, object] = {"driver": "isa-debugcon", "id": DEBUG_CONSOLE, "chardev": DEBUG_CONSOLE}
+        config.devices.insert(parser.plain_devices, given)
+        config.typed.setdefault("device", []).insert(parser.plain_devices, parser.debug_console)
+        parser.plain_devices += 1
     short = parser.drives or parser.networks or any(parser.lines.values()) or config.usb_controllers
     if config.nodefaults and not short and config.vga in (None, "none"):
         return

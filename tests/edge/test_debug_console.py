@@ -1,0 +1,39 @@
+"""-debugcon, and the line by which a terminal's name is told: ours says what the real QEMU says, where it says it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.edge.emulators import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ASKED = """{"execute": "qmp_capabilities"}
+{"execute": "query-chardev"}
+{"execute": "qom-list", "arguments": {"path": "/machine/peripheral"}}
+{"execute": "qom-get", "arguments": {"path": "/machine/peripheral/debugcon", "property": "iobase"}}
+{"execute": "human-monitor-command", "arguments": {"command-line": "chardev-add pty,id=later"}}
+{"execute": "quit"}
+"""
+VARYING = re.compile(r'/dev/pts/\d+|"timestamp": {[^}]*}')
+
+
+def told(kind: str, folder: Path) -> tuple[str, str]:
+    """What stands on standard output, and on standard error."""
+    line = "-machine q35 -S -nodefaults -display none -qmp stdio -chardev pty,id=c -debugcon pty"
+    words = [Emulator(kind, folder).program, *line.split()]
+    env = {**os.environ, "QMPEMU_GUEST": "none"}
+    done = subprocess.run(words, input=ASKED, capture_output=True, text=True, timeout=20, env=env, check=True)
+    return VARYING.sub("VARYING", done.stdout), done.stderr
+
+
+def test_as_the_real_one(tmp_path: Path) -> None:
+    """A device of -debugcon stands among those with a name; terminals are told of on standard output."""
+    real = told("real", tmp_path)
+    assert real[0].count("char device redirected to VARYING (label ") == 3
+    assert '"child<isa-debugcon>"' in real[0]
+    assert told("ours", tmp_path) == real
