@@ -90,3 +90,17 @@ def test_nobody_else_writes_to_a_disk_while_a_job_runs(emulator: Emulator) -> No
     assert (
         say(client, "block-export-add", **export) == f"{conflict}node 'f' (uses node 'top' as 'file' child)."
     )
+
+
+def test_an_id_that_is_taken(emulator: Emulator) -> None:
+    """The command is refused, and the job before it ends as it was begun: the disk goes over to its target."""
+    client = start(emulator)
+    image("create", "-q", "-f", "qcow2", "copy.qcow2", "8M")
+    file = {"driver": "file", "filename": "copy.qcow2"}
+    client.ask("blockdev-add", driver="qcow2", node_name="copy", file=file)
+    client.put("blockdev-mirror", device="top", target="copy", sync="full", job_id="j")
+    told(client, "BLOCK_JOB_READY")
+    assert refusal(client, "block-commit", device="top", job_id="j") == "Need a root block node"
+    client.put("job-complete", id="j")
+    told(client, "null")
+    assert drive(client)["node-name"] == "copy"

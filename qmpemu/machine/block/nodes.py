@@ -183,15 +183,28 @@ def size_of(options: dict[str, object]) -> int:
 
 
 def null_path(options: dict[str, object]) -> str:
-    """The file at the bottom; a null device of a size of its own has no short name."""
+    """The file at the bottom; a null device that is not as all are has no short name."""
     if options["driver"] != "null-co":
         path = options.get("filename", "")
         return path if isinstance(path, str) else str(path)  # one that is told of by another name stays so
-    if "size" not in options:
+    members = null_options(options)
+    if len(members) == 1:
         return "null-co://"
-    text = getattr(options["size"], "text", None)
-    shown = size_of(options) if text is None else f'"{text}"'
-    return f'json:{{"driver": "null-co", "size": {shown}}}'
+    from json import dumps
+
+    return "json:" + dumps(members)
+
+
+def null_options(options: dict[str, object]) -> dict[str, object]:
+    """Those by which a null device is told of."""
+    from qmpemu.qmp.order import ordered
+
+    members: dict[str, object] = {"driver": "null-co"}
+    if "size" in options:
+        members["size"] = getattr(options["size"], "text", None) or size_of(options)
+    if "read-zeroes" in options:
+        members["read-zeroes"] = options["read-zeroes"] in (True, "on")
+    return dict(ordered(members))
 
 
 SIMPLE = {

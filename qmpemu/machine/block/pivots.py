@@ -17,7 +17,7 @@ from qmpemu.qmp.errors import not_emulated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from qmpemu.machine.block.graph import Blocks
 
@@ -59,10 +59,10 @@ class Pivots:
         if command in COMPLETES and job in self._targets and self._targets[job] is None:
             raise not_emulated("drive-mirror's completion onto what is no file of this host")
 
-    def works_on(self, arguments: dict[str, object]) -> bool:
-        """Whether a job is there of the node that a command names: its filter says who may write."""
+    def works_on(self, arguments: dict[str, object], alive: Collection[str]) -> bool:
+        """Whether a job that is there is of the node that a command names: its filter says who may write."""
         names = [arguments[key] for key in ("node-name", "device") if key in arguments]
-        return any(given.get("device") in names for _, given in self._jobs.values())
+        return any(given.get("device") in names for job, (_, given) in self._jobs.items() if job in alive)
 
     def begins(self, command: str, arguments: dict[str, object]) -> None:
         """A command that starts a job is on its way: what the job tells may come before its reply."""

@@ -49,8 +49,9 @@ def options_of(node: Node, *, told: bool = False) -> dict[str, object]:
 
     members: dict[str, object] = {"driver": node.driver}
     if node.driver == "null-co":
-        size = node.options.get("size")
-        return members if size is None else {**members, "size": getattr(size, "text", size)}
+        from qmpemu.machine.block.nodes import null_options
+
+        return null_options(node.options)
     if node.driver not in FORMATS or node.file is None:
         return {**members, "filename": str(getattr(node.path, "told", node.path) if told else node.path)}
     members["file"] = options_of(node.file, told=told)

@@ -80,7 +80,6 @@ class Store:
         later = Later()
         self.pivots.check(command, arguments)
         inactive.check(self._blocks, self._facts, command, arguments)
-
         job = str(arguments.get("job-id", arguments.get("device")))
 
         def done(outcome: object) -> None:
@@ -106,11 +105,12 @@ class Store:
                 self._send(QUERY, {}, self._remembered.keep)
             self._remembered.begin(job)
         self.lost.begins(command, arguments)
-        self.pivots.begins(command, arguments)
+        if job not in self._jobs:  # else it is refused
+            self.pivots.begins(command, arguments)
         away = self._blocks.locks.away  # then no device keeps anybody off: storage is copied to it by NBD
-        if not away and self.works and not self.pivots.works_on(arguments):
+        if self.works and not (away or self.pivots.works_on(arguments, self._jobs)):
             refuse_export(self._blocks, command, arguments)
-        if not away and not self.works and written(command, arguments):
+        if not (away or self.works) and written(command, arguments):
             self._wait_for_holders()
             drives = concerned(self._blocks, command, arguments)
             self.holders.keep_others_off(drives, lambda: self._send(command, arguments, done))
