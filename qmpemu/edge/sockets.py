@@ -73,6 +73,7 @@ __all__ = [
     "SO_ERROR",
     "SO_REUSEADDR",
     "TCP_NODELAY",
+    "UNIX_PATH_MAX",
     "accept",
     "bound",
     "check_path",

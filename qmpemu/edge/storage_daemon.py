@@ -17,7 +17,7 @@ from time import monotonic
 
 from qmpemu.core.table import Refused
 from qmpemu.edge.child import found, spawn
-from qmpemu.edge.sockets import SIGKILL, socketpair
+from qmpemu.edge.sockets import SIGKILL, UNIX_PATH_MAX, socketpair
 from qmpemu.machine.block.backend import GONE, NEEDS_DAEMON, BlockBackend
 from qmpemu.qmp.encode import encode
 from qmpemu.qmp.errors import QmpError
@@ -36,7 +36,6 @@ MONITOR = ("--chardev", "socket,id=c,fd=3", "--monitor", "chardev=c")
 READ_BYTES = 1 << 16
 DOMAIN = "domain-"
 """How libvirt's names of domains' folders begin."""
-SOCKET_PATH_MAX = 107
 GOODBYE_S = 2.0
 """How long the daemon may take to close its images before it is killed."""
 
@@ -207,7 +206,7 @@ def private_folder() -> str:
     temporary files, where one is left by an emulator that is killed within the moment that it is there.
     """
     name, home = f"qmpemu-{os.urandom(8).hex()}", os.environ.get("HOME", "")
-    if os.path.basename(home).startswith(DOMAIN) and len(os.fsencode(f"{home}/{name}/s")) <= SOCKET_PATH_MAX:
+    if os.path.basename(home).startswith(DOMAIN) and len(os.fsencode(f"{home}/{name}/s")) <= UNIX_PATH_MAX:
         try:
             os.mkdir(f"{home}/{name}", 0o700)
             return f"{home}/{name}"
