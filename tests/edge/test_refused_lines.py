@@ -80,6 +80,8 @@ REFUSED = """
 -kernel /dev/null
 -kernel /
 -kernel /etc/hostname
+-kernel /bin/true
+-M none -kernel /none
 -numa node,nodeid=x
 -boot order=q
 -boot c,menu

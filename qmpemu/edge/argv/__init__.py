@@ -95,7 +95,7 @@ def _finish_rare(parser: Parser) -> None:
     if parser.boots:
         from qmpemu.edge.argv import kernel_options
 
-        kernel_options.check(parser.boots)
+        kernel_options.check(parser.boots, parser.config.family)
     if parser.config.spice is not None:
         from qmpemu.edge.argv import spice_options
 
