@@ -85,6 +85,12 @@ REFUSED = """
 -numa node,nodeid=x
 -boot order=q
 -boot c,menu
+-netdev socket,id=n,listen=127.0.0.1:0,foo=1
+-netdev hubport,id=n,hubid=x
+-netdev l2tpv3,id=n,src=1
+-netdev tap,id=n,vhost=maybe
+-netdev stream,id=n
+-netdev user,id=n,net=x
 -device usb-ehci -device usb-hub
 -device piix3-usb-uhci -device usb-uas
 -device pcie-root-port -device pcie-root-port

@@ -129,6 +129,8 @@ def _netdev(parser: Parser, argument: str) -> None:
     if members["type"] not in NETWORKS:
         raise OptionError(f"Parameter 'type' does not accept value '{members['type']}'")
     _require(members, "id")
+    if not argument.startswith("{"):
+        parser.plain_netdevs.append((members, parser.typed))
     parser.config.netdevs.append(members)
     parser.remember("netdev")
 

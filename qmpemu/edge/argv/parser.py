@@ -154,6 +154,8 @@ class Parser:
         """Whether any option was about monitors: there is none of its own accord then."""
         self.ids: dict[str, set[str]] = {}
         """The ids that an option group has."""
+        self.plain_netdevs: list[tuple[dict[str, object], str]] = []
+        """-netdev in plain form, each with how it was typed: looked at once all options are read."""
         self.plain_devices = 0
         """How many -device in plain form there were."""
         self.typed = ""
