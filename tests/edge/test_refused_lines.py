@@ -86,9 +86,9 @@ REFUSED = """
 -boot order=q
 -boot c,menu
 -netdev socket,id=n,listen=127.0.0.1:0,foo=1
--netdev hubport,id=n,hubid=x
+-nodefaults -netdev hubport,id=n,hubid=x
 -netdev l2tpv3,id=n,src=1
--netdev tap,id=n,vhost=maybe
+-nodefaults -netdev tap,id=n,vhost=maybe
 -netdev stream,id=n
 -netdev user,id=n,net=x
 -device usb-ehci -device usb-hub

@@ -41,10 +41,6 @@ HEX = frozenset("0123456789abcdefABCDEF")
 def finish(parser: Parser) -> list[OnBoard]:
     """The board's cards, in their order; back ends go to the configuration. Raises Unprefixed."""
     config = parser.config
-    if parser.plain_netdevs:
-        from qmpemu.edge.argv import netdev_options
-
-        netdev_options.check_all(parser.plain_netdevs)
     given = parser.networks
     if not given and not config.netdevs and not config.nodefaults:
         config.default_network = True

@@ -120,6 +120,10 @@ def finish(parser: Parser) -> None:
         config.devices.insert(parser.plain_devices, given)
         config.typed.setdefault("device", []).insert(parser.plain_devices, parser.debug_console)
         parser.plain_devices += 1
+    if parser.plain_netdevs:
+        from qmpemu.edge.argv import netdev_options
+
+        netdev_options.check_all(parser.plain_netdevs)
     short = parser.drives or parser.networks or any(parser.lines.values()) or config.usb_controllers
     if config.nodefaults and not short and config.vga in (None, "none"):
         return
