@@ -169,7 +169,11 @@ WITHOUT_DAEMON = ("null-co", "blkdebug", "raw", "qcow2", *PROTOCOLS)
 
 def _add_real(ctx: Context, named: dict[str, object]) -> Later:
     def added(result: object) -> object:
-        ctx.machine.blocks.take_node(named)
+        try:
+            ctx.machine.blocks.take_node(named)
+        except Refused as refused:
+            ctx.machine.store.drop(str(named["node-name"]))
+            return QmpError(str(refused))
         return result
 
     return ctx.machine.store.ask("blockdev-add", named, added)

@@ -91,3 +91,25 @@ def test_a_disk_of_virtio_scsi_is_nobodys_backing_file(emulator: Emulator) -> No
     why = refusal(client, "device_add", driver="scsi-cd", id="d", drive="n0", bus="s.0")
     assert why == "Node 'n0' is busy: node is used as backing hd of 'o1'"
     assert len(client.ask("query-block")["return"]) == 1
+
+
+def test_an_image_that_a_drive_reads_is_not_opened_for_writing(emulator: Emulator) -> None:
+    """Nor while a job works, when the real block layer holds nobody off; the node below is free again."""
+    for name in ("medium", "one", "two"):
+        image("create", "-q", "-f", "qcow2", f"{name}.q", "1M")
+    words = [f"qcow2,node-name={name},file.driver=file,file.filename={name}.q" for name in ("one", "two")]
+    nodes = [word for each in words for word in ("-blockdev", each)]
+    emulator.start(*nodes, "-device", "virtio-blk-pci,drive=one", "-device", "virtio-scsi-pci", "-S")
+    client = emulator.client()
+    client.put("blockdev-mirror", device="one", target="two", sync="full", job_id="j")
+    while client.read().get("event") != "BLOCK_JOB_READY":
+        pass
+    file = {"driver": "file", "filename": "medium.q"}
+    assert client.ask("blockdev-add", **file, node_name="below", read_only=True) == {"return": {}}
+    raw = {"driver": "raw", "file": "below", "node_name": "r"}
+    assert client.ask("blockdev-add", **raw, read_only=True) == {"return": {}}
+    assert client.ask("device_add", driver="scsi-cd", id="cd", drive="r") == {"return": {}}
+    assert client.ask("blockdev-add", **file, node_name="s", auto_read_only=True) == {"return": {}}
+    why = 'Failed to get "write" lock'
+    assert refusal(client, "blockdev-add", driver="qcow2", node_name="w", file="s") == why
+    assert client.ask("blockdev-del", node_name="s") == {"return": {}}

@@ -123,7 +123,11 @@ class Blocks:
         node = Node(options, below, image, path)
         node.backing = self.nodes.get(str(options.get("backing")))
         self.nodes[node.name] = node
-        self.locks.refresh()
+        try:
+            self.locks.refresh()
+        except Refused:
+            self.forget(node.name)
+            raise
         return node
 
     def forget(self, name: str) -> None:

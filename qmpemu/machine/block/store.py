@@ -192,6 +192,10 @@ class Store:
             if options["node-name"] in self._blocks.loose:
                 self._open_again(options)
 
+    def drop(self, name: str) -> None:
+        """A node that it has opened cannot be beside what is here: it goes again."""
+        self._send("blockdev-del", {"node-name": name}, bool)
+
     def drop_unused(self) -> None:
         """Loose nodes that nothing is on any more go."""
         while unused := self._blocks.unused():
