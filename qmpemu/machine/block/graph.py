@@ -120,15 +120,14 @@ class Blocks:
             image = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
         except NeedsOpening as needs:
             image = needs.image
-        node = Node(options, below, image, path)
+        node = self.nodes[str(options["node-name"])] = Node(options, below, image, path)
         node.backing = self.nodes.get(str(options.get("backing")))
-        self.nodes[node.name] = node
         try:
             self.locks.refresh()
+            return node
         except Refused:
             self.forget(node.name)
             raise
-        return node
 
     def forget(self, name: str) -> None:
         """The real block layer has removed it."""

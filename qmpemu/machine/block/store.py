@@ -71,10 +71,7 @@ class Store:
         return self._backend is not None
 
     def ask(
-        self,
-        command: str,
-        arguments: dict[str, object],
-        shape: Callable[[object], object] | None = None,
+        self, command: str, arguments: dict[str, object], shape: Callable[[object], object] | None = None
     ) -> Later:
         """Run a command there; the result, through `shape`, is finished later. Raises Refused."""
         later = Later()
