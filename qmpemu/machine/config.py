@@ -80,74 +80,91 @@ class Global:
 class MachineConfig:
     """One machine's configuration, QEMU's option names and units (memory in bytes)."""
 
+    name: str | None = None
+    uuid = NO_UUID
+    machine = "pc-i440fx-7.2"
+    """The machine type, aliases resolved (`q35` is `pc-q35-7.2`)."""
+    accel = "tcg"
+    cpu = "qemu64"
+    cpu_given = False
+    """Whether there was a -cpu: a machine without a board has a processor only then."""
+    cpu_vp_index = False
+    """Whether that sets hv-vpindex, by no sign: TCG does not start then."""
+    cpus = 1
+    cpus_max = 1
+    topology = (1, 1, 1, 1)
+    """sockets, dies, cores, threads: their product is cpus_max."""
+    numa = False
+    """Whether there are nodes; a slot that is in no -numa belongs to node 0."""
+    numa_memory = False
+    """Whether nodes have memory back ends of their own."""
+    nodefaults = False
+    """-nodefaults: no device is there that was not asked for."""
+    memory_asked_bytes: int | None = None
+    memory_slots = 0
+    memory_most_bytes = 0
+    """-m slots=, maxmem=: what can be plugged in."""
+    main_memory: str | None = None
+    """-machine memory-backend=: the object that is the machine's RAM."""
+    switched_off: frozenset[str] = frozenset()
+    """Parts of the board that -machine has switched off, by the names of its properties."""
+    firmware: str | None = None
+    """-bios: a firmware file other than the machine's own."""
+    firmware_bytes = 0
+    """Its size."""
+    splash_fault: str | None = None
+    """What is wrong with the picture of -boot splash=."""
+    start_paused = False
+    incoming: str | None = None
+    """-incoming: where a migration comes from; until it has come the machine waits."""
+    loadvm: str | None = None
+    """-loadvm: the internal snapshot to start from."""
+    memory_model: MemoryModel | None = None
+    """What a migration finds in the guest's memory; None for the default."""
+    preconfig = False
+    """--preconfig: nothing starts before x-exit-preconfig."""
+    qtest_accel = False
+    """-accel qtest: nothing runs on the processor, and only qtest moves the virtual clock."""
+    qtest: str | None = None
+    """-qtest: the label of its character device."""
+    qtest_log: str | None = None
+    """-qtest-log: the file, or None for standard error."""
+    rtc_virtual = False
+    """-rtc clock=vm: the battery-backed clock follows the virtual clock."""
+    nographic = False
+    """-nographic: there is no display."""
+    no_place: str | None = None
+    """The text with which the board refuses one of the drives, once they are open."""
+    default_network = False
+    """Whether the network is the board's own, since none was asked for."""
+    usb = False
+    guest: str | None = None
+    """The simulated guest, or None for the default one."""
+    seed = "0"
+    operator = False
+    """Whether query-commands lists the operator's commands."""
+    participants: tuple[str, ...] = ()
+    """Names of installed participants (`qmpemu.participants`) that join the guest's own."""
+    vga: str | None = None
+    """-vga: the built-in display adapter, `none` without one; None is the default, which -nodefaults takes away."""
+    spice: dict[str, str] | None = None
+    """-spice by QEMU's option names; `typed` is the whole option."""
+
     def __init__(self) -> None:
-        self.name: str | None = None
-        self.uuid = NO_UUID
-        self.machine = "pc-i440fx-7.2"
-        """The machine type, aliases resolved (`q35` is `pc-q35-7.2`)."""
-        self.accel = "tcg"
-        self.cpu = "qemu64"
-        self.cpu_given = False
-        """Whether there was a -cpu: a machine without a board has a processor only then."""
         self.cpu_features: dict[str, object] = {}
         """-cpu NAME,feature=value: what it sets of a processor's properties."""
-        self.cpu_vp_index = False
-        """Whether that sets hv-vpindex, by no sign: TCG does not start then."""
-        self.cpus = 1
-        self.cpus_max = 1
-        self.topology = (1, 1, 1, 1)
-        """sockets, dies, cores, threads: their product is cpus_max."""
         self.numa_nodes: dict[int, int] = {}
         """-numa: index of a processor's slot -> its node."""
-        self.numa = False
-        """Whether there are nodes; a slot that is in no -numa belongs to node 0."""
         self.numa_sizes: dict[int, str] = {}
         """-numa: node -> its memory back end, or the text of a size."""
-        self.numa_memory = False
-        """Whether nodes have memory back ends of their own."""
-        self.nodefaults = False
-        """-nodefaults: no device is there that was not asked for."""
-        self.memory_asked_bytes: int | None = None
-        self.memory_slots = 0
-        self.memory_most_bytes = 0
-        """-m slots=, maxmem=: what can be plugged in."""
-        self.main_memory: str | None = None
-        """-machine memory-backend=: the object that is the machine's RAM."""
         self.flash: dict[str, str] = {}
         """-machine pflash0=, pflash1=: the nodes in the chips that hold the firmware."""
         self.switches: dict[str, bool] = {}
         """-machine dump-guest-core=on, nvdimm=on ...: those that are given, by their names as properties."""
         self.choices: dict[str, str] = {}
         """-machine smm=on, vmport=auto ...: `on`, `off` or `auto`, those that are given."""
-        self.switched_off: frozenset[str] = frozenset()
-        """Parts of the board that -machine has switched off, by the names of its properties."""
-        self.firmware: str | None = None
-        """-bios: a firmware file other than the machine's own."""
-        self.firmware_bytes = 0
-        """Its size."""
         self.boot_times: dict[str, int] = {}
         """-boot splash-time=, reboot-timeout=: milliseconds, those that are given."""
-        self.splash_fault: str | None = None
-        """What is wrong with the picture of -boot splash=."""
-        self.start_paused = False
-        self.incoming: str | None = None
-        """-incoming: where a migration comes from; until it has come the machine waits."""
-        self.loadvm: str | None = None
-        """-loadvm: the internal snapshot to start from."""
-        self.memory_model: MemoryModel | None = None
-        """What a migration finds in the guest's memory; None for the default."""
-        self.preconfig = False
-        """--preconfig: nothing starts before x-exit-preconfig."""
-        self.qtest_accel = False
-        """-accel qtest: nothing runs on the processor, and only qtest moves the virtual clock."""
-        self.qtest: str | None = None
-        """-qtest: the label of its character device."""
-        self.qtest_log: str | None = None
-        """-qtest-log: the file, or None for standard error."""
-        self.rtc_virtual = False
-        """-rtc clock=vm: the battery-backed clock follows the virtual clock."""
-        self.nographic = False
-        """-nographic: there is no display."""
         self.globals: list[Global] = []
         self.actions: dict[str, str] = {}
         self.chardevs: list[Chardev] = []
@@ -162,10 +179,6 @@ class MachineConfig:
         """-drive and its like, and the default ones, in order."""
         self.onboard: list[OnBoard] = []
         """What the board makes beside the bare machine's devices, in order."""
-        self.no_place: str | None = None
-        """The text with which the board refuses one of the drives, once they are open."""
-        self.default_network = False
-        """Whether the network is the board's own, since none was asked for."""
         self.hub: list[tuple[str, int]] = []
         """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
         self.warnings: list[str] = []
@@ -176,23 +189,12 @@ class MachineConfig:
         """-fsdev, -virtfs: name -> the host's folder."""
         self.passed_fds: list[tuple[int, int, str | None]] = []
         """-add-fd: descriptor, number of its set, what was said of it."""
-        self.usb = False
         self.usb_controllers: list[dict[str, object]] = []
         """-usb: the machine's own controllers, made before all devices."""
         self.typed: dict[str, list[str]] = {}
         """How each -device, -object, -blockdev and -netdev was typed, in their order: messages begin with it."""
-        self.guest: str | None = None
-        """The simulated guest, or None for the default one; settings are its Windows' names."""
         self.settings: dict[str, str] = {}
-        self.seed = "0"
-        self.operator = False
-        """Whether query-commands lists the operator's commands."""
-        self.participants: tuple[str, ...] = ()
-        """Names of installed participants (`qmpemu.participants`) that join the guest's own."""
-        self.vga: str | None = None
-        """-vga: the built-in display adapter, `none` without one; None is the default, which -nodefaults takes away."""
-        self.spice: dict[str, str] | None = None
-        """-spice by QEMU's option names; `typed` is the whole option."""
+        """The guest's, by their Windows' names."""
         self.vnc: list[dict[str, str]] = []
         """-vnc, each by QEMU's option names, the first word as `vnc`; `typed` is the whole option."""
         self.not_emulated: list[str] = []

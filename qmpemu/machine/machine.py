@@ -54,6 +54,18 @@ DRAINING = ("virtio-blk-", "scsi-hd", "scsi-cd", "scsi-block")
 class Machine:
     """The hardware of one VM. `load` gives the software that boots on it; `-machine none` boots nothing."""
 
+    disk: Disk | None = None
+    """The guest's disk, as far as it is kept; set before the guest is loaded."""
+    rtc_ahead_ns = 0
+    """How far the battery-backed clock is ahead of the host's time, since the guest set it."""
+    _qom: Tree | None = None
+    _migration: Migration | None = None
+    _disk_errors: DiskErrors | None = None
+    _dump: Dump | None = None
+    _own_jobs: OwnJobs | None = None
+    _io_ports: IoPorts | None = None
+    _looked_for_objects = False
+
     def __init__(
         self,
         early: EarlyBackends,
@@ -65,7 +77,6 @@ class Machine:
         self.host = early.host
         self.facts = facts = early.facts
         self._profile = profile
-        self._qom: Tree | None = None
         self.named_fds: dict[str, int] = {}
         """Descriptors that clients have named by getfd."""
         self.fdsets, self.chardevs = early.fdsets, early.chardevs
@@ -81,16 +92,8 @@ class Machine:
         """What the display shows, and the door for keys and pointer."""
         self.history = History(self.clock)
         facts.subscribe(self.history.heard)
-        self.disk: Disk | None = None
-        """The guest's disk, as far as it is kept; set before the guest is loaded."""
-        self.rtc_ahead_ns = 0
-        """How far the battery-backed clock is ahead of the host's time, since the guest set it."""
         self.alarms: list[int] = []
         """When the battery-backed clock will ring, by the virtual clock in ns."""
-        self._migration: Migration | None = None
-        self._disk_errors: DiskErrors | None = None
-        self._dump: Dump | None = None
-        self._own_jobs: OwnJobs | None = None
         self.preconfig = config.preconfig
         """Whether the machine is still being configured: most commands are refused until `exit_preconfig`."""
         self.on_irq: Callable[[int, bool], None] = _nobody
@@ -104,7 +107,6 @@ class Machine:
         if config.incoming is not None:
             self.board.runstate = INMIGRATE
             self.board.autostart = not config.start_paused
-        self._io_ports: IoPorts | None = None
         if self.acpi is not None:
             self._wire(self.acpi)
         self.open_chardev: Callable[[Chardev], object] = _nobody
@@ -113,7 +115,6 @@ class Machine:
         """Close it again."""
         self.display = Display(self)
         self.accounting = Accounting(self)
-        self._looked_for_objects = False
         self.plugging = Plugging(self, profile, early)
         self.devices, self.objects = self.plugging.devices, self.plugging.objects
         self.netdevs, self.ports = self.plugging.netdevs, self.plugging.ports

@@ -9,15 +9,16 @@ from qmpemu.core.table import Refused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from random import Random
 
     from qmpemu.acpi import FixedHardware
     from qmpemu.core.clock import Clock, Lifetime
-    from qmpemu.guests.guest import Guest
+    from qmpemu.guests.guest import Guest, Platform
     from qmpemu.guests.registry import Traffic
     from qmpemu.guests.windows.participants import Participant
     from qmpemu.hardware import Hardware
     from qmpemu.machine.host import Host
-    from qmpemu.machine.machine import Machine
+    from qmpemu.machine.machine import Disk, Machine
     from qmpemu.machine.migration.state import Origin
 
 NO_GUEST = "none"
@@ -69,45 +70,11 @@ class Loading:
         from random import Random
 
         from qmpemu.guests import registry as guests
-        from qmpemu.guests.guest import MemoryStore, Platform, Travelled
-        from qmpemu.machine.inputs import note_standing
 
-        if machine.disk is None:
-            machine.disk = MemoryStore()
-            self._facts.publish(DiskKeptInMemory())
-        origin = history.again
-        if origin is not None:
-            if origin.participants != self._taking_part():
-                raise Refused(
-                    "the guest travels with participants that are not installed here, or lacks some that are"
-                )
-            machine.disk = Travelled(origin.disk, machine.disk, lambda: not history.replaying)
-        else:
-            origin = self._origin(boot.now_ns)
-            note_standing(machine)
-        history.origin = origin
-        history.rng = rng = Random(f"{origin.seed}/{origin.name}")
-        ports, alarm = machine.ports, machine.set_alarm
-        platform = Platform(
-            acpi,
-            boot,
-            self._facts,
-            rng,
-            ports,
-            origin.rtc_base_ns,
-            machine.disk,
-            alarm,
-            self._hardware,
-            machine.plugging.hotplug,
-            machine.plugging.balloon,
-            machine.plugging.os_started,
-            self._set_rtc,
-            lambda: machine.clock.now_ns + int(history.answered("time", self._ahead)),
-            machine.console,
-            machine.plugging.watchdog,
-            self._guest_died,
-            machine.plugging.virtio_memory.shared,
-        )
+        disk = self._disk()
+        origin = self._begin(boot)
+        history.rng = Random(f"{origin.seed}/{origin.name}")
+        platform = self._platform(acpi, boot, origin, disk, history.rng)
         if machine.blocks.drives and self._costs is None:
             self._costs = guests.traffic()
             self._facts.subscribe(self._count)
@@ -121,18 +88,69 @@ class Loading:
             raise Refused(f"the guest cannot be loaded here: {error}") from None
         return self.guest
 
-    def _load_firmware(self, acpi: FixedHardware, boot: Lifetime) -> Guest:
-        """The firmware, where nothing boots."""
-        from qmpemu.guests.firmware import Firmware
+    def _disk(self) -> Disk:
+        """The guest's disk, which for a guest that travels is as it was there. Raises Refused."""
+        from qmpemu.guests.guest import MemoryStore, Travelled
+
+        machine, history = self._machine, self._machine.history
+        if machine.disk is None:
+            machine.disk = MemoryStore()
+            self._facts.publish(DiskKeptInMemory())
+        origin = history.again
+        if origin is not None:
+            if origin.participants != self._taking_part():
+                raise Refused(
+                    "the guest travels with participants that are not installed here, or lacks some that are"
+                )
+            machine.disk = Travelled(origin.disk, machine.disk, lambda: not history.replaying)
+        return machine.disk
+
+    def _begin(self, boot: Lifetime) -> Origin:
+        """Where the history of this boot begins: where it did elsewhere, or here and now."""
         from qmpemu.machine.inputs import note_standing
 
-        config, history = self._config, self._machine.history
+        history = self._machine.history
         history.origin = history.again
         if history.origin is None:
             history.origin = self._origin(boot.now_ns)
             note_standing(self._machine)
+        return history.origin
+
+    def _platform(
+        self, acpi: FixedHardware, boot: Lifetime, origin: Origin, disk: Disk, rng: Random
+    ) -> Platform:
+        from qmpemu.guests.guest import Platform
+
+        machine = self._machine
+        return Platform(
+            acpi,
+            boot,
+            self._facts,
+            rng,
+            machine.ports,
+            origin.rtc_base_ns,
+            disk,
+            machine.set_alarm,
+            self._hardware,
+            machine.plugging.hotplug,
+            machine.plugging.balloon,
+            machine.plugging.os_started,
+            self._set_rtc,
+            lambda: machine.clock.now_ns + int(machine.history.answered("time", self._ahead)),
+            machine.console,
+            machine.plugging.watchdog,
+            self._guest_died,
+            machine.plugging.virtio_memory.shared,
+        )
+
+    def _load_firmware(self, acpi: FixedHardware, boot: Lifetime) -> Guest:
+        """The firmware, where nothing boots."""
+        from qmpemu.guests.firmware import Firmware
+
+        config = self._config
+        self._begin(boot)
         says = config.nographic or config.switches.get("graphics") is False
-        again = self._ran and history.again is None
+        again = self._ran and self._machine.history.again is None
         self._ran = not again
         return Firmware(acpi, boot, self._facts, self._machine.console, says=says, again=again)
 

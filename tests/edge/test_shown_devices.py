@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.edge.emulators import Emulator
+from tests.edge.two import poll
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,11 +81,12 @@ def set_up(kind: str, folder: Path, line: str) -> Any:
     emulator = Emulator(kind, folder).start(*shlex.split(line), env={"QMPEMU_GUEST": "none"})
     try:
         client = emulator.client()
-        while True:
-            usb = client.ask("human-monitor-command", command_line="info usb")["return"]
-            if "Device 0.0" not in usb:
-                return client.ask("query-pci"), [row.split(", ", 1)[1] for row in usb.splitlines()]
-            time.sleep(0.05)  # the real firmware takes as long as its processor is given to it
+
+        def products() -> str:
+            return str(client.ask("human-monitor-command", command_line="info usb")["return"])
+
+        poll(lambda: "Device 0.0" not in products())  # the real firmware takes its processor's time
+        return client.ask("query-pci"), [row.split(", ", 1)[1] for row in products().splitlines()]
     finally:
         emulator.kill()
 
