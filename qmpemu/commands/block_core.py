@@ -10,7 +10,7 @@ from qmpemu.commands.block_shown import drive_info, node_info
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.disk_errors import DiskFailed
-from qmpemu.machine.block.filters import shown, without_filters
+from qmpemu.machine.block.filters import Chains, without_filters
 from qmpemu.machine.block.happened import (
     BlockFact,
     ImageCorrupted,
@@ -25,9 +25,11 @@ from qmpemu.qmp.later import Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.store import Store
 
 
 def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:
@@ -217,27 +219,40 @@ def query_block(ctx: Context) -> object:
 
     store, later = ctx.machine.store, Later()
 
-    def told(graph: object, nodes: object) -> None:
-        known = {each["node-name"]: each for each in nodes} if isinstance(nodes, list) else {}
+    def told(nodes: Any, chains: Chains | None) -> None:
+        if isinstance(nodes, QmpError):
+            later.finish(nodes)
+            return
+        known = {each["node-name"]: each for each in nodes}
         rows = []
         for drive in blocks.drives:
-            name = drive.node.name if drive.node is not None else ""
-            if name and isinstance(graph, dict) and isinstance(nodes, list):
-                name = shown(blocks, name, graph, nodes)
-            row = known.get(name)
-            if isinstance(graph, dict) and isinstance(nodes, list):
-                row = without_filters(row, nodes)
+            row = None if drive.node is None else known.get(drive.node.name)
+            if chains is not None and drive.node is not None:
+                row = without_filters(known.get(chains.shown(blocks, drive.node.name)), nodes)
             rows.append(drive_info(drive, row))
-        later.finish(nodes if isinstance(nodes, QmpError) else rows)
+        later.finish(rows)
+
+    with_chains(store, told)
+    return later
+
+
+def with_chains(store: Store, told: Callable[[Any, Chains | None], object]) -> None:
+    """Ask for all nodes, and where jobs run how they stand upon each other, with the jobs' filters.
+
+    told: called with query-named-block-nodes' rows, or its error, and the chains.
+    """
 
     def ask_nodes(graph: object) -> None:
-        store.ask("query-named-block-nodes", {}).when_finished(lambda nodes: told(graph, nodes))
+        def found(nodes: object) -> None:
+            known = isinstance(nodes, list) and isinstance(graph, dict)
+            told(nodes, Chains(nodes, graph) if known else None)  # type: ignore[arg-type]  # known says so
+
+        store.ask("query-named-block-nodes", {}).when_finished(found)
 
     if store.works:
         store.ask("x-debug-query-block-graph", {}).when_finished(ask_nodes)
     else:
         ask_nodes(None)
-    return later
 
 
 @command("query-named-block-nodes")

@@ -5,9 +5,10 @@ The real block layer counts what jobs write, and knows the filters that they put
 
 from __future__ import annotations
 
+from qmpemu.commands.block_core import with_chains
 from qmpemu.commands.block_shown import drive_stats, node_stats
 from qmpemu.commands.registry import Context, command
-from qmpemu.machine.block.filters import Chains, shown
+from qmpemu.machine.block.filters import Chains
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
 
@@ -28,41 +29,33 @@ def query_blockstats(ctx: Context, *, query_nodes: bool = False) -> object:
     if machine.store_up:
         store, later = machine.store, Later()
 
-        def told(rows: object, nodes: object = None, graph: object = None) -> None:
+        def told(rows: object) -> None:
             if isinstance(rows, QmpError):
                 later.finish(rows)
-            elif query_nodes:
-                later.finish(_written(blocks, rows))
-            else:
-                later.finish(_of_drives(ctx, _written(blocks, rows), nodes, graph))
-
-        def ask_more(rows: object) -> None:
-            if query_nodes or not store.works:
-                told(rows)
                 return
-            nodes = store.ask("query-named-block-nodes", {"flat": True})
-            nodes.when_finished(
-                lambda found: store.ask("x-debug-query-block-graph", {}).when_finished(
-                    lambda graph: told(rows, found, graph)
-                )
-            )
+            _written(blocks, rows)
+            if query_nodes:
+                later.finish(rows)
+            elif not store.works:
+                later.finish(_of_drives(ctx, rows, None))
+            else:
+                with_chains(store, lambda _, chains: later.finish(_of_drives(ctx, rows, chains)))
 
-        store.ask("query-blockstats", {"query-nodes": True}).when_finished(ask_more)
+        store.ask("query-blockstats", {"query-nodes": True}).when_finished(told)
         return later
     if query_nodes:
         return [node_stats(node) for node in blocks.nodes.values()]
     return [drive_stats(drive, machine.host_ns()) for drive in blocks.drives]
 
 
-def _of_drives(ctx: Context, rows: Any, nodes: object, graph: object) -> list[dict[str, object]]:
-    """Rows of drives. nodes, graph: as the real block layer told them, where jobs run."""
+def _of_drives(ctx: Context, rows: Any, chains: Chains | None) -> list[dict[str, object]]:
+    """Rows of drives. chains: where jobs run."""
     known = {row["node-name"]: row for row in rows if "node-name" in row}
-    chains = Chains(nodes, graph) if isinstance(nodes, list) and isinstance(graph, dict) else None
     blocks, made = ctx.machine.blocks, []
     for drive in blocks.drives:
         row: Any = drive_stats(drive, ctx.machine.host_ns())
-        if drive.node is not None and chains is not None and isinstance(nodes, list):
-            row["node-name"] = shown(blocks, drive.node.name, graph, nodes)
+        if drive.node is not None and chains is not None:
+            row["node-name"] = chains.shown(blocks, drive.node.name)
             row = {
                 **{name: value for name, value in row.items() if name not in BELOW},
                 **_chain(row, known, chains),
@@ -93,12 +86,11 @@ def _overlay(row: Any, known: dict[str, Any]) -> None:
             _overlay(row[key], known)
 
 
-def _written(blocks: Blocks, rows: Any) -> object:
-    """The real block layer's rows with what the guest has written, which it does not see."""
+def _written(blocks: Blocks, rows: Any) -> None:
+    """Put into the real block layer's rows what the guest has written, which it does not see."""
     for row in rows:
         while row is not None:
             node = blocks.nodes.get(str(row.get("node-name")))
             if node is not None:
                 row["stats"][HIGHEST] = max(row["stats"][HIGHEST], node.highest)
             row = row.get("parent")
-    return rows

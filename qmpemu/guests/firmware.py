@@ -20,12 +20,24 @@ if TYPE_CHECKING:
 
 SELF_TEST_NS = 500 * NS_PER_MS
 """From the first instruction until it has looked for something to boot."""
-LINES = ("qmpemu firmware", "", "Power-on self test")
+WORDS = ("qmpemu firmware", "Power-on self test")
+"""What it says first, on the screen and on a serial line."""
 NOTHING = "No bootable device."
 
 
 class NothingBootable(Fact):
     """The firmware has found nothing to boot, and waits for a reset."""
+
+
+def screen(*further: str) -> Screen:
+    """Its text and further lines."""
+    title, test = WORDS
+    made = tuple(
+        Element(f"line:{row}", text, (8, 8 + 16 * row, 704, 16), "mono")
+        for row, text in enumerate((title, "", test, *further))
+        if text
+    )
+    return Screen("firmware", TEXT_MODE, made)
 
 
 class Firmware:
@@ -64,7 +76,7 @@ class Firmware:
             return
         self._acpi.program_pm_base()
         self._console.attach(self)
-        self._write("\n".join(LINES[0::2]))
+        self._write("\n".join(WORDS))
         self._clock.call_in(SELF_TEST_NS, self._give_up)
 
     def interrupt(self) -> None:
@@ -82,13 +94,7 @@ class Firmware:
 
     def show(self) -> Screen:
         """Its text."""
-        lines = (*LINES, *(("", NOTHING) if self._done else ()))
-        made = tuple(
-            Element(f"line:{row}", text, (8, 8 + 16 * row, 704, 16), "mono")
-            for row, text in enumerate(lines)
-            if text
-        )
-        return Screen("firmware", TEXT_MODE, made)
+        return screen("", NOTHING) if self._done else screen()
 
     def key(self, qcode: str, down: bool) -> None:
         """No key means anything to it."""

@@ -77,6 +77,10 @@ class Global:
         return here and self.name in ("disable_s3", "disable_s4") and self.value in ("0", "1")
 
 
+PARTS = frozenset("acpi hpet i8042 pic pit sata smbus vmport".split())
+"""What a board can be without (`onboard`)."""
+
+
 class MachineConfig:
     """One machine's configuration, QEMU's option names and units (memory in bytes)."""
 
@@ -106,8 +110,6 @@ class MachineConfig:
     """-m slots=, maxmem=: what can be plugged in."""
     main_memory: str | None = None
     """-machine memory-backend=: the object that is the machine's RAM."""
-    switched_off: frozenset[str] = frozenset()
-    """Parts of the board that -machine has switched off, by the names of its properties."""
     firmware: str | None = None
     """-bios: a firmware file other than the machine's own."""
     firmware_bytes = 0
@@ -199,6 +201,12 @@ class MachineConfig:
         """-vnc, each by QEMU's option names, the first word as `vnc`; `typed` is the whole option."""
         self.not_emulated: list[str] = []
         """Options that were accepted because QEMU has them, and that change nothing here."""
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """Parts of the board that -machine has switched off, by the names of its properties."""
+        off = {name for name, is_on in self.switches.items() if not is_on}
+        return PARTS & off.union(name for name, choice in self.choices.items() if choice == "off")
 
     @property
     def has_acpi(self) -> bool:

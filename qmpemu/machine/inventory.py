@@ -6,7 +6,7 @@ Bus numbers are those that the simulated firmware gives (`devices.pci`).
 from __future__ import annotations
 
 from qmpemu.hardware import DiskDrive, Hardware, Nic, PciAddress
-from qmpemu.machine.block.nodes import DISK_DRIVERS
+from qmpemu.machine.block.nodes import DISK_DRIVERS, FLASH
 from qmpemu.machine.devices.pci import functions
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ def hardware(machine: Machine) -> Hardware:
         pci_ids=pci_ids,
         processors=len(machine.devices.processors.present()),
         memory_bytes=machine.config.memory_bytes + machine.devices.memory.plugged_bytes,
-        uefi=any(drive.qdev.startswith("/machine/system.flash") for drive in machine.blocks.drives),
+        uefi=any(drive.qdev.startswith(FLASH) for drive in machine.blocks.drives),
     )
 
 

@@ -170,6 +170,7 @@ class VM:
             self.machine.fdsets.last_client_left(running=self.machine.board.runstate == RUNNING)
 
     def drop_fds(self, session: Session | HumanSession) -> None:
+        """Close the descriptors that a client has sent and no command has taken."""
         for fd in self._received_fds.pop(session, ()):
             self.host.close_fd(fd)
 

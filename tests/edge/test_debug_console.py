@@ -27,8 +27,13 @@ def told(kind: str, folder: Path) -> tuple[str, str]:
     line = "-machine q35 -S -nodefaults -display none -qmp stdio -chardev pty,id=c -debugcon pty"
     words = [Emulator(kind, folder).program, *line.split()]
     env = {**os.environ, "QMPEMU_GUEST": "none"}
-    done = subprocess.run(words, input=ASKED, capture_output=True, text=True, timeout=20, env=env, check=True)
-    return VARYING.sub("VARYING", done.stdout), done.stderr
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env) as emulator:
+        assert emulator.stdin and emulator.stdout and emulator.stderr
+        emulator.stdin.write(ASKED)
+        emulator.stdin.flush()  # and it stays open: at its end the real one drops what it has not run yet
+        said = emulator.stdout.read()
+        return VARYING.sub("VARYING", said), emulator.stderr.read()
 
 
 def test_as_the_real_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from emulators import Client, Emulator
 from test_vnc_wrapped import AGREED, REQUEST, connect, receive, secured
+from two import poll
 
 from tests.certificates import usual
 
@@ -78,7 +79,7 @@ def test_servers_and_clients(emulator: Emulator, tmp_path: Path) -> None:
     listener.close()
     assert heard[0] == GREETING
     assert heard[1]["subject"][0][0] == ("commonName", "client")
-    assert shown(client, "out") == f"disconnected:tcp:127.0.0.1:{port}"
+    poll(lambda: shown(client, "out") == f"disconnected:tcp:127.0.0.1:{port}")
     tls, web = port_of(client, "tls"), port_of(client, "web")
     with connect(tls) as sock:
         sock.sendall(b'{"execute": "qmp_capabilities"}\r\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmpemu.machine.devices.options import ON
 from qmpemu.machine.devices.user_network import shown_network
 
 TYPE_CHECKING = False
@@ -58,7 +59,7 @@ def _queues(ctx: Context, name: str, netdev: Netdev) -> list[str]:
         numbers = [ctx.machine.named_fds.get(fd, fd) for fd in fds]
         return [f"{name}: index={index},type=tap,fd={fd}\r\n" for index, fd in enumerate(numbers)]
     if netdev.kind == "user":
-        restricted = "on" if options.get("restrict") in (True, "on", "yes", "y", "true") else "off"
+        restricted = "on" if options.get("restrict") in (True, *ON) else "off"
         return [f"{name}: index=0,type=user,net={shown_network(options)},restrict={restricted}\r\n"]
     told = {"socket": _place, "dgram": _datagrams}.get(netdev.kind)
     text = told(options) if told is not None else _stream(ctx, options)
@@ -68,7 +69,7 @@ def _queues(ctx: Context, name: str, netdev: Netdev) -> list[str]:
 def _stream(ctx: Context, options: dict[str, object]) -> str:
     """Nothing until somebody is there; a client that found no socket says so."""
     place = _end(options, "addr")
-    if options.get("server") in (True, "on", "yes", "y", "true") or place.get("type") != "unix":
+    if options.get("server") in (True, *ON) or place.get("type") != "unix":
         return ""
     return "connection error" if ctx.machine.host.why_unreadable(place["path"]) is not None else ""
 

@@ -106,14 +106,6 @@ def _machine(parser: Parser, argument: str) -> None:
             value = options[name]
             parser.config.choices[name] = "on" if value in ON else "off" if value in OFF else value
     parser.config.flash.update({chip: options[chip] for chip in ("pflash0", "pflash1") if options.get(chip)})
-    for name in PARTS & options.keys():
-        off = frozenset((name,))
-        known = parser.config.switched_off
-        parser.config.switched_off = known | off if options[name] in OFF else known - off
-
-
-PARTS = frozenset("acpi hpet i8042 pic pit sata smbus vmport".split())
-"""What the board can be without."""
 
 
 FAMILIES = ("pc-i440fx-", "pc-q35-")

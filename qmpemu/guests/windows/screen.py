@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from qmpemu.console import TEXT_MODE, Element, Screen
 from qmpemu.core.clock import NS_PER_MS, NS_PER_S
+from qmpemu.guests import firmware
 from qmpemu.guests.windows import screen_desktop as desktop
 from qmpemu.guests.windows import system as life
 from qmpemu.guests.windows.clock_face import date_text, time_text
 from qmpemu.guests.windows.screen_input import SIZE
+from qmpemu.guests.windows.serial import BOOTING
 from qmpemu.guests.windows.shutdown import REBOOT
 
 if TYPE_CHECKING:
@@ -63,13 +65,7 @@ def _lit(windows: Windows, user: ConsoleUser) -> Screen:
 
 
 def _firmware(windows: Windows) -> Screen:
-    lines = ("qmpemu firmware", "", "Power-on self test", "Boot from hard disk")
-    made = tuple(
-        Element(f"line:{row}", text, (8, 8 + 16 * row, 704, 16), "mono")
-        for row, text in enumerate(lines)
-        if text
-    )
-    return Screen("firmware", TEXT_MODE, made)
+    return firmware.screen(BOOTING)
 
 
 NOT_ACPI = (

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qmpemu.core.facts import Fact
+from qmpemu.guests.firmware import WORDS
 from qmpemu.guests.windows import system as life
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ PENDING_MAX = 4096
 CHANNELS_MAX = 10
 """Channels, the SAC's own included."""
 
+BOOTING = "Boot from hard disk"
 PROMPT = "SAC>"
 BACKSPACE = (0x08, 0x7F)
 ESCAPE = 0x1B
@@ -69,11 +71,11 @@ class SerialConsole:
 
     def firmware(self) -> None:
         """The power-on self test."""
-        self.write("qmpemu firmware\nPower-on self test\n")
+        self.write("".join(f"{line}\n" for line in WORDS))
 
     def loader(self) -> None:
         """The boot manager was found."""
-        self.write("Boot from hard disk\n")
+        self.write(f"{BOOTING}\n")
 
     def kernel_up(self) -> None:
         """The SAC driver starts with the kernel."""

@@ -32,38 +32,31 @@ UNSEEN = ("commit_top", "mirror_top", "copy-on-read")
 """Of those that nobody has named, a drive's chain shows none of these either."""
 
 
-def shown(blocks: Blocks, name: str, graph: Any, nodes: list[Any]) -> str:
-    """The node that the drive on node `name` shows. graph, nodes: as the real block layer told them."""
-    drivers = {each["node-name"]: str(each["drv"]) for each in nodes}
-    names = {each["id"]: str(each["name"]) for each in graph["nodes"] if each["type"] == "block-driver"}
-    found = name
-    at: str | None = name
-    while at is not None:
-        if not at.startswith(MADE) or drivers.get(at) == SHOWN_UNNAMED:
-            found = at
-        at = next(
-            (
-                above
-                for edge in graph["edges"]
-                if names.get(edge["child"]) == at
-                and (above := names.get(edge["parent"], "")) not in blocks.nodes
-                and drivers.get(above) in DRIVERS
-            ),
-            None,
-        )
-    return found
-
-
 class Chains:
-    """What is below each node, as a drive's statistics show it. nodes, graph: as the real block layer told them."""
+    """The nodes with the filters of jobs among them. nodes, graph: as the real block layer told them."""
 
     def __init__(self, nodes: list[Any], graph: Any) -> None:
         names = {each["id"]: str(each["name"]) for each in graph["nodes"] if each["type"] == "block-driver"}
         self._drivers = {each["node-name"]: str(each["drv"]) for each in nodes}
         self._below: dict[str, dict[str, str]] = {}
+        self._above: dict[str, list[str]] = {}
         for edge in graph["edges"]:
             if edge["parent"] in names:
-                self._below.setdefault(names[edge["parent"]], {})[edge["name"]] = names.get(edge["child"], "")
+                above, child = names[edge["parent"]], names.get(edge["child"], "")
+                self._below.setdefault(above, {})[edge["name"]] = child
+                self._above.setdefault(child, []).append(above)
+
+    def shown(self, blocks: Blocks, name: str) -> str:
+        """The node that the drive on node `name` shows."""
+        found = name
+        at: str | None = name
+        while at is not None:
+            if not at.startswith(MADE) or self._drivers.get(at) == SHOWN_UNNAMED:
+                found = at
+            above = self._above.get(at, ())
+            filters = (each for each in above if self._drivers.get(each) in DRIVERS)
+            at = next((each for each in filters if each not in blocks.nodes), None)
+        return found
 
     def below(self, name: str) -> dict[str, str]:
         """Nodes by `parent`, which is a file, and `backing`; a filter shows what it filters as both."""

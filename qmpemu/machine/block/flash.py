@@ -6,7 +6,7 @@ Texts and their order as measured on QEMU 7.2.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.nodes import Drive
+from qmpemu.machine.block.nodes import FLASH, Drive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def show(tree: Tree, machine: Machine) -> None:
     """Put the chips into the object tree: the firmware is in them, and they are on the board's own bus."""
     from qmpemu.machine.qom import Object
 
-    chips = [drive for drive in machine.blocks.drives if drive.qdev.startswith(PLACE)]
+    chips = [drive for drive in machine.blocks.drives if drive.qdev.startswith(FLASH)]
     if not chips:
         return
     _, board = tree.find("/machine")
@@ -91,7 +91,7 @@ def _children(bus: Object) -> list[str]:
     return sorted((name for name in bus.properties if name[:6] == "child["), key=lambda name: int(name[6:-1]))
 
 
-PLACE, CHIP = "/machine/system.flash", "cfi.pflash01"
+CHIP = "cfi.pflash01"
 FOUR_GIB = 4 << 30
 ROWS: dict[str, tuple[str, object]] = {
     "parent_bus": ("link<bus>", "/machine/unattached/sysbus"),
@@ -117,7 +117,7 @@ ROWS: dict[str, tuple[str, object]] = {
 
 def place(chip: str) -> str:
     """The chip's path in the object tree."""
-    return f"/machine/system.flash{chip[-1]}"
+    return FLASH + chip[-1]
 
 
 def _check(chips: list[Drive | None]) -> None:

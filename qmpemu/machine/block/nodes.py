@@ -27,6 +27,8 @@ DISK_DRIVERS = {
     "floppy": True,
 }
 """Device drivers that have a drive, and whether its medium can be taken out."""
+FLASH = "/machine/system.flash"
+"""Where firmware's flash chips stand: `qdev` of their drives begins so."""
 REMOVABLE = ("scsi-hd", "usb-storage")
 """Those that may say of their medium that it can be taken out (removable=on); one has to be there all the same."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from qmpemu.core.options import OptionError, size, switch
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.nodes import Drive, is_simple, policy, through
+from qmpemu.machine.block.nodes import FLASH, Drive, is_simple, policy, through
 from qmpemu.machine.block.slices import PARTS as SLICE
 from qmpemu.machine.block.slices import written
 from qmpemu.machine.config import OldDrive
@@ -249,7 +249,7 @@ def add(layer: BlockLayer, given: OldDrive) -> Drive:
         drive.group = given.group or given.id
     if given.interface == "pflash":
         drive.attached = True
-        drive.qdev = f"/machine/system.flash{given.unit}"
+        drive.qdev = f"{FLASH}{given.unit}"
     layer.blocks.drives.append(drive)
     return drive
 

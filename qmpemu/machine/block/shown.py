@@ -18,10 +18,10 @@ FORMATS = ("raw", "qcow2")
 def name(node: Node) -> str:
     """The file's name, or the options from which it can be opened again."""
     if _is_exact(node):
-        return str(getattr(node.path, "told", node.path))
+        return _path(node, told=True)
     from json import dumps
 
-    return "json:" + dumps(_options(node))
+    return "json:" + dumps(options_of(node, told=True))
 
 
 def is_overridden(node: Node) -> bool:
@@ -39,8 +39,8 @@ def _is_exact(node: Node) -> bool:
     return node.file.driver not in FORMATS
 
 
-def _options(node: Node) -> dict[str, object]:
-    return options_of(node, told=True)
+def _path(node: Node, *, told: bool) -> str:
+    return str(getattr(node.path, "told", node.path) if told else node.path)
 
 
 def options_of(node: Node, *, told: bool = False) -> dict[str, object]:
@@ -53,7 +53,7 @@ def options_of(node: Node, *, told: bool = False) -> dict[str, object]:
 
         return null_options(node.options)
     if node.driver not in FORMATS or node.file is None:
-        return {**members, "filename": str(getattr(node.path, "told", node.path) if told else node.path)}
+        return {**members, "filename": _path(node, told=told)}
     members["file"] = options_of(node.file, told=told)
     for part in PARTS if node.driver == "raw" else ():
         if part in node.options:

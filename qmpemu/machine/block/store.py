@@ -87,8 +87,13 @@ class Store:
                 self._serves = command == "nbd-server-start" or (
                     self._serves and command != "nbd-server-stop"
                 )
-                self.pivots.done(command, arguments)
-                outcome = outcome if shape is None else shape(outcome)
+                try:
+                    self.pivots.done(command, arguments)
+                    outcome = outcome if shape is None else shape(outcome)
+                except (
+                    Refused
+                ) as refused:  # too late to refuse it: the client is told, and the machine goes on
+                    outcome = QmpError(str(refused))
             later.finish(outcome)
 
         self._start()
@@ -128,7 +133,10 @@ class Store:
                 return self._blocks.add_node(options)
             except NeedsOpening:
                 pass
-        self.open_first(options)
+        outcome = self.do("blockdev-add", options)
+        if isinstance(outcome, QmpError):
+            raise outcome
+        self._blocks.take_node(options)
         return self._blocks.nodes[str(options["node-name"])]
 
     def _copy(self, arguments: dict[str, object], done: Callable[[object], object]) -> None:
@@ -243,13 +251,6 @@ class Store:
         if self._blocks.locks.elsewhere:
             self._blocks.locks.elsewhere, self._serves = frozenset(), False
             self.close()
-
-    def open_first(self, options: dict[str, object]) -> None:
-        """Open a node of the command line there, and wait for it. Raises QmpError, or Refused where there is none."""
-        outcome = self.do("blockdev-add", options)
-        if isinstance(outcome, QmpError):
-            raise outcome
-        self._blocks.take_node(options)
 
     def tell_of_object(self, kind: str, command: str, arguments: dict[str, object]) -> None:
         """A user object has come or gone that nodes and exports may name."""

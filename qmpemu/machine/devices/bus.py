@@ -122,6 +122,11 @@ class Bus:
             self.free_ports = _root_ports(self)
         return self.free_ports
 
+    @property
+    def is_port(self) -> bool:
+        """Whether it is what is behind a PCI Express port."""
+        return self.owner is not None and self.kind == "PCIE"
+
     def leave(self, device: Device) -> None:
         """The device is gone."""
         if device not in self.devices:  # it has had no place
@@ -154,12 +159,11 @@ def _pci(bus: Bus, device: Device) -> int:
             f"PCI: slot {slot} function {function} not available for {device.kind}, in use by {name}"
         )
     first = bus.taken.get(slot * FUNCTIONS)
-    behind_port = bus.owner is not None and bus.kind == "PCIE"
-    seen = bus.taken.get(0) if behind_port else first  # a port's guest looks at slot 0 alone
+    seen = bus.taken.get(0) if bus.is_port else first  # a port's guest looks at slot 0 alone
     if seen is not None and device.hotplugged:
         name = seen if isinstance(seen, str) else seen.kind
         raise Refused(
-            f"PCI: slot {0 if behind_port else slot} function 0 already occupied by {name}, "
+            f"PCI: slot {0 if bus.is_port else slot} function 0 already occupied by {name}, "
             f"new func {device.kind} cannot be exposed to guest."
         )
     if function and first is not None and not _has_functions(first):

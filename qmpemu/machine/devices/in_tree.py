@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmpemu.machine.block.nodes import FLASH
 from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND
 from qmpemu.machine.devices.virtio_memory import KIND as VIRTIO_MEM
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.qom import Object, Tree
 
-FLASH = "/machine/system.flash"
 HANDLERS = ("ICH9-LPC", "PIIX4_PM")
 FIRST_UNITS = {"q35": 12, "pc": 4}
 """Units of the board's own disk controller."""

@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 PERIPHERAL, ANONYMOUS = "/machine/peripheral", "/machine/peripheral-anon"
 
-PLACED_BY_BOARD = ("tpm-crb",)
-"""Types on no bus, for which only a board that is being made has a place."""
-
 
 class DeviceAdded(Fact):
     """A device was plugged in at run time."""
@@ -184,8 +181,6 @@ class Devices:
             _check_pluggable(kind, bus)
         if running and self.held():
             raise Refused("device_add not allowed while migrating")
-        if running and kind.name in PLACED_BY_BOARD:
-            raise Refused(f"Device '{kind.name}' can not be hotplugged on this machine")
         identity = given.get("id") if isinstance(given.get("id"), str) else None
         if identity is not None and self.named(str(identity)) is not None:
             raise Refused(f"Duplicate device ID '{identity}'")

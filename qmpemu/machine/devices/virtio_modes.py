@@ -20,13 +20,7 @@ def offers_old(device: Device) -> bool:
     told = device.values.get("disable-legacy", "auto")
     if told != "auto":
         return told not in ON
-    return not is_behind_port(device)
-
-
-def is_behind_port(device: Device) -> bool:
-    """Whether it is behind a PCI Express port."""
-    bus = device.bus
-    return bus is not None and bus.owner is not None and bus.kind == "PCIE"
+    return device.bus is None or not device.bus.is_port
 
 
 def check(device: Device) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from struct import pack
 
+from qmpemu.machine.block.nodes import FLASH
 from qmpemu.machine.devices.adapter_memory import video_bytes
-from qmpemu.machine.migration.memory import FLASH
+from qmpemu.machine.migration.memory import SEABIOS_BYTES
 from qmpemu.machine.wiring import ram_split
 
 TYPE_CHECKING = False
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 KIB, MIB = 1 << 10, 1 << 20
 ABOVE_4G = 1 << 32
-FIRMWARE_BYTES = 256 * KIB
 HOLE = (640 * KIB, 768 * KIB)
 """Where a display adapter is seen instead of memory."""
 ADAPTERS = (
@@ -106,7 +106,7 @@ def _all(machine: Machine) -> list[Range]:
 
 
 def _firmware(config: MachineConfig) -> Range:
-    size = config.firmware_bytes or FIRMWARE_BYTES
+    size = config.firmware_bytes or SEABIOS_BYTES
     return ABOVE_4G - size, size
 
 

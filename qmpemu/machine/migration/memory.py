@@ -6,6 +6,8 @@ model of it. A page in use costs its 4096 bytes and 9 for its place, a zero page
 
 from __future__ import annotations
 
+from qmpemu.machine.block.nodes import FLASH
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
@@ -17,7 +19,6 @@ UNDER_1M_BYTES = 128 * KIB
 """Where the end of a firmware is seen a second time, which is memory of its own if it is in flash."""
 ROM_BYTES, TABLES_BYTES = 128 * KIB, 136 * KIB
 """Expansion ROMs' area, ACPI's tables (all measured on QEMU 7.2: query-migrate's `total`)."""
-FLASH = "/machine/system.flash"
 
 
 def firmware_bytes(machine: Machine) -> int:
@@ -31,8 +32,7 @@ def firmware_bytes(machine: Machine) -> int:
         firmware = sum(node.image.virtual_bytes for node in chips if node is not None) + UNDER_1M_BYTES
     elif config.firmware_bytes:
         firmware = config.firmware_bytes
-    tables = 0 if config.choices.get("acpi") == "off" else TABLES_BYTES
-    return firmware + ROM_BYTES + tables
+    return firmware + ROM_BYTES + TABLES_BYTES * config.has_acpi
 
 
 class MemoryModel:
