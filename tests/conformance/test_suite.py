@@ -123,6 +123,18 @@ def test_sessions_in_which_the_real_one_crashes(ours: str, tmp_path: Path) -> No
     assert re.search(r"(\d+) sessions, .*, \1 sessions cut short by a crash of the real one", done.stdout)
 
 
+def test_a_difference_that_is_seen_once(ours: str, tmp_path: Path) -> None:
+    """It is told, and fails nothing where the same session shows none; what is seen each time fails."""
+    real, other = tmp_path / "real", f'exec {REAL} "$@" -name other'
+    for when, status in ((f"[ -e {tmp_path}/seen ] || {{ touch {tmp_path}/seen; {other}; }}", 0), (other, 1)):
+        real.write_text(f'#!/bin/bash\ncase "$*" in *mon2*) {when};; esac\nexec {REAL} "$@"\n')
+        real.chmod(0o755)
+        done = generated(ours, str(real), tmp_path / f"conformance{status}", 3)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert ("1 differed once and not again" in done.stdout) == (status == 0)
+        assert '"name": "other"' in done.stdout
+
+
 def test_a_server_that_runs(tmp_path: Path, ours: str) -> None:
     """--connect judges a server that somebody else started, by the cases that need no process of their own."""
     path = tmp_path / "qmp"

@@ -173,6 +173,8 @@ def _side_by_side(request: Request, beside: str) -> int:
             done=lambda: progress.update(bar, completed=min(tally.sessions, request.sessions)),
         )
     print(f"seed {request.seed}: {tally}, in {time.monotonic() - began:.0f} s")
+    for each in tally.not_again:
+        print(f"seen once, not when the same session was played again:\n{each}")
     if found is None:
         return 0
     text, difference = found

@@ -46,12 +46,16 @@ class Tally:
 
     def __init__(self) -> None:
         self.sessions = self.steps = self.lines = self.declared = self.tolerated = self.crashed = 0
+        self.not_again: list[str] = []
+        """Differences that were gone when the same session was played again."""
 
     def __str__(self) -> str:
         return (
             f"{self.sessions} sessions, {self.steps} steps, {self.lines} lines compared, {self.declared} replies "
             f"declared not emulated, {self.tolerated} differences tolerated by the ledger"
-        ) + (f", {self.crashed} sessions cut short by a crash of the real one" if self.crashed else "")
+            + (f", {self.crashed} sessions cut short by a crash of the real one" if self.crashed else "")
+            + (f", {len(self.not_again)} differed once and not again" if self.not_again else "")
+        )
 
 
 class Side:
@@ -266,15 +270,41 @@ NOT_WITH_HARDWARE = frozenset({"cont", "qom-list", "x-query-irq"})
 """Only sent to be refused where there is hardware: they start it, or show that a test reads its registers."""
 
 
+class Found(NamedTuple):
+    """What differed. again: it did so when the same session was played again, which was then shrunk."""
+
+    case: str
+    difference: str
+    again: bool
+
+
 def run(
     plan: Plan, *, sessions: int, seed: int, tally: Tally, done: Callable[[], object]
 ) -> tuple[str, str] | None:
-    """Run sessions; None, or the shrunk session that differs: as a case, and the difference. Raises TargetError."""
+    """Run sessions; None, or the session that differs: as a case, and the difference. Raises TargetError.
+
+    Some things that the real one says are a race of its own threads. So a difference that is gone when the session is
+    played again is kept in the tally, and the run goes on; more than one per 1,000 sessions is one too many.
+    """
+    while tally.sessions < sessions:
+        found = _some(plan, sessions - tally.sessions, seed + tally.sessions, tally, done)
+        if found is None:
+            return None
+        if found.again:
+            return found.case, found.difference
+        tally.not_again.append(found.difference)
+        if len(tally.not_again) > 1 + sessions // 1000:
+            return found.case, f"(seen once, not when the same session was played again)\n{found.difference}"
+    return None
+
+
+def _some(plan: Plan, count: int, seed: int, tally: Tally, done: Callable[[], object]) -> Found | None:
+    """Run up to `count` sessions, until one differs. Raises TargetError where one cannot be played, twice."""
     from hypothesis import HealthCheck, Phase, given, settings, strategies
     from hypothesis import seed as seeded
     from hypothesis.errors import Flaky
 
-    found: list[tuple[str, str]] = []
+    last: list[Found] = []
     arguments = Arguments(plan.schema, plan.not_emulated)
     still = Arguments(plan.schema, plan.not_emulated | NOT_WITH_HARDWARE)
 
@@ -289,10 +319,8 @@ def run(
             if session.real_crashed:
                 tally.crashed += 1
                 return
-            if isinstance(error, TargetError):
-                raise
             title = f"A generated session (seed {seed}) that once differed from the real one."
-            found[:] = [(session.as_case(title), str(error))]
+            last[:] = [Found(session.as_case(title), str(error), True)]
             raise
         finally:
             session.close()
@@ -300,7 +328,7 @@ def run(
 
     test = given(choices=strategies.randoms(use_true_random=False))(one)
     test = settings(
-        max_examples=sessions,
+        max_examples=count,
         deadline=None,
         database=None,
         phases=(Phase.generate, Phase.shrink),
@@ -310,12 +338,9 @@ def run(
     try:
         test()
     except Different:
-        return found[0]
-    except Flaky as flaky:  # the first that differed did not do so again: kept as it was, not shrunk
-        if not found:
-            raise TargetError(
-                f"a session could not be played, and could when it was played again: {flaky}"
-            ) from None
-        text, difference = found[0]
-        return text, f"(seen once, not when the same session was played again)\n{difference}"
+        return last[0]
+    except Flaky as flaky:  # the first that differed, or could not be played, did so once: it is not shrunk
+        if not last:
+            raise TargetError(f"sessions are not drawn alike from one seed: {flaky}") from None
+        return last[0]._replace(again=False)
     return None
