@@ -17,11 +17,19 @@ SHIPPED = Path(shipped.FOLDER) / shipped.DEFAULT
 
 HOST_DEPENDENT = ("cpu/kvm", "replies/common-kvm")
 """What depends on the processor and kernel of the machine that recorded."""
+OF_THE_PROCESSOR = ("ucode-rev", "vendor", "feature-words", "tsc-frequency")
+"""The same of a processor in a tree of objects."""
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Every file that depends on the binary alone."""
+    """Every file that depends on the binary alone; with KVM, without what the host's processor says."""
     found = {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*.json")}
+    for name in [name for name in found if name.startswith("tree/") and name.endswith("-kvm.json")]:
+        tree = json.loads(found[name])
+        processor = next(each for each in tree.values() if "ucode-rev" in each["values"])
+        for word in OF_THE_PROCESSOR:
+            del processor["values"][word]
+        found[name] = json.dumps(tree)
     return {
         name: text
         for name, text in found.items()
