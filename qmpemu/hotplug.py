@@ -1,6 +1,6 @@
 """ACPI hot plug as hardware and software see it: a device has come, or is asked to go, and the guest answers.
 
-    device_add ──> arrive(notice) ──┐                       ┌──> report(status)    _OST, seen as ACPI_DEVICE_OST
+    device_add ──> arrive(notice) ──┐                       ┌──> start(), report(status)    _OST: ACPI_DEVICE_OST
                                     ├──> guest: take() ─────┤
     device_del ──> leave(notice) ───┘                       └──> eject(), refuse()
 
@@ -22,7 +22,17 @@ SUCCESS, NON_SPECIFIC_FAILURE, EJECT_IN_PROGRESS = 0, 1, 0x84
 class Notice:
     """One thing that the guest is told. kind: PCI, CPU or DIMM. driver, id: the device's. leaving: it shall go."""
 
-    __slots__ = ("answered", "driver", "id", "kind", "leaving", "on_eject", "on_refuse", "on_report")
+    __slots__ = (
+        "answered",
+        "driver",
+        "id",
+        "kind",
+        "leaving",
+        "on_eject",
+        "on_refuse",
+        "on_report",
+        "on_start",
+    )
 
     def __init__(
         self,
@@ -34,6 +44,7 @@ class Notice:
         on_eject: Callable[[], object],
         on_refuse: Callable[[], object],
         on_report: Callable[[int, int], object],
+        on_start: Callable[[], object],
     ) -> None:
         self.kind = kind
         self.driver = driver
@@ -43,6 +54,11 @@ class Notice:
         self.on_eject = on_eject
         self.on_refuse = on_refuse
         self.on_report = on_report
+        self.on_start = on_start
+
+    def start(self) -> None:
+        """The guest has found the device, and gives it the addresses that it needs."""
+        self.on_start()
 
     def report(self, source: int, status: int) -> None:
         """The guest evaluated _OST."""

@@ -248,6 +248,7 @@ class Plugging:
             on_report=lambda source, status: (
                 self._report(found, kind, source, status) if (found := device()) is not None else None
             ),
+            on_start=lambda: self.pci.os_starts(found) if (found := device()) is not None else None,
         )
 
     # --- the guest's say ----------------------------------------------------------------------------------------
@@ -269,6 +270,7 @@ class Plugging:
             on_eject=lambda: self._gone(device),
             on_refuse=lambda: self._refused(device, kind),
             on_report=lambda source, status: self._report(device, kind, source, status),
+            on_start=lambda: self.pci.os_starts(device),
         )
 
     def _report(self, device: Device, kind: str, source: int, status: int) -> None:

@@ -85,6 +85,7 @@ class PlugAndPlay:
 
     def _come(self, notice: Notice) -> Steps[None]:
         yield START_NS
+        notice.start()
         self._windows.system.facts.chain(DeviceStarted(driver=notice.driver, id=notice.id))
         notice.report(INSERTED, SUCCESS)
         self._windows.watchdog.start()

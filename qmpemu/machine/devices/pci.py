@@ -1,7 +1,7 @@
 """What query-pci shows: the functions on each PCI bus, from their recorded rows, and what firmware has set up.
 
 Before firmware has run, bridges have no bus numbers, so nothing is seen behind them, and regions no addresses; what was
-plugged in since waits for an operating system.
+plugged in since waits for an operating system (`pci_late`).
 """
 
 from __future__ import annotations
@@ -63,6 +63,42 @@ class PciBuses:
         self._layout = {}
         self._seen = {bus: _functions(bus) for bus in self._all()}
 
+    def os_starts(self, device: Device) -> None:
+        """An operating system has found a function that was plugged in: it gets what is free on its bus."""
+        known = device.recorded is not None and device.recorded.pci is not None
+        bus, roots = device.bus, self._roots()
+        if bus is None or not known or not roots or not self.is_set_up:
+            return
+        self._set_up(roots, self._board_rows()[0]["devices"])
+        if device not in self._layout:
+            self._layout[device] = self._started(device, bus, roots)
+
+    def state(self) -> list[list[Any]]:
+        """What is set up, for another machine: where a function is, addresses, interrupt line, numbers, windows."""
+        roots = self._roots()
+        if not roots or not self.is_set_up:
+            return []
+        self._set_up(roots, self._board_rows()[0]["devices"])
+        return [[_name_of(key), *function.state()] for key, function in self._layout.items()]
+
+    def take_over(self, state: list[list[Any]]) -> None:
+        """Be set up as another machine was, as far as its functions are here."""
+        roots = self._roots()
+        if self._seen is None or not roots or not state:
+            return
+        found: dict[object, Function] = {
+            (row["slot"], row["function"]): Function(row, None) for row in self._board_rows()[0]["devices"]
+        }
+        for bus in self._all():
+            found |= {device: _function(device, devfn) for devfn, device in _functions(bus)}
+        told = {row[0]: row[1:] for row in state}
+        self._layout = {key: each for key, each in found.items() if _name_of(key) in told}
+        for key, function in self._layout.items():
+            function.take_over(*told[_name_of(key)])
+            behind = _behind(key) if isinstance(key, Device) else None
+            if behind is not None and function.behind is not None:
+                behind.number = function.numbers[1]
+
     def shown(self) -> list[Row]:
         """Every function by bus, as query-pci tells of them."""
         roots, board = self._roots(), self._board_rows()
@@ -91,6 +127,30 @@ class PciBuses:
         if self._seen is None or acpi is None:
             return False
         return acpi.pm_base != 0 if acpi.there else self._machine.processor.software is not None
+
+    def _started(self, device: Device, bus: Bus, roots: list[Bus]) -> Function:
+        """A function that came later, with what there was for it."""
+        from qmpemu.machine.devices import pci_late
+
+        config, layout = self._machine.config, self._layout
+        there = {*_board_places(layout), *self._machine.devices.all}
+        self._layout = layout = {key: each for key, each in layout.items() if key in there}
+        beside = [layout[each] for _, each in _functions(bus) if each in layout]
+        above = None if bus.owner is None else layout.get(bus.owner)
+        function = _function(device, int(str(device.place)))
+        if bus is roots[0]:
+            beside += [layout[key] for key in _board_places(layout)]
+            room = pci_late.root_room(config.family, *ram_split(config))
+            most = min([each.number for each in roots[1:]], default=pci_late.LAST_BUS + 1) - 1
+        else:
+            room = pci_late.room_behind(above)
+            most = 0 if above is None else above.numbers[2]
+        pci_late.place(function, beside, room)
+        behind = _behind(device)
+        if function.behind is not None and behind is not None:
+            pci_late.open_bridge(function, beside, room, (bus.number, most))
+            behind.number = function.numbers[1]
+        return function
 
     def _board_rows(self) -> list[Row]:
         """The recorded reply of the bare machine."""
@@ -162,17 +222,31 @@ class PciBuses:
         """The functions that firmware has found on a bus, without the board's."""
         functions = []
         for devfn, device in seen.get(bus, ()):
-            row = _row(device, devfn, 0)
-            behind: list[Function] | None = None
-            if "pci_bridge" in row:
-                beyond = _behind(device)
-                behind = [] if beyond is None else self._found(beyond, seen)
-            function = Function(row, behind)
-            if behind is not None:
-                _describe(function, device)
+            function = self._layout[device] = _function(device, devfn)
+            beyond = _behind(device)
+            if function.behind is not None and beyond is not None:
+                function.behind += self._found(beyond, seen)
             functions.append(function)
-            self._layout[device] = function
         return sorted(functions, key=lambda each: _place(each.row))
+
+
+def _function(device: Device, devfn: int) -> Function:
+    """A function at power-up, with nothing behind it."""
+    row = _row(device, devfn, 0)
+    function = Function(row, [] if "pci_bridge" in row else None)
+    if function.behind is not None:
+        _describe(function, device)
+    return function
+
+
+def _name_of(key: object) -> str:
+    """What a function is called where its state travels: its path, or the board's own by its place."""
+    return key.path if isinstance(key, Device) else "{}.{}".format(*key)  # type: ignore[misc]
+
+
+def _board_places(layout: dict[object, Function]) -> list[object]:
+    """Where the board's own functions are."""
+    return [key for key in layout if isinstance(key, tuple)]
 
 
 def _identity(row: Row) -> tuple[int, int]:

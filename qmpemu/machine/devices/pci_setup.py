@@ -64,6 +64,21 @@ class Function:
         self.windows: dict[str, tuple[int, int]] = {}
         """Of a bridge: first and last address of each."""
 
+    def state(self) -> list[Any]:
+        """What is set up, as JSON has it."""
+        windows = [[kind, *window] for kind, window in self.windows.items()]
+        return [[list(each) for each in self.addresses.items()], self.irq, list(self.numbers), windows]
+
+    def take_over(
+        self, addresses: list[list[int]], irq: int | None, numbers: list[int], windows: list[Any]
+    ) -> None:
+        """From `state()`."""
+        self.addresses = dict(addresses)  # type: ignore[arg-type]
+        self.irq = irq
+        primary, secondary, last = numbers
+        self.numbers = (primary, secondary, last)
+        self.windows = {kind: (first, end) for kind, first, end in windows}
+
 
 class Need:
     """A region to be placed: so many bytes at a multiple of `align`. put: told where."""
@@ -93,7 +108,7 @@ def set_up(roots: list[tuple[int, list[Function]]], chipset: str, low_bytes: int
     _collect([function for _, functions in roots for function in functions], rows)
     for kind in KINDS:
         rows[kind].sort(key=_order)
-    if not _place_all(rows, _memory_start(chipset, low_bytes), high_bytes):
+    if not _place_all(rows, memory_start(chipset, low_bytes), high_bytes):
         return
     for _, functions in roots:
         _route(functions, chipset, [])
@@ -198,7 +213,8 @@ def _order(need: Need) -> tuple[int, int]:
     return -need.align, -need.size
 
 
-def _memory_start(chipset: str, low_bytes: int) -> int:
+def memory_start(chipset: str, low_bytes: int) -> int:
+    """Where memory regions may begin."""
     if chipset == "q35":
         return 0xC000_0000
     return 0x8000_0000 if low_bytes <= 0x8000_0000 else max(0xC000_0000, low_bytes)

@@ -42,6 +42,8 @@ BOOT = {
     "answers": {str: [[int, int, str]]},
     "digest": str,
 }
+FUNCTION = [str, [[int, int]], (int, None), [int, int, int], [[str, int, int]]]
+"""A PCI function as firmware and operating system have set it up (`devices.pci`)."""
 STATE = {
     "format": int,
     "now_ns": int,
@@ -50,6 +52,7 @@ STATE = {
     "alarms_ns": [int],
     "rtc_ahead_ns": int,
     "disk": TEXT_OR_NONE,
+    "pci": [FUNCTION],
 }
 """`migration.state.capture`. A list of one: any number of these; of more: exactly these; a tuple: one of these."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.history import Entry
     from qmpemu.machine.machine import Machine
 
-FORMAT = 3
+FORMAT = 4
 
 
 class Origin:
@@ -112,6 +112,7 @@ def capture(machine: Machine) -> dict[str, Any]:
         "alarms_ns": [machine.wall_ns() + due - machine.virtual_clock.now_ns for due in machine.alarms],
         "rtc_ahead_ns": machine.rtc_ahead_ns,
         "disk": _text(machine.disk.load() if machine.disk is not None else None),
+        "pci": machine.plugging.pci.state(),
         "sections": sections.sections(machine),
         "wishes": machine.plugging.virtio_memory.wishes(),
     }
@@ -153,6 +154,7 @@ def _restore(machine: Machine, state: dict[str, Any], runstate: str) -> None:
         relive(machine, Origin.of(boot["origin"]), entries, boot["answers"], now_ns, boot["ran"])
         if digest(machine) != boot["digest"]:
             raise Refused("the guest's boot came out differently when lived again: was it another qmpemu?")
+    machine.plugging.pci.take_over(state["pci"])
     board = machine.board
     asleep = boot is not None and board.runstate == SUSPENDED
     board.runstate = SUSPENDED if asleep and runstate in (RUNNING, PAUSED, FINISH_MIGRATE) else runstate
