@@ -30,6 +30,7 @@ REFRESH = (
     '"execute":"qom-list","arguments":{"path":"/machine/peripheral"}',
     '"execute":"qom-get","arguments":{"path":"/machine/peripheral/video0"',
     '"execute":"query-block",',
+    '"execute":"query-memory-devices"',
 )
 """What libvirt asks after every RESET, whoever caused it."""
 LATER_PASS = re.compile(r'"event": "MIGRATION_PASS", "data": {"pass": (?:[2-9]|\d\d)')

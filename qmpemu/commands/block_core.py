@@ -69,6 +69,10 @@ def _real_command(name: str, shared: bool) -> None:
         given = {key.replace("_", "-"): value for key, value in arguments.items()}
         given = of_nodes(ctx, name, given)
         _checked_first(name, given)
+        if name == "block_resize" and int(str(given["size"])) >= 0:
+            from qmpemu.machine.block.guards import refuse_resize
+
+            refuse_resize(ctx.machine.blocks, str(given.get("node-name")))
         if given.get("job-id") in ctx.machine.own_jobs.rows:
             raise QmpError(f"Job ID '{given['job-id']}' already in use")
         if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too

@@ -113,3 +113,30 @@ def test_an_image_that_a_drive_reads_is_not_opened_for_writing(emulator: Emulato
     why = 'Failed to get "write" lock'
     assert refusal(client, "blockdev-add", driver="qcow2", node_name="w", file="s") == why
     assert client.ask("blockdev-del", node_name="s") == {"return": {}}
+
+
+KEEPS = (
+    "Permission conflict on node '{0}': permissions 'resize' are both required by an unnamed block device (uses node "
+    "'{0}' as 'root' child) and unshared by {1}."
+)
+
+
+def test_a_floppy_and_a_disc_keep_their_size(emulator: Emulator) -> None:
+    """Their nodes are not resized, nor what lies below; each has its line in `info blockstats`, without a name."""
+    image("create", "-q", "-f", "raw", "floppy.raw", "1440K")
+    emulator.start(
+        *("-machine", "pc", "-m", "64", "-S", "-device", "virtio-scsi-pci,id=s"),
+        *("-blockdev", "raw,node-name=f,file.driver=file,file.filename=floppy.raw,file.node-name=below"),
+        *("-device", "floppy,drive=f,id=fl"),
+        *("-blockdev", DISK + ",read-only=on", "-device", "scsi-cd,drive=n0,id=cd"),
+    )
+    client = emulator.client()
+    for node, user in (
+        ("f", "block device 'fl' (uses node 'f' as 'root' child)"),
+        ("below", "node 'f' (uses node 'below' as 'file' child)"),
+        ("n0", "block device 'cd' (uses node 'n0' as 'root' child)"),
+    ):
+        assert refusal(client, "block_resize", node_name=node, size=1 << 20) == KEEPS.format(node, user)
+    assert refusal(client, "block_resize", node_name="f", size=-1) == "Parameter 'size' expects a >0 size"
+    lines = client.ask("human-monitor-command", command_line="info blockstats")["return"].splitlines()
+    assert [line.partition(" wr")[0] for line in lines] == [": rd_bytes=0"] * 2

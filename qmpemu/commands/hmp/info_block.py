@@ -108,10 +108,10 @@ COUNTS = """
 
 
 def stats(ctx: Context) -> str | Later:
-    """A line of counts for each drive that has a name."""
+    """A line of counts for each drive; only such a one as -drive makes has a name."""
 
     def shown(rows: Any) -> str:
-        return "".join(f"{row['device']}: {_counts(row['stats'])}\r\n" for row in rows if row["device"])
+        return "".join(f"{row['device']}: {_counts(row['stats'])}\r\n" for row in rows)
 
     return when_told(ctx.commands("query-blockstats", {}), shown)
 

@@ -50,6 +50,27 @@ def refuse_export(blocks: Blocks, command: str, arguments: dict[str, Any]) -> No
             raise QmpError(REFUSED.format(node=node, drive=drive.name or drive.qdev))
 
 
+RESIZED = (
+    "Permission conflict on node '{node}': permissions 'resize' are both required by an unnamed block device (uses "
+    "node '{node}' as 'root' child) and unshared by {user}."
+)
+
+
+def refuse_resize(blocks: Blocks, name: str) -> None:
+    """Drives of discs, floppies and NVMe keep the size of their node, also through a node that passes all on.
+
+    Raises QmpError.
+    """
+    for drive in blocks.drives:
+        node = drive.node if drive.attached and drive.driver in FIXED else None
+        user = f"block device '{drive.name or drive.qdev}' (uses node '{name}' as 'root' child)"
+        while node is not None:
+            if node.name == name:
+                raise QmpError(RESIZED.format(node=name, user=user))
+            user = f"node '{node.name}' (uses node '{name}' as 'file' child)"
+            node = node.file if node.driver in PASS else None
+
+
 def written(command: str, arguments: dict[str, Any]) -> list[str]:
     """The nodes that a command would write to, or keep others from writing to, beside its own device."""
     if command == "transaction":
