@@ -79,6 +79,8 @@ def _overlay(row: Any, known: dict[str, Any]) -> None:
     """Put in what the real block layer has seen written, jobs say, and not a guest."""
     there = known.get(row.get("node-name"))
     if there is not None:
+        if "parent" in row and "parent" in there:  # that of an overlay has the name that was made there
+            row["parent"] = {**row["parent"], "node-name": there["parent"]["node-name"]}
         stats = row["stats"] = dict(row["stats"])
         stats[HIGHEST] = max(stats[HIGHEST], there["stats"][HIGHEST])
     for key in BELOW:

@@ -51,6 +51,19 @@ class FileLock(ImageLock):
         self._move(self._held - wanted, F_UNLCK)
         self._held = wanted
 
+    def elsewhere(self) -> str | None:
+        """By this process's descriptor, if its name leads to another file or to none."""
+        if self._fd < 0:
+            return None
+        try:
+            there = os.stat(self._path)
+        except OSError:
+            there = None
+        here = os.fstat(self._fd)
+        if there is not None and (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
+            return None
+        return f"/proc/{os.getpid()}/fd/{self._fd}"
+
     def close(self) -> None:
         """Hold nothing any more."""
         if self._fd >= 0:

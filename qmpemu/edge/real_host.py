@@ -185,6 +185,12 @@ class RealHost(Host):
 
         vm_state.revert(image, tag)
 
+    def make_overlay(self, path: str, form: str, backing: str, backing_form: str, size: int) -> None:
+        """By qemu-img. Raises Refused."""
+        from qmpemu.edge import vm_state
+
+        vm_state.make_overlay(path, form, backing, backing_form, size)
+
     def commit_image(self, image: str) -> None:
         """By qemu-img. Raises Refused."""
         from qmpemu.edge import vm_state

@@ -14,6 +14,9 @@ from qmpemu.edge.disk_file import read, write
 from qmpemu.edge.keyval import OptionError
 
 TOOL = "qemu-img"
+BY_DESCRIPTOR = "/proc/"
+WITHOUT_NAME: dict[str, bytes | None] = {}
+"""What belongs to images that no folder lists any more, and ends with them."""
 PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 """What stands for itself in the name of a file that is named after a snapshot; the rest as in a URL."""
 
@@ -21,6 +24,9 @@ PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 def save(image: str, tag: str, data: bytes | None) -> None:
     """Keep it, or forget it for None. Raises Refused."""
     path = _path(image, tag)
+    if image.startswith(BY_DESCRIPTOR):
+        WITHOUT_NAME.update({path: data})
+        return
     try:
         if data is not None:
             write(path, data)
@@ -32,6 +38,8 @@ def save(image: str, tag: str, data: bytes | None) -> None:
 
 def load(image: str, tag: str) -> bytes | None:
     """What was kept, or None. Raises Refused for a file that is damaged or none of ours."""
+    if image.startswith(BY_DESCRIPTOR):
+        return WITHOUT_NAME.get(_path(image, tag))
     try:
         return read(_path(image, tag))
     except OptionError as error:
@@ -52,13 +60,21 @@ def commit(image: str) -> None:
         raise Refused(complaint)
 
 
+def make_overlay(path: str, form: str, backing: str, backing_form: str, size: int) -> None:
+    """Let qemu-img make an image over one that need not be there, and tell of it. Raises Refused."""
+    words = ("create", "-f", form, "-u", "-b", backing, "-F", backing_form, path, str(size))
+    complaint = _complaint("make an overlay", *words)
+    if complaint is not None:
+        raise Refused(complaint.removeprefix(f"{TOOL}: {path}: "))
+
+
 def _complaint(what: str, *words: str) -> str | None:
     """What qemu-img says when it fails. Raises Refused where there is none. what: what is to be done."""
     tool = found(TOOL)
     if tool is None:
         raise Refused(f"to {what} takes {TOOL}, which is not installed (Debian package qemu-utils)")
     readable, writable = os.pipe()
-    pid = spawn([tool, *words], None, None, writable)
+    pid = spawn([tool, *words], None, 1, writable)
     os.close(writable)
     with open(readable, encoding="utf-8", errors="replace") as complaint:
         text = complaint.read().strip()

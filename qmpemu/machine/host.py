@@ -82,6 +82,10 @@ class ImageLock:
     def set(self, used: frozenset[int], unshared: frozenset[int]) -> None:
         """Hold exactly these from now on. Raises Refused where somebody stands against one."""
 
+    def elsewhere(self) -> str | None:
+        """By what path the file is found, if not by its own any more."""
+        return None
+
     def close(self) -> None:
         """Hold nothing any more."""
 
@@ -158,6 +162,9 @@ class Host:
 
     def revert_image(self, image: str, tag: str) -> None:
         """Make an image what it was at a snapshot of its. Raises Refused."""
+
+    def make_overlay(self, path: str, form: str, backing: str, backing_form: str, size: int) -> None:
+        """Make an image over one that need not be there. size: in bytes. Raises Refused."""
 
     def commit_image(self, image: str) -> None:
         """Put what is in an overlay, `json:` with its options, into the image below. Raises Refused."""

@@ -1,19 +1,28 @@
 """What the real block layer tells at its end, in QEMU's order (measured on QEMU 7.2).
 
-All jobs pause, the oldest first; then, the latest first, each goes on for as long as it takes to be cancelled.
+Exports end first; as each goes, jobs of its chain may pause and go on. Then all jobs pause, the oldest first; then, the
+latest first, each goes on for as long as it takes to be cancelled.
 """
 
 from __future__ import annotations
+
+from qmpemu.machine.block.holders import OWN
 
 Told = tuple[str, dict[str, object]]
 """An event's name and data."""
 
 
 class Ending:
-    """One end. jobs: the oldest first. Pauses that come again are due to holders, which end with it, and not told."""
+    """One end. jobs: the oldest first. What jobs tell as a holder goes is not told: no device does so."""
 
     def __init__(self, jobs: list[str]) -> None:
         self._jobs = jobs
+        self._begin()
+
+    def _begin(self) -> None:
+        """What comes now is no more due to an export that has gone."""
+        self._since: list[Told] = []
+        """All that jobs have told of pausing and going on."""
         self._paused: dict[str, bool] = {}
         """Jobs that have paused, and whether they do so again."""
         self._pauses: dict[str, Told] = {}
@@ -26,13 +35,17 @@ class Ending:
         job = str(data.get("id", data.get("device")))
         status = data.get("status") if name == "JOB_STATUS_CHANGE" else ""
         if name == "BLOCK_EXPORT_DELETED":
-            return [(name, data)]
+            since = [] if str(data["id"]).startswith(OWN) else self._since
+            self._begin()
+            return [*since, (name, data)]
         if status in ("paused", "standby"):
+            self._since.append((name, data))
             self._paused[job] = job in self._paused
             if not self._paused[job]:
                 self._pauses[job] = name, data
             return []
         if status in ("running", "ready"):
+            self._since.append((name, data))
             if not self._paused.get(job, False):
                 self._going_on[job] = name, data
             return []

@@ -135,6 +135,11 @@ class Locks:
         self.left = frozenset(self._blocks.nodes)
         self.refresh()
 
+    def elsewhere_found(self, node: Node) -> str | None:
+        """By what path a node's file is found, if not by its own any more."""
+        lock, _ = self._held.get(node, (None, NOTHING))
+        return None if lock is None else lock.elsewhere()
+
     def give(self) -> None:
         """The real block layer opens the images: it locks what formats need, and a drive's files stay in use."""
         self._given = True
@@ -153,7 +158,7 @@ class Locks:
             self._held.pop(node)[0].close()
         for node, demand in wanted.items():
             lock, before = self._held.get(node, (None, NOTHING))
-            if demand == before:
+            if demand == before and lock is not None:
                 continue
             lock = lock or self._host.lock(node.path)
             self._held[node] = lock, before
@@ -186,8 +191,10 @@ class Locks:
             return NONE.union(*(used for used, _ in found)), NONE.union(*(kept for _, kept in found))
 
         files = filter(_is_file, self._blocks.nodes.values())
-        wanted = ((node, self._limited(node, demand(node), given=given)) for node in files)
-        return {node: asked for node, asked in wanted if asked != NOTHING}
+        wanted = (
+            (node, self._limited(node, demand(node), given=given)) for node in files
+        )  # open, locked or not
+        return dict(wanted)
 
     def _limited(self, node: Node, demand: Demand, *, given: bool) -> Demand:
         """What of it is asked for now, and of this file."""

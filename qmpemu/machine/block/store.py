@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import inactive
+from qmpemu.machine.block.astray import Astray
 from qmpemu.machine.block.backend import GONE
 from qmpemu.machine.block.ending import Ending
 from qmpemu.machine.block.guards import GUARD, UNNAMED, concerned, refuse_export, written
@@ -19,6 +20,7 @@ from qmpemu.machine.block.names import inward, made, made_here, outward, take_na
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
+from qmpemu.machine.block.replaying import OBJECTS, steps
 from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
@@ -31,12 +33,8 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.block.graph import Blocks
     from qmpemu.machine.block.nodes import Node
+    from qmpemu.machine.block.replaying import Step
     from qmpemu.machine.host import Host
-
-OBJECTS = tuple(
-    "secret secret_keyring throttle-group tls-creds-x509 tls-creds-psk tls-creds-anon authz-simple authz-list".split()
-)
-"""User objects that nodes and exports refer to."""
 
 
 class Store:
@@ -57,6 +55,7 @@ class Store:
         self._serves = False
         """Whether an NBD server runs there."""
         self._ending: Ending | None = None
+        self._astray = Astray(host, blocks, facts, self.do)
         self.lost = Lost(facts)
         self.pivots = Pivots(blocks, self._open)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send)
@@ -77,6 +76,8 @@ class Store:
         later = Later()
         self.pivots.check(command, arguments)
         inactive.check(self._blocks, self._facts, command, arguments)
+        self._start()
+        arguments = self._astray.given(command, arguments)
         job = str(arguments.get("job-id", arguments.get("device")))
 
         def done(outcome: object) -> None:
@@ -96,8 +97,6 @@ class Store:
                     outcome = QmpError(str(refused))
             later.finish(outcome)
 
-        self._start()
-        assert self._backend is not None
         if command == QUERY and self._remembered.needed:
             flat = arguments.get("flat") is True
             self._send("query-jobs", {}, lambda _: done(self._remembered.rows(flat=flat)))  # in its turn
@@ -276,15 +275,19 @@ class Store:
     def _call(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         if self._backend is None:
             return
-        if not self._blocks.renamed:
+        paths = {**self._blocks.temporary, **self._astray.paths}
+        if not (self._blocks.renamed or paths):
             self._backend.call(command, arguments, lambda outcome: done(self._worded(command, outcome)))
             return
         given = {name: inward(value, self._blocks.renamed) for name, value in arguments.items()}
-        self._backend.call(
-            command,
-            given,
-            lambda outcome: done(self._worded(command, outward(outcome, self._blocks.temporary))),
-        )
+
+        def told(outcome: object) -> None:
+            outcome = outward(outcome, paths)
+            if command == QUERY and isinstance(outcome, list) and self._astray.paths:
+                outcome = self._astray.named(outcome)
+            done(self._worded(command, outcome))
+
+        self._backend.call(command, given, told)
 
     def _worded(self, command: str, outcome: object) -> object:
         if isinstance(outcome, QmpError) and (command not in UNNAMED or GUARD in outcome.desc):
@@ -307,18 +310,9 @@ class Store:
         self._backend = self._host.start_block_backend(self._event, self._died)
         self._blocks.locks.give()
         self._waiting = []
-        steps = [("object-add", each) for each in self._objects() if each.get("qom-type") in OBJECTS]
-        nodes = inactive.only_read(self._blocks, self._blocks.replayed())
-        self._blocks.renamed = self._blocks.renamed.union(*map(made, nodes))
-        steps += [("blockdev-add", options) for options in nodes]
-        steps += [
-            ("block-set-write-threshold", {"node-name": name, "write-threshold": node.write_threshold})
-            for name, node in self._blocks.nodes.items()
-            if node.write_threshold and not node.implicit
-        ]
-        self._replay(steps)
+        self._replay(steps(self._blocks, self._astray, self._objects()))
 
-    def _replay(self, steps: list[tuple[str, dict[str, object]]]) -> None:
+    def _replay(self, steps: list[Step]) -> None:
         """All at once, since they are run in their order; what has to wait is sent when the last has been done."""
         left = len(steps)
 
