@@ -219,6 +219,24 @@ def test_a_raw_disk_is_backed_up(emulator: Emulator) -> None:
     assert image("compare", "disk.raw", "b.qcow2") == "Images are identical.\n"
 
 
+def test_a_raw_disk_that_nothing_was_pulled_into(emulator: Emulator) -> None:
+    """It has no backing file, and is opened again after the guest was saved."""
+    image("create", "-q", "-f", "raw", "disk.raw", "1M")
+    emulator.start(
+        "-machine", "q35", "-m", "64", "-S", "-blockdev", RAW, "-device", "virtio-blk-pci,drive=n0"
+    )
+    client = emulator.client()
+    client.put("block-stream", device="n0", job_id="j")
+    told(client, "null")
+    assert client.ask("migrate", uri="exec:cat > saved") == {"return": {}}
+    while client.ask("query-migrate")["return"].get("status") != "completed":
+        pass
+    client.put("cont")
+    while client.read() != {"return": {}}:
+        pass
+    assert client.ask("block-dirty-bitmap-add", node="n0", name="b") == {"return": {}}
+
+
 def test_the_base_of_a_disk_that_came_with_its_overlay(emulator: Emulator) -> None:
     """Nobody has named it; the drive goes over to it when its overlay is committed."""
     image("create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", "over.qcow2")

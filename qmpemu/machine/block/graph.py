@@ -258,7 +258,7 @@ class Blocks:
     def set_backing(self, name: str, backing: str | None) -> None:
         """From now on `name` is over `backing`."""
         node = self.nodes.get(name)
-        if node is not None:
+        if node is not None and (node.backing is not None or backing is not None):  # else it may take none
             node.backing = self.nodes.get(backing) if backing is not None else None
             node.options = {**node.options, "backing": backing}
             self.locks.refresh()
