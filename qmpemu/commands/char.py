@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
-
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.chardev import Chardev
@@ -183,6 +181,8 @@ def ringbuf_read(ctx: Context, *, device: str, size: int, format: str = "utf8") 
         raise QmpError("size must be greater than zero")
     taken = ring.take(size)
     if format == "base64":
+        from binascii import b2a_base64  # late: of what most machines never do
+
         return b2a_base64(taken, newline=False).decode()
     return taken.partition(b"\0")[0].decode(errors="replace")
 
@@ -200,6 +200,8 @@ def _decoded(data: str) -> bytes:
     """Base64 as GLib reads it: a group of four that is not whole is left out."""
     if not BASE64.issuperset(data):
         raise QmpError("Base64 data contains invalid characters")
+    from binascii import a2b_base64
+
     text = data.replace("\n", "")
     return a2b_base64(text[: len(text) // 4 * 4])
 

@@ -9,7 +9,7 @@ Deterministic: equal times run in the order in which they were scheduled.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
+from qmpemu.core.queues import heappop, heappush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

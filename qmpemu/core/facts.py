@@ -9,7 +9,7 @@ was scheduled (`core.clock`), and `Bus.chain` makes each step of a story the cau
 
 from __future__ import annotations
 
-from collections import deque
+from qmpemu.core.queues import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,8 +27,13 @@ _scan = make_scanner(_Plain())  # type: ignore[arg-type]  # the stub knows no du
 
 def loads(data: bytes) -> Any:
     """The value of a UTF-8 text. Raises ValueError for what is none."""
+    return loads_at(data.decode().lstrip(), 0)
+
+
+def loads_at(text: str, at: int) -> Any:
+    """The value that begins there, whatever follows it. Raises ValueError where none does."""
     try:
-        value, _ = _scan(data.decode().lstrip(), 0)
+        value, _ = _scan(text, at)
     except (StopIteration, SystemError):
         raise ValueError("no JSON") from None
     return value

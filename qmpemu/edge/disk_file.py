@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import stat
-from zlib import crc32
 
 from qmpemu.edge.keyval import OptionError
 
@@ -123,6 +122,8 @@ def read(path: str) -> bytes | None:
         raise OptionError(
             f"{path} is no disk state of qmpemu: move it away, or name another file with QMPEMU_DISK"
         )
+    from zlib import crc32  # late: a start without such a file needs none
+
     words = head[len(MAGIC) :].split()
     if words[:1] != [b"%d" % FORMAT]:
         raise OptionError(
@@ -135,6 +136,8 @@ def read(path: str) -> bytes | None:
 
 def write(path: str, data: bytes) -> None:
     """All or nothing, on the disk when this returns."""
+    from zlib import crc32
+
     folder = os.path.dirname(os.path.abspath(path))
     new = f"{path}.new"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import select
 import time
-from heapq import heappop, heappush
 
+from qmpemu.core.queues import heappop, heappush
 from qmpemu.edge.sockets import SIG_BLOCK, pthread_sigmask, sigwaitinfo
 
 TYPE_CHECKING = False

@@ -6,8 +6,6 @@ layer alone. Texts as measured on QEMU 7.2.
 
 from __future__ import annotations
 
-from binascii import a2b_base64
-
 from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
@@ -95,5 +93,7 @@ def _decoded(text: str) -> bytes:
     """Base64, of which an incomplete last group does not count."""
     if not ALPHABET.issuperset(text):
         raise Refused("Base64 data contains invalid characters")
+    from binascii import a2b_base64  # late: most keys are read as they are
+
     text = text.replace("\n", "")
     return a2b_base64(text[: len(text) // 4 * 4])

@@ -11,10 +11,10 @@ through its thread comes 1 ms later. Nothing has to be negotiated or guarded aga
 from __future__ import annotations
 
 import os
-from collections import deque
 from select import select
 from time import monotonic
 
+from qmpemu.core.queues import deque
 from qmpemu.core.table import Refused
 from qmpemu.edge.child import found, spawn
 from qmpemu.edge.sockets import SIGKILL, UNIX_PATH_MAX, socketpair

@@ -8,9 +8,8 @@ Measured on QEMU 7.2 with its input trace. The delays run on the machine's clock
 
 from __future__ import annotations
 
-from collections import deque
-
 from qmpemu.core.clock import NS_PER_MS
+from qmpemu.core.queues import deque
 from qmpemu.machine.runstate import RUNNING, SUSPENDED
 
 TYPE_CHECKING = False

@@ -15,8 +15,6 @@ another one causes (a key that wakes the machine) is not noted: it comes again b
 
 from __future__ import annotations
 
-from zlib import crc32
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,6 +195,8 @@ class History:
             name = kind.__name__.encode() if kind.__module__.startswith(GUEST_SIDE) else b""
             self._guest_side[kind] = name
         if name:
+            from zlib import crc32  # late: no guest is there at the start
+
             self.facts += 1
             self.facts_crc = crc32(name, self.facts_crc)
 

@@ -322,8 +322,8 @@ def recorded(
 
     wanted: which of them, by their values; each that is made costs a start some 30 us.
     """
-    numbers = Numbers(config, profile)
     tree = profile.tree(config.family, accel=config.accel, preconfig=preconfig)
+    numbers = Numbers(config, profile, None if preconfig else tree)
     made = {
         numbers.moved(path): recorded_object(about, numbers)
         for path, about in tree.items()

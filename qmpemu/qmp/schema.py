@@ -7,7 +7,7 @@ recorded beside it; without that record integers are int64 and alternates are ca
 
 from __future__ import annotations
 
-from qmpemu.core.json_text import loads
+from qmpemu.core.json_text import loads, loads_at
 from qmpemu.qmp import errors
 from qmpemu.qmp.leftover import first_unexpected
 
@@ -51,53 +51,62 @@ class Schema:
     """The schema of one QEMU version. data: query-qmp-schema's return value as JSON.
 
     hidden: `{"integers": {type: {member: C type}}, "alternates": {type: name}}`, where it was recorded.
+    An entry is parsed when it is asked for: a start needs a few dozen of a thousand.
     """
 
-    __slots__ = ("_alternates", "_commands", "_integers", "_types")
+    __slots__ = ("_alternates", "_infos", "_integers", "_text", "_whole")
 
     def __init__(self, data: bytes, hidden: dict[str, Any] | None = None) -> None:
         self._integers: dict[str, dict[str, str]] = (hidden or {}).get("integers", {})
         self._alternates: dict[str, str] = (hidden or {}).get("alternates", {})
-        self._types: dict[str, dict[str, Any]] = {info["name"]: info for info in loads(data)}
-        self._commands = {name: info for name, info in self._types.items() if info["meta-type"] == "command"}
+        self._text = data.decode()
+        self._infos: dict[str, dict[str, Any]] = {}
+        """Types, commands and events that were asked for."""
+        self._whole = False
+        """Whether these are all."""
 
     @property
     def commands(self) -> list[str]:
         """Every command of the version, in recorded order."""
-        return list(self._commands)
+        return [name for name, info in self._all().items() if info["meta-type"] == "command"]
 
     @property
     def oob(self) -> frozenset[str]:
         """The commands that may be executed out of band."""
-        return frozenset(filter(self.allows_oob, self._commands))
+        return frozenset(filter(self.allows_oob, self.commands))
 
     def has(self, command: str) -> bool:
         """Whether the version has the command."""
-        return command in self._commands
+        return self._command(command) is not None
 
     def allows_oob(self, command: str) -> bool:
         """Whether the command may be executed out of band."""
-        return bool(self._commands.get(command, {}).get("allow-oob"))
+        info = self._command(command)
+        return info is not None and bool(info.get("allow-oob"))
 
     def members(self, command: str) -> list[dict[str, Any]]:
         """The declared members of a command's arguments, as introspection has them."""
-        return list(self._types[self._commands[command]["arg-type"]]["members"])
+        return list(self.info(self.argument_type(command))["members"])
 
     def argument_type(self, command: str) -> str:
         """The name of the type of a command's arguments."""
-        return str(self._commands[command]["arg-type"])
+        info = self._command(command)
+        assert info is not None, f"there is no command {command}"
+        return str(info["arg-type"])
 
     def info(self, type_name: str) -> dict[str, Any]:
         """A type, as introspection has it."""
-        return self._types[type_name]
+        info = self._find(type_name)
+        assert info is not None, f"there is no type {type_name}"
+        return info
 
     def check(self, command: str, arguments: dict[str, object]) -> None:
         """Check a command's arguments. Raises QmpError for the first thing that is wrong.
 
         Containers are generators that yield what they contain: a client may nest them deeper than Python's stack.
         """
-        arg_type = self._commands[command]["arg-type"]
-        pending = [self._check_object(arg_type, arguments, "", strict=command not in OPEN_COMMANDS)]
+        arg_type, strict = self.argument_type(command), command not in OPEN_COMMANDS
+        pending = [self._check_object(arg_type, arguments, "", strict=strict)]
         while pending:
             inner = next(pending[-1], None)
             if inner is None:
@@ -112,7 +121,7 @@ class Schema:
 
         name: of the member, None in an array. integer: the C type of the member, should it be an integer.
         """
-        info = self._types[type_name]
+        info = self.info(type_name)
         kind = info["meta-type"]
         if kind == "builtin":
             _check_builtin(info["json-type"], value, path, name, integer)
@@ -143,7 +152,7 @@ class Schema:
         visited: list[str] = []
         layer: str | None = type_name
         while layer is not None:
-            info = self._types[layer]
+            info = self.info(layer)
             integers = self._integers.get(layer, {})
             for member in info["members"]:
                 name = member["name"]
@@ -169,10 +178,34 @@ class Schema:
         raise errors.parameter_type(name or "null", self._alternates.get(info["name"], plain))
 
     def _json_type(self, type_name: str) -> str:
-        info = self._types[type_name]
+        info = self.info(type_name)
         return {"enum": "string", "array": "array"}.get(info["meta-type"]) or str(
             info.get("json-type", "object")
         )
+
+    # --- what was recorded ------------------------------------------------------------------------------------
+
+    def _command(self, name: str) -> dict[str, Any] | None:
+        info = self._find(name)
+        return info if info is not None and info["meta-type"] == "command" else None
+
+    def _find(self, name: str) -> dict[str, Any] | None:
+        """The entry of that name. Where its name does not come first, as QEMU writes it, all are parsed."""
+        begin, at = f'{{"name": "{name}"', -1
+        while name not in self._infos and not self._whole:
+            at = self._text.find(begin, at + 1)
+            found = loads_at(self._text, at) if at >= 0 else {}
+            if at < 0:
+                self._all()
+            elif found["name"] == name and "meta-type" in found:  # else it is a member of that name
+                self._infos[name] = found
+        return self._infos.get(name)
+
+    def _all(self) -> dict[str, dict[str, Any]]:
+        if not self._whole:
+            self._infos = {info["name"]: info for info in loads(self._text.encode())}
+            self._whole, self._text = True, ""
+        return self._infos
 
 
 def _variant(info: dict[str, Any], value: dict[str, object]) -> str | None:

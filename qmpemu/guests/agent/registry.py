@@ -215,8 +215,8 @@ def schema() -> Schema:
         infos: list[dict[str, Any]] = [{"name": name, **info} for name, info in TYPES.items()]
         for known in COMMANDS.values():
             arg_type = f"{known.name}-arg"
-            infos.append({"meta-type": "command", "name": known.name, "arg-type": arg_type})
-            infos.append({"meta-type": "object", "name": arg_type, "members": _members(known)})
+            infos.append({"name": known.name, "meta-type": "command", "arg-type": arg_type})
+            infos.append({"name": arg_type, "meta-type": "object", "members": _members(known)})
         alternates = {name: name for name, info in TYPES.items() if info["meta-type"] == "alternate"}
         _schema.append(Schema(dumps(infos).encode(), {"alternates": alternates}))
     return _schema[0]

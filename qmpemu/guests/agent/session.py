@@ -10,12 +10,12 @@ next. A guest that is paused or asleep does not answer, since no time passes in 
 
 from __future__ import annotations
 
-from collections import deque
 from types import GeneratorType
 from typing import TYPE_CHECKING
 
 from qmpemu.core.clock import NS_PER_MS
 from qmpemu.core.facts import Fact
+from qmpemu.core.queues import deque
 from qmpemu.guests.agent import host as hosts
 from qmpemu.guests.agent import registry
 from qmpemu.guests.agent.registry import NOTHING

@@ -5,12 +5,12 @@ clean shutdown 1074, 6006, 109, 13        next boot 6005        sleep 42        
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from qmpemu.core.facts import Fact
+from qmpemu.core.queues import deque
 
 if TYPE_CHECKING:
     from qmpemu.guests.windows.system import System
