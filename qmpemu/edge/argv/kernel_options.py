@@ -60,10 +60,14 @@ def check(boots: dict[str, str], family: str) -> None:
 
 
 def _read(path: str) -> tuple[bytes, int]:
+    """Its first bytes and how many there are; what a folder answers depends on its file system."""
     try:
-        with open(path, "rb") as file:
-            header = file.read(HEADER_BYTES)
-            size_bytes = file.seek(0, os.SEEK_END)
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            size_bytes = os.lseek(fd, 0, os.SEEK_END)
+            header = os.pread(fd, HEADER_BYTES, 0)
+        finally:
+            os.close(fd)
     except OSError as error:
         raise _qemu(f"could not load kernel '{path}': {error.strerror}") from None
     if not header:

@@ -88,7 +88,10 @@ async def _greeting(socket: str, process: asyncio.subprocess.Process, said: Path
         except OSError:
             await asyncio.sleep(0.02)
             continue
-        line = await reader.readline()
+        try:
+            line = await reader.readline()
+        except ConnectionError:  # it listens before it finds that it cannot start
+            line = b""
         writer.close()
         if line.startswith(b'{"QMP": '):
             return line.rstrip()
