@@ -19,6 +19,7 @@ from qmpemu.machine.block.happened import (
     WriteThresholdExceeded,
 )
 from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.machine.block.names import check_drives, check_name, check_root
 from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError, not_emulated
 from qmpemu.qmp.later import Later
@@ -132,9 +133,13 @@ def blockdev_add(ctx: Context, **options: object) -> object:
     blocks = machine.blocks
     named = {name.replace("_", "-"): value for name, value in options.items()}
     if "node-name" not in named or named["driver"] in WITHOUT_DAEMON:
-        blocks.check_name(named.get("node-name"))  # of others, whether there is such a driver is asked first
+        check_root(named.get("node-name"))  # of others, whether there is such a driver is asked first
+    if blocks.has_names:
+        check_drives(blocks, named)
     if machine.store_up or named["driver"] not in WITHOUT_DAEMON or _needs_daemon(blocks, named):
         return _add_real(ctx, named)
+    if named["driver"] == "blkdebug":
+        check_name(blocks, named["node-name"])
     if named["driver"] != "blkdebug" or "config" not in named:
         try:
             blocks.add_node(named)

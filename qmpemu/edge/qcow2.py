@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 
-from qmpemu.machine.host import Image, NeedsOpening
+from qmpemu.machine.host import Image, ImageRefused, NeedsOpening
 
 MAGIC = b"QFI\xfb"
 HEADER_LEAST = 104
+AES = 1
+"""A number of the header's: how an image is encrypted."""
+OLD_CIPHER = "Use of AES-CBC encrypted {form} images is no longer supported in system emulators"
+CHAIN_MAX = 100
 LAZY_REFCOUNTS = 1
 CORRUPT = 2
 EXTENDED_L2 = 16
@@ -35,6 +39,10 @@ def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> I
     """The image of that header. Raises OSError, NeedsOpening."""
     if header[:4] != MAGIC or len(header) < HEADER_LEAST:
         raise OSError(0, "Image is not in qcow2 format")
+    if _is_old_cipher(header):
+        from qmpemu.machine.block.old_ciphers import HINT
+
+        raise ImageRefused(OLD_CIPHER.format(form="qcow2"), HINT)
     backing = _backing(path)
     image = Image(
         virtual_bytes=_number(header, 24, 8),
@@ -53,6 +61,32 @@ def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> I
         image.snapshots = _snapshots(path)
         raise NeedsOpening(image)
     return image
+
+
+def old_cipher(path: str) -> str | None:
+    """Why it is refused, for its encryption or that of an image that it is over."""
+    prefix = ""
+    for _ in range(CHAIN_MAX):
+        try:
+            with open(path, "rb") as file:
+                header = file.read(HEADER_LEAST)
+            if header[:4] != MAGIC or len(header) < HEADER_LEAST:
+                return None
+            if _number(header, 4, 4) == 1 and _number(header, 36, 4) == AES:
+                return prefix + OLD_CIPHER.format(form="qcow")
+            if _is_old_cipher(header):
+                return prefix + OLD_CIPHER.format(form="qcow2")
+            below = _backing(path) if _number(header, 4, 4) > 1 else None
+        except OSError:
+            return None
+        if below is None or below[2] != "qcow2":
+            return None
+        path, prefix = below[1], prefix + "Could not open backing file: "
+    return None
+
+
+def _is_old_cipher(header: bytes) -> bool:
+    return _number(header, 4, 4) in (2, 3) and _number(header, 32, 4) == AES
 
 
 def _is_plain(header: bytes) -> bool:

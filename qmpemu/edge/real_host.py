@@ -255,6 +255,12 @@ class RealHost(Host):
 
         return make_temporary(virtual_bytes)
 
+    def old_cipher(self, path: str) -> str | None:
+        """By its header and those of the images that it is over."""
+        from qmpemu.edge import qcow2
+
+        return qcow2.old_cipher(path)
+
     def lock(self, path: str) -> ImageLock:
         """A place for locks on the file, none yet."""
         from qmpemu.edge.image_locks import FileLock

@@ -74,6 +74,14 @@ class NeedsOpening(Exception):
         self.image = image
 
 
+class ImageRefused(OSError):
+    """An image that QEMU opens no more. hint: a further line for people at a terminal."""
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(0, text)
+        self.hint = hint
+
+
 class ImageLock:
     """The locks on one image file, on a host without files: nobody stands against them. Numbers: `block.locks`."""
 
@@ -175,6 +183,10 @@ class Host:
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError, NeedsOpening."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+
+    def old_cipher(self, path: str) -> str | None:
+        """Why an image of an old kind of encryption, or one over such an image, is refused."""
+        return None
 
     def lock(self, path: str) -> ImageLock:
         """A place for locks on the file, none yet."""

@@ -5,7 +5,6 @@ The machine reads no image data. What a node shows of its image (sizes, format) 
 
 from __future__ import annotations
 
-from qmpemu.core.options import is_identifier
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.device_rules import (
     HOST_SCSI,
@@ -15,6 +14,7 @@ from qmpemu.machine.block.device_rules import (
     refuse_host_scsi,
 )
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
+from qmpemu.machine.block.names import MADE, check_name
 from qmpemu.machine.block.nodes import (
     DISK_DRIVERS,
     FIRST_MADE,
@@ -92,6 +92,8 @@ class Blocks:
             below = {"read-only": options["read-only"], **below}
         file = self._child(below, made)
         try:
+            if not str(options["node-name"]).startswith(MADE):
+                check_name(self, options["node-name"])
             path = null_path(options) if file is None else file.path
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
@@ -99,7 +101,7 @@ class Blocks:
             node = Node(options, file, image, path, implicit=implicit)
             self.nodes[node.name] = node
             made.append(node)
-            node.backing = self._child(options.get("backing", backing_of(image, options)), made)
+            node.backing = self._backing(options.get("backing", backing_of(image, options)), made)
         except (Refused, NeedsOpening):
             for each in made:
                 del self.nodes[each.name]
@@ -161,6 +163,12 @@ class Blocks:
             return made[-1]
         return self.find(given) if isinstance(given, str) else None
 
+    def _backing(self, given: object, made: list[Node]) -> Node | None:
+        try:
+            return self._child(given, made)
+        except Refused as refused:
+            raise Refused(f"Could not open backing file: {refused}", refused.hint) from None
+
     def _image(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
         if driver in ("blkdebug", "raw") and file is not None:
             return cut(file.image, options) if is_slice(options) else plain(file.image)
@@ -177,7 +185,8 @@ class Blocks:
             if isinstance(error, IsADirectoryError):
                 raise Refused(f"'{driver}' driver requires '{path}' to be a regular file") from None
             reason = str(error.strerror)
-            raise Refused(f"Could not open '{path}': {reason}" if error.errno else reason) from None
+            text = f"Could not open '{path}': {reason}" if error.errno else reason
+            raise Refused(text, getattr(error, "hint", "")) from None
 
     def let_go(self) -> None:
         """The real block layer has closed the images: what they are now is looked at from outside."""
@@ -195,15 +204,6 @@ class Blocks:
                     self.unopened = True
                 except OSError:
                     pass  # it has been moved away, and is what it was
-
-    def check_name(self, name: object) -> None:
-        """Whether a new node may have this name. Raises Refused."""
-        if name is None:
-            raise Refused("'node-name' must be specified for the root node")
-        if not is_identifier(str(name)):
-            raise Refused(f"Invalid node-name: '{name}'")
-        if name in self.nodes:
-            raise Refused(f"Duplicate nodes with node-name='{name}'")
 
     def remove(self, name: str) -> None:
         """Remove a node, and what it alone was made for. Raises Refused."""

@@ -6,6 +6,7 @@ There before the machine: what a command line says of images is judged before an
 from __future__ import annotations
 
 from qmpemu.machine.block.graph import Blocks
+from qmpemu.machine.block.names import check_root
 from qmpemu.machine.block.nodes import is_simple
 from qmpemu.machine.host import NeedsOpening
 
@@ -46,7 +47,7 @@ class BlockLayer:
 
     def add(self, options: dict[str, object]) -> None:
         """Add a node of -blockdev. Raises Refused or QmpError."""
-        self.blocks.check_name(options.get("node-name"))
+        check_root(options.get("node-name"))
         if is_simple(options) and not self.store_up:
             try:
                 self.blocks.add_node(options)  # without the store, whose import most starts can do without

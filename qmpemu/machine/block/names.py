@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from qmpemu.core.options import is_identifier
+from qmpemu.core.table import Refused
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
@@ -15,7 +17,36 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.graph import Blocks
     from qmpemu.machine.block.nodes import Node
 
+NAME_BYTES_MAX = 31
 MADE, THERE = "#block", "qmpemu.block"
+
+
+def check_name(blocks: Blocks, name: object) -> None:
+    """Whether a new node may have this name. Raises Refused."""
+    if not is_identifier(str(name)):
+        raise Refused(f"Invalid node-name: '{name}'")
+    check_drives(blocks, {"node-name": name})
+    if name in blocks.nodes:
+        raise Refused(f"Duplicate nodes with node-name='{name}'")
+    if len(str(name).encode()) > NAME_BYTES_MAX:
+        raise Refused("Node name too long")
+
+
+def check_drives(blocks: Blocks, options: dict[str, Any]) -> None:
+    """Whether no drive has the name of a node or of one that comes with it. Raises Refused."""
+    if blocks.named(options.get("node-name")) is not None:
+        raise Refused(f"node-name={options['node-name']} is conflicting with a device id")
+    for each in options.values():
+        if isinstance(each, dict):
+            check_drives(blocks, each)
+
+
+def check_root(name: object) -> None:
+    """Whether a node that is added by itself may have this name, or none. Raises Refused."""
+    if name is None:
+        raise Refused("'node-name' must be specified for the root node")
+    if not is_identifier(str(name)):
+        raise Refused(f"Invalid node-name: '{name}'")
 
 
 def made(options: object) -> set[str]:

@@ -239,6 +239,9 @@ def present(blocks: Blocks) -> list[OldDrive]:
 def add(layer: BlockLayer, given: OldDrive) -> Drive:
     """Open a drive's file and keep the drive, which a device may name. Raises Refused, QmpError."""
     node = None if given.node is None else _opened(layer, given.id, given.node, temporary=given.temporary)
+    if given.id in layer.blocks.nodes:
+        layer.store.drop_unused()
+        raise Refused(f"Device name '{given.id}' conflicts with an existing node name")
     drive = Drive("", node, removable=given.interface != "pflash", has_tray=False)
     drive.old, drive.name, drive.attached = given, given.id, False
     drive.read_error = policy(given.policies.get("rerror"), drive.read_error)
@@ -255,6 +258,7 @@ def add(layer: BlockLayer, given: OldDrive) -> Drive:
 
 
 def _opened(layer: BlockLayer, drive: str, asked: dict[str, object], *, temporary: bool) -> Node:
+    from qmpemu.machine.block.names import check_name
     from qmpemu.machine.block.opened import GUESSED, HERE, guessed, open_named, protocol
 
     blocks, host = layer.blocks, layer.host
@@ -266,9 +270,7 @@ def _opened(layer: BlockLayer, drive: str, asked: dict[str, object], *, temporar
     options = dict(given)
     wrong, name = options.pop("wrong", None), options.pop("node-name", None)
     if name is not None:
-        blocks.check_name(name)
-        if name == drive:
-            raise Refused(f"Device name '{name}' conflicts with an existing node name")
+        check_name(blocks, name)
     options["node-name"] = name or blocks.anonymous()
     driver, here = options.get("driver"), True
     json = driver is None and str(options.get("file")).startswith("json:")

@@ -17,6 +17,7 @@ from qmpemu.machine.block.happened import FACTS
 from qmpemu.machine.block.holders import OWN, Holders
 from qmpemu.machine.block.lost import Lost
 from qmpemu.machine.block.names import inward, made, made_here, outward, take_names
+from qmpemu.machine.block.old_ciphers import refuse
 from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
@@ -76,6 +77,7 @@ class Store:
         later = Later()
         self.pivots.check(command, arguments)
         inactive.check(self._blocks, self._facts, command, arguments)
+        refuse(self._host, self._blocks, command, arguments)
         self._start()
         arguments = self._astray.given(command, arguments)
         job = str(arguments.get("job-id", arguments.get("device")))
@@ -127,6 +129,7 @@ class Store:
         Raises QmpError or Refused.
         """
         self._blocks.renamed |= made(options)
+        refuse(self._host, self._blocks, "blockdev-add", options)
         if here and not self.up:
             try:
                 return self._blocks.add_node(options)
