@@ -91,6 +91,8 @@ clean: ## remove the virtual environment, caches and built files
 	    { $(call apt_install,python3-venv,$(PYTHON) cannot make a virtual environment); }
 	@echo "making .venv"
 	@$(PYTHON) -m venv --clear .venv
+	@# Python 3.11 puts setuptools there, whose .pth file costs each start of the emulator almost a millisecond
+	@$(BIN)/python -m pip uninstall --quiet --yes --root-user-action=ignore setuptools 2>/dev/null || true
 	@touch $@
 
 .venv/runtime: .venv/python pyproject.toml constraints.txt qmpemu/edge/launcher/qmpemu-system-x86_64

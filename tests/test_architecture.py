@@ -27,6 +27,7 @@ SLOW_IMPORTS = {
     "structlog",
     "subprocess",
 }
+SLOW_IMPORTS |= {"binascii", "collections", "heapq", "zlib"}
 SLOW_IMPORTS |= {
     "typer",
     "typing",

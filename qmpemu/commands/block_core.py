@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 def real(ctx: Context, name: str, arguments: dict[str, object]) -> Later:
     """Let the real block layer do it. Raises Refused where there is none."""
-    return ctx.machine.store.ask(name, arguments)
+    return ctx.machine.block_layer.needed().ask(name, arguments)
 
 
 def refuse_unknown(ctx: Context, name: str, arguments: dict[str, object]) -> None:

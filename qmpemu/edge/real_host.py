@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
+    from qmpemu.edge.storage_process import StorageProcess
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.block.temporary import Temporary
     from qmpemu.machine.devices.objects import UserObject
@@ -55,6 +56,8 @@ class RealHost(Host):
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._threads: dict[str, int] = {}
+        self._storage: StorageProcess | None = None
+        """One that has been started and nobody talks with yet."""
         self._drawn: tuple[Screen, str, bytes] | None = None
         self.begin_turn: Callable[[], object] = int
         self.end_turn: Callable[[], object] = int
@@ -203,14 +206,36 @@ class RealHost(Host):
 
         back_memory(path, size)
 
+    def prepare_block_backend(self) -> None:
+        """Start the process; where it is not installed is said when it is asked for."""
+        from qmpemu.edge.storage_process import StorageProcess
+
+        if self._storage is None:
+            try:
+                self._storage = StorageProcess()
+            except FileNotFoundError:
+                pass
+
+    def forget_block_backend(self) -> None:
+        """End the process, if nobody talks with it."""
+        process, self._storage = self._storage, None
+        if process is not None:
+            process.end()
+
     def start_block_backend(
         self, event: Callable[[str, dict[str, object]], object], died: Callable[[], object]
     ) -> BlockBackend:
         """A qemu-storage-daemon of this process. Raises Refused where it is not installed."""
+        self.prepare_block_backend()
+        process, self._storage = self._storage, None
+        if process is None:
+            return super().start_block_backend(event, died)  # which says so
         from qmpemu.edge.storage_daemon import StorageDaemon
 
         # the emulator gives the turns once the machine is made, which a node of the command line may start it before
-        return StorageDaemon(self._loop, event, died, lambda: self.begin_turn(), lambda: self.end_turn())
+        return StorageDaemon(
+            process, self._loop, event, died, lambda: self.begin_turn(), lambda: self.end_turn()
+        )
 
     def report(self, text: str) -> None:
         """Say a line on standard error, as QEMU does."""

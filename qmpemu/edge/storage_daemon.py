@@ -15,11 +15,9 @@ from select import select
 from time import monotonic
 
 from qmpemu.core.queues import deque
-from qmpemu.core.table import Refused
-from qmpemu.edge.child import found, spawn
-from qmpemu.edge.sockets import SIGKILL, UNIX_PATH_MAX, socketpair
-from qmpemu.machine.block.backend import GONE, NEEDS_DAEMON, BlockBackend
-from qmpemu.qmp.encode import encode
+from qmpemu.edge.sockets import UNIX_PATH_MAX
+from qmpemu.machine.block.backend import GONE, BlockBackend
+from qmpemu.qmp.encode import compact
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.lexer import Lexer
 from qmpemu.qmp.order import as_inserted
@@ -30,9 +28,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.edge.loop import Loop
+    from qmpemu.edge.storage_process import StorageProcess
 
-PROGRAM = "qemu-storage-daemon"
-MONITOR = ("--chardev", "socket,id=c,fd=3", "--monitor", "chardev=c")
 READ_BYTES = 1 << 16
 DOMAIN = "domain-"
 """How libvirt's names of domains' folders begin."""
@@ -41,19 +38,18 @@ GOODBYE_S = 2.0
 
 
 class StorageDaemon(BlockBackend):
-    """The daemon and the talk with it. Raises Refused where it is not installed."""
+    """The daemon and the talk with it."""
 
     def __init__(
         self,
+        process: StorageProcess,
         loop: Loop,
         event: Callable[[str, dict[str, object]], object],
         died: Callable[[], object],
         begin_turn: Callable[[], object],
         end_turn: Callable[[], object],
     ) -> None:
-        program = found(PROGRAM)
-        if program is None:
-            raise Refused(NEEDS_DAEMON)
+        self._process, self._socket = process, process.socket
         self._loop = loop
         self._event, self._died = event, died
         self._begin_turn, self._end_turn = begin_turn, end_turn
@@ -64,10 +60,7 @@ class StorageDaemon(BlockBackend):
         self._outstanding: deque[Callable[[object], object]] = deque()
         self._folders: set[str] = set()
         """Where exports that hold nodes are about to listen."""
-        self._socket, theirs = socketpair()
         self._open = True
-        self._pid = spawn([program, *MONITOR], None, 1, 2, theirs.fileno())  # it tells which files it makes
-        theirs.close()
         loop.add_reader(self._socket.fileno(), self._ready)
         self.call("qmp_capabilities", {}, bool)
 
@@ -107,12 +100,10 @@ class StorageDaemon(BlockBackend):
         self._send("quit", {})
         self._hear_out()
         self._forget()
-        self._reap()
 
     def kill(self) -> None:
         """End the daemon at once."""
         self._forget()
-        self._reap()
 
     def wait(self, done: Callable[[], bool]) -> None:
         """Let the loop wait, within the turn that it is in."""
@@ -122,11 +113,11 @@ class StorageDaemon(BlockBackend):
             self._pass_on()
 
     def _send(self, command: str, arguments: dict[str, object]) -> None:
-        message = as_inserted(
-            {"execute": command, "arguments": arguments}
-        )  # so encoded, it is put in as it was here
+        message = {"execute": command, **({"arguments": arguments} if arguments else {})}
         try:
-            self._socket.sendall(encode(message))
+            self._socket.sendall(
+                compact(message)
+            )  # it reads a byte at a time, with eight system calls for each
         except OSError:
             pass  # it has died, which is read as the end
 
@@ -178,7 +169,6 @@ class StorageDaemon(BlockBackend):
     def _end(self) -> None:
         """It has died: whoever waits hears so, and then the machine."""
         self._forget()
-        self._reap()
         outstanding = list(self._outstanding)
         self._outstanding.clear()
         self._died()
@@ -189,14 +179,9 @@ class StorageDaemon(BlockBackend):
         self._open = False
         self._loop.remove_reader(self._socket.fileno())
         self._told.clear()
-        self._socket.close()
+        self._process.end()
         for folder in list(self._folders):
             self._clear(folder)
-
-    def _reap(self) -> None:
-        """What it had to close it has closed, or it has had its time."""
-        os.kill(self._pid, SIGKILL)
-        os.waitpid(self._pid, 0)
 
 
 def private_folder() -> str:

@@ -206,6 +206,12 @@ class Host:
     def complain(self, text: str) -> None:
         """Tell the host's operator something that no client is told."""
 
+    def prepare_block_backend(self) -> None:
+        """A real block layer is about to be started: begin with what takes its time."""
+
+    def forget_block_backend(self) -> None:
+        """What was begun is not needed."""
+
     def start_block_backend(
         self, event: Callable[[str, dict[str, object]], object], died: Callable[[], object]
     ) -> BlockBackend:

@@ -33,6 +33,11 @@ def encode(value: object) -> bytes:
         return _laid_out(value, pretty=False).encode("ascii")
 
 
+def compact(value: object) -> bytes:
+    """`value` in as few bytes as it takes, members as they were put in; for a QEMU, where they stand so again."""
+    return _compact(value).encode("ascii")
+
+
 def encode_pretty(value: object) -> bytes:
     """`value` as a `pretty=on` monitor prints it: four spaces a level, CRLF, empty brackets on two lines."""
     return _laid_out(value, pretty=True).encode("ascii")
@@ -71,6 +76,14 @@ def _object(value: dict[str, object]) -> str:
 
 def _array(value: list[object]) -> str:
     return "[" + ", ".join(map(_text, value)) + "]"
+
+
+def _compact(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{string(name)}:{_compact(member)}" for name, member in value.items()]) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    return _text(value)
 
 
 _WRITERS: dict[type, Callable[..., str]] = {

@@ -7,7 +7,6 @@ Sans-IO: the caller owns the host clock, the time stamps and the bytes. `exit_st
 
 from __future__ import annotations
 
-from qmpemu.commands import registry
 from qmpemu.core.facts import Bus, Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.happened import BlockFact
@@ -15,13 +14,8 @@ from qmpemu.machine.early_backends import EarlyBackends
 from qmpemu.machine.happened import MachineReset, MachineShutDown
 from qmpemu.machine.machine import Machine
 from qmpemu.machine.runstate import RUNNING
-from qmpemu.qmp.encode import encode
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
-from qmpemu.qmp.session import Session
-from qmpemu.qmp.throttle import Throttle
-from qmpemu.vm.execution import Execution
-from qmpemu.vm.loading import Loading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +28,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
+    from qmpemu.qmp.session import Session
 
 
 class OptionNotEmulated(Fact):
@@ -69,9 +64,18 @@ class VM:
         self.profile = profile
         self.host = host
         self.facts = early.facts
+        self._shapes: dict[type[Fact], tuple[str, Callable[[Fact], dict[str, object] | None]]] = {}
+        """How facts are told; none is while the machine is made."""
         self.facts.subscribe(self._emit)
-        self.throttle = Throttle(self._broadcast, self._after)
         self.machine = Machine(early, profile, clock, lambda boot: self._loading.load(boot))
+        # late: a machine that is refused has nothing to say and nobody to hear it
+        from qmpemu.commands.registry import EVENTS
+        from qmpemu.qmp.throttle import Throttle
+        from qmpemu.vm.execution import Execution
+        from qmpemu.vm.loading import Loading
+
+        self._shapes = EVENTS
+        self.throttle = Throttle(self._broadcast, self._after)
         self.monitors: list[Session] = []
         self.humans: list[HumanSession] = []
         """The human monitors."""
@@ -116,6 +120,8 @@ class VM:
         def execute(name: str, arguments: dict[str, object]) -> object:
             self._asker = session
             return self.execute(name, arguments)
+
+        from qmpemu.qmp.session import Session
 
         session = Session(
             self.profile.greeting,
@@ -176,6 +182,8 @@ class VM:
 
     def power_up(self) -> None:
         """Start the machine as its configuration says."""
+        from qmpemu.commands import registry
+
         registry.load()  # here, since a start that is refused needs none of it
         for option in self.config.not_emulated:
             self.facts.publish(OptionNotEmulated(option=option))
@@ -209,13 +217,15 @@ class VM:
         """
         if type(fact) is MachineReset:
             self._execution.was_reset = True
-        shape = registry.EVENTS.get(type(fact))
+        shape = self._shapes.get(type(fact))
         if (
             shape is None
             or self.machine.history.replaying
             or (self._over and not isinstance(fact, BlockFact))
         ):
             return
+        from qmpemu.qmp.encode import encode  # late, as above
+
         self._over = self._over or (isinstance(fact, MachineShutDown) and not fact.stays)
         name, data_of = shape
         seconds, microseconds = self.host.timestamp()

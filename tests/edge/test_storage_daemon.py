@@ -191,9 +191,10 @@ class Waiting:
 def test_what_was_waited_for_is_not_waited_for_again() -> None:
     """The loop had seen it before; then the daemon has parted."""
     from qmpemu.edge.storage_daemon import StorageDaemon
+    from qmpemu.edge.storage_process import StorageProcess
 
     loop, told = Waiting(), list[object]()
-    there = StorageDaemon(loop, lambda *_: None, int, int, int)  # type: ignore[arg-type]
+    there = StorageDaemon(StorageProcess(), loop, lambda *_: None, int, int, int)  # type: ignore[arg-type]
     there.call("query-jobs", {}, told.append)
     there.wait(lambda: bool(told))
     assert told == [[]]

@@ -40,6 +40,12 @@ class BlockLayer:
             self._store = Store(self.host, self.blocks, self._facts, self._objects)
         return self._store
 
+    def needed(self) -> Store:
+        """The real part, for what it alone can do: its process starts while ours imports what talks with it."""
+        if not self.store_up:
+            self.host.prepare_block_backend()
+        return self.store
+
     @property
     def store_up(self) -> bool:
         """Whether the real part runs."""
@@ -54,7 +60,7 @@ class BlockLayer:
                 return
             except NeedsOpening:
                 pass
-        self.store.open(options, here=False)
+        self.needed().open(options, here=False)
 
     def drain(self) -> None:
         """The machine stops, or a disk is reset: what is on its way to the images arrives."""
@@ -65,6 +71,7 @@ class BlockLayer:
         """The machine is over: the images are let go of. killed: where they stand."""
         if self._store is not None:
             self._store.close(killed=killed)
+        self.host.forget_block_backend()
 
     def leave(self) -> None:
         """The guest is gone to where the same images may be written."""

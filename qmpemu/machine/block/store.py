@@ -75,9 +75,7 @@ class Store:
     ) -> Later:
         """Run a command there; the result, through `shape`, is finished later. Raises Refused."""
         later = Later()
-        self.pivots.check(command, arguments)
-        inactive.check(self._blocks, self._facts, command, arguments)
-        refuse(self._host, self._blocks, command, arguments)
+        self._check(command, arguments)
         self._start()
         arguments = self._astray.given(command, arguments)
         job = str(arguments.get("job-id", arguments.get("device")))
@@ -122,6 +120,16 @@ class Store:
         else:
             self._send(command, arguments, done)
         return later
+
+    def _check(self, command: str, arguments: dict[str, object]) -> None:
+        """What is known to be refused without a back end. Raises QmpError, Refused."""
+        try:
+            self.pivots.check(command, arguments)
+            inactive.check(self._blocks, self._facts, command, arguments)
+            refuse(self._host, self._blocks, command, arguments)
+        except (QmpError, Refused):
+            self._host.forget_block_backend()  # one has been prepared for it
+            raise
 
     def open(self, options: dict[str, object], *, here: bool) -> Node:
         """Open a node, there where a back end runs or only that can. here: whether its images can be read here.
