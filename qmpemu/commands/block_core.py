@@ -74,7 +74,7 @@ def _real_command(name: str, shared: bool) -> None:
             from qmpemu.machine.block.guards import refuse_resize
 
             refuse_resize(ctx.machine.blocks, str(given.get("node-name")))
-        if given.get("job-id") in ctx.machine.own_jobs.rows:
+        if ctx.machine.has_own_job(given.get("job-id")):
             raise QmpError(f"Job ID '{given['job-id']}' already in use")
         if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too
             return {}

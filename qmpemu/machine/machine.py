@@ -239,6 +239,10 @@ class Machine:
             self._own_jobs = OwnJobs(self.facts, lambda call: self.call_in_host_time(0, call))
         return self._own_jobs
 
+    def has_own_job(self, job: object) -> bool:
+        """Whether such a job of that id is known; asked before there is any, too."""
+        return self._own_jobs is not None and job in self._own_jobs.rows
+
     @property
     def dump(self) -> Dump:
         """The dump of its memory, built at first need."""

@@ -85,15 +85,11 @@ class Store:
                 if command == STREAM:
                     self._remembered.end(job)
             else:
-                self._serves = command == "nbd-server-start" or (
-                    self._serves and command != "nbd-server-stop"
-                )
+                self._serves = {"nbd-server-start": True, "nbd-server-stop": False}.get(command, self._serves)
                 try:
                     self.pivots.done(command, arguments)
                     outcome = outcome if shape is None else shape(outcome)
-                except (
-                    Refused
-                ) as refused:  # too late to refuse it: the client is told, and the machine goes on
+                except Refused as refused:  # too late: the client is told, and the machine goes on
                     outcome = QmpError(str(refused))
             later.finish(outcome)
 
