@@ -304,7 +304,9 @@ class Machine:
         """The machine goes on from elsewhere: its disk is kept here now, and open ports are seen to be open."""
         if self.disk is not None and disk is not None:
             self.disk.save(disk)
-        self.board.once_it_runs = self.plugging.ports.show
+        ports = self.plugging.ports
+        came = list(ports)
+        self.board.once_it_runs = lambda: ports.show(came)
 
     def host_ns(self) -> int:
         """The host's clock, which never stands still."""

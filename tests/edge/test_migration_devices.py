@@ -227,3 +227,24 @@ def test_channels_that_there_are_not_and_zero_copy(two: Two) -> None:
     assert say(source, "migrate-set-capabilities", capabilities=on) == no_zero_copy
     two.made[0].process.kill()  # type: ignore[union-attr]
     assert "multifd is not supported by current protocol\n" in two.made[0].finish()[1]
+
+
+def test_a_port_that_came_after_the_guest_is_not_told_of(two: Two) -> None:
+    """Once the guest runs, clients hear of the ports that came with it alone."""
+    words = devices("virtio-serial-pci,id=s", "virtserialport,bus=s.0,id=one,name=a.b.1")
+    source = two.start("source", "-S", *words)
+    destination = two.start("destination", "-S", "-incoming", "defer", *words)
+    destination.put("migrate-incoming", uri=two.uri)
+    assert story(destination, "return") == ["setup", "return"]
+    assert say(source, "migrate", uri=two.uri) == {}
+    assert story(destination, "completed")[-1] == "completed"
+    port = {"driver": "virtserialport", "bus": "s.0", "id": "two", "name": "a.b.2"}
+    assert say(destination, "device_add", **port) == {}
+    told = []
+    destination.put("cont")
+    while "one" not in told:
+        told.append(destination.read().get("data", {}).get("id"))
+    destination.put("query-status")
+    while (message := destination.read()).get("return", {}).get("status") != "running":
+        told.append(message.get("data", {}).get("id"))
+    assert "two" not in told

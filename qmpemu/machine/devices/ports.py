@@ -49,11 +49,11 @@ class PortDevices(Ports):
             self._machine.history.note("port went", name)
             del self[name]
 
-    def show(self) -> None:
-        """Say which ports the guest has open, to clients of a machine that it has come to."""
-        for name, port in self.items():
-            if self._ids.get(name):
-                self._machine.facts.publish(PortOpened(id=self._ids[name], open=port.guest_open))
+    def show(self, came: list[str]) -> None:
+        """Say which of the ports that came with the guest it has open, to clients of a machine that it has come to."""
+        for name in came:
+            if name in self and self._ids.get(name):
+                self._machine.facts.publish(PortOpened(id=self._ids[name], open=self[name].guest_open))
 
 
 def _unseen(opened: bool) -> None:
