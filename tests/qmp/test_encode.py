@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmpemu.qmp.encode import Raw, encode, encode_pretty
+from qmpemu.qmp.encode import Raw, compact, encode, encode_pretty
 from qmpemu.qmp.order import bucket, ordered
+
+
+def test_compact() -> None:
+    """Nothing stands between, members are in their order, and what it says is what `encode` says."""
+    value = {"b": [1, {}, None, -0.5, True], "a": 'é"\x7f', "c": {"z": [], "y": {"": ""}}}
+    assert compact(value) == b'{"b":[1,{},null,-0.5,true],"a":"\\u00E9\\"\\u007F","c":{"z":[],"y":{"":""}}}'
+    assert json.loads(compact(value)) == json.loads(encode(value)) == value
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import socket
 import pytest
 from qemu_peer import read_line
 
+from qmpemu.edge import shipped
 from qmpemu.edge.conform.arguments import Arguments
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.schema import OPEN_COMMANDS, Schema
@@ -164,6 +165,18 @@ def test_the_recorded_schema_lists_what_qemu_lists(schema: Schema, wire: socket.
     theirs = Schema(json.dumps(json.loads(read_line(wire))["return"]).encode())
     assert schema.commands == theirs.commands
     assert schema.oob == {"migrate-recover", "migrate-pause", "yank", "query-yank"} == theirs.oob
+
+
+def test_an_entry_is_found_wherever_it_stands(schema: Schema) -> None:
+    """Asked for one by one, entries are those of the whole; a member's name, or a piece of JSON, is none of them."""
+    infos = json.loads(shipped.profile(None).schema_bytes())
+    assert [schema.info(info["name"]) for info in infos] == infos
+    members = {member.get("name", "") for info in infos for member in info.get("members", [])}
+    unknown = [*sorted(members - {info["name"] for info in infos})[:9], 'stop", "meta-type": "command', '"']
+    assert not any(map(schema.has, unknown))
+    turned = Schema(json.dumps([dict(reversed(info.items())) for info in infos]).encode())
+    assert turned.has("stop")
+    assert turned.commands == schema.commands
 
 
 def test_nesting_deeper_than_the_stack(schema: Schema) -> None:
