@@ -7,6 +7,7 @@ from itertools import pairwise
 from qmpemu.commands.qdev import refuse_device
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
+from qmpemu.core.table import Refused
 from qmpemu.machine.block.nodes import DISK_DRIVERS, Drive
 from qmpemu.machine.devices.limits import check, of_drive
 from qmpemu.qmp.errors import QmpError, device_not_found
@@ -79,13 +80,20 @@ def blockdev_close_tray(ctx: Context, *, device: str | None = None, id: str | No
     return {}
 
 
+def _take_out(ctx: Context, drive: Drive) -> None:
+    """Let go of the medium. Raises Refused where a job uses it."""
+    if ctx.machine.store_up:
+        ctx.machine.store.working.check_leaving(drive.node)
+    ctx.machine.blocks.insert(drive, None)
+
+
 @command("blockdev-remove-medium")
 def blockdev_remove_medium(ctx: Context, *, id: str) -> object:
     """Take the medium out of an open tray."""
     drive = _removable(ctx, None, id)
     if drive.has_tray and not drive.tray_open:
         raise QmpError(f"Tray of device '{id}' is not open")
-    ctx.machine.blocks.insert(drive, None)
+    _take_out(ctx, drive)
     return {}
 
 
@@ -96,7 +104,8 @@ def blockdev_insert_medium(ctx: Context, *, id: str, node_name: str) -> object:
     node = blocks.nodes.get(node_name)
     if node is None:
         raise QmpError(f"Node '{node_name}' not found")
-    if any(each.node is node for each in blocks.drives):
+    filtered = ctx.machine.store_up and ctx.machine.store.working.kind(node) is not None
+    if not filtered and any(each.node is node for each in blocks.drives):
         raise QmpError(f"Node '{node_name}' is already in use")
     _removable(ctx, None, id)
     if drive.has_tray and not drive.tray_open:
@@ -119,7 +128,7 @@ def eject(ctx: Context, *, device: str | None = None, id: str | None = None, for
     """Open the tray and take the medium out."""
     drive = _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
-    ctx.machine.blocks.insert(drive, None)
+    _take_out(ctx, drive)
     return {}
 
 
@@ -151,6 +160,11 @@ def blockdev_change_medium(
     )
     _removable(ctx, device, id)
     _move_tray(ctx, drive, opened=True)
+    try:
+        _take_out(ctx, drive)
+    except Refused:
+        ctx.machine.store.drop_unused()
+        raise
     ctx.machine.blocks.insert(drive, node)
     _move_tray(ctx, drive, opened=False)
     return {}

@@ -14,6 +14,10 @@ from qmpemu.machine.block.happened import (
     JobStatusChanged,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 ACTS = """
     job-cancel job-complete job-finalize job-pause job-resume block-job-cancel block-job-complete block-job-dismiss
     block-job-finalize block-job-pause block-job-resume block-job-set-speed
@@ -24,10 +28,15 @@ ACTS = """
 def query_jobs(ctx: Context) -> object:
     """-> every job, those included that ended with a back end."""
     store = ctx.machine.store
-    own = [dict(row) for row in reversed(list(ctx.machine.own_jobs.rows.values()))]
+    own = [dict(row) for row in ctx.machine.own_jobs.rows.values()]
+    born = {**store.lost.born, **ctx.machine.own_jobs.born}
+
+    def newest_first(rows: list[Any]) -> list[Any]:
+        return sorted(rows, key=lambda row: born.get(row["id"], 0), reverse=True)
+
     others = [*own, *store.lost.rows.values()]
     if not store.up:
-        return others
+        return newest_first(others)
 
     def told(jobs: object) -> object:
         if not isinstance(jobs, list):
@@ -35,7 +44,7 @@ def query_jobs(ctx: Context) -> object:
         for job in jobs:
             if "error" in job:
                 job["error"] = store.holders.worded(job["error"])
-        return [*jobs, *others]
+        return newest_first([*jobs, *others])
 
     return store.ask("query-jobs", {}, told)
 
@@ -43,7 +52,8 @@ def query_jobs(ctx: Context) -> object:
 @command("query-block-jobs")
 def query_block_jobs(ctx: Context) -> object:
     """-> every block job."""
-    return ctx.machine.store.ask("query-block-jobs", {}) if ctx.machine.store_up else []
+    store = ctx.machine.store
+    return store.ask("query-block-jobs", {}, store.working.shown) if store.up else []
 
 
 @command("job-dismiss")

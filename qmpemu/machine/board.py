@@ -276,6 +276,8 @@ class Board:
         if ran:
             self._halt("stop")
             self.runstate = RESTORE_VM
+        else:
+            self.on_stop()
         return ran
 
     def save_ends(self) -> None:

@@ -158,6 +158,7 @@ class Plugging:
         self.devices.check_removable(device, id_or_path, now_ns)
         kind = self._kind_of_notice(device)
         if kind is None:
+            machine.blocks.leave(device.path)
             machine.call_in_host_time(0, lambda: self._gone(device))
             return
         if kind == "CPU" and not self.devices.processors.by_os:
@@ -176,6 +177,7 @@ class Plugging:
         self.watchdog.set(None)
         for device in sorted(filter(_is_asked, self.devices.all), key=self._turn_at_reset):
             if self._kind_of_notice(device) == "PCI":
+                self._machine.blocks.leave(device.path)
                 self._machine.call_in_host_time(0, lambda device=device: self._gone(device))  # type: ignore[misc]
             device.asked_ns = None
 

@@ -6,6 +6,7 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from qmpemu.machine.block.graph import Blocks
     from qmpemu.machine.block.nodes import Drive, Node
     from qmpemu.machine.host import Host
 
@@ -27,6 +28,22 @@ def refuse_host_scsi(host: Host, node: Node) -> None:
 def is_shared(device: dict[str, object], other: Drive) -> bool:
     """Whether both only read, or say that they share writing."""
     return device.get("share-rw") in (True, "on") or (other.node is not None and other.node.read_only)
+
+
+CONFLICT = (
+    "Permission conflict on node '{node}': permissions 'write' are both required by block device '{writer}' (uses node "
+    "'{node}' as 'root' child) and unshared by block device '{other}' (uses node '{node}' as 'root' child)."
+)
+
+
+def refuse_second(blocks: Blocks, device: dict[str, object], node: Node, qdev: str) -> None:
+    """Whether a device can be on a node beside those that are. Raises Refused."""
+    used = next((each for each in blocks.drives if each.node is node), None)
+    if used is not None and not is_shared(device, used):
+        raise Refused(CONFLICT.format(node=node.name, writer=used.qdev, other=qdev))
+    writes = not node.read_only and not str(device["driver"]).endswith("-cd")
+    if used is not None and writes and not used.shares:
+        raise Refused(CONFLICT.format(node=node.name, writer=qdev, other=used.qdev))
 
 
 def drive_owner(driver: str) -> str:

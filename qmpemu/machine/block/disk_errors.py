@@ -68,6 +68,8 @@ class DiskErrors:
         """The machine goes on: nothing is shown of what went wrong, and the guest tries again."""
         for drive in self._machine.blocks.drives:
             drive.io_status = "ok"
+        if self._machine.store_up:
+            self._machine.store.working.forgive()
         if self._faults:
             self._wait(FIRST_NS)
 

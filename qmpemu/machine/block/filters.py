@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SHOWN_UNNAMED = "copy-before-write"
 DRIVERS = (SHOWN_UNNAMED, "mirror_top", "copy-on-read")
 MADE = "#"
+OURS = "qmpemu."
+"""How the names of nodes begin that are put in here."""
 FILTERS = (
     *DRIVERS,
     "commit_top",
@@ -57,6 +59,12 @@ class Chains:
             filters = (each for each in above if self._drivers.get(each) in DRIVERS)
             at = next((each for each in filters if each not in blocks.nodes), None)
         return found
+
+    def top(self, blocks: Blocks, name: str) -> str:
+        """The last of the filters that jobs have put over a node."""
+        above = self._above.get(name, ())
+        found = next((each for each in above if each not in blocks.nodes and not each.startswith(OURS)), None)
+        return name if found is None else self.top(blocks, found)
 
     def below(self, name: str) -> dict[str, str]:
         """Nodes by `parent`, which is a file, and `backing`; a filter shows what it filters as both."""

@@ -9,9 +9,9 @@ from qmpemu.core.table import Refused
 from qmpemu.machine.block.device_rules import (
     HOST_SCSI,
     drive_owner,
-    is_shared,
     qdev_name,
     refuse_host_scsi,
+    refuse_second,
 )
 from qmpemu.machine.block.locks import PROTOCOLS, Locks
 from qmpemu.machine.block.names import MADE, check_name
@@ -333,20 +333,9 @@ class Blocks:
         if driver in HOST_SCSI and node is not None:
             refuse_host_scsi(self._host, node)
         qdev = qdev_name(driver, identity, path)
-        used = next((each for each in self.drives if node is not None and each.node is node), None)
-        if used is not None and not is_shared(device, used):
-            raise Refused(
-                f"Permission conflict on node '{given}': permissions 'write' are both required by block device "
-                f"'{used.qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{qdev}' (uses "
-                f"node '{given}' as 'root' child)."
-            )
-        writes = node is not None and not node.read_only and not driver.endswith("-cd")
-        if used is not None and writes and not used.shares:
-            raise Refused(
-                f"Permission conflict on node '{given}': permissions 'write' are both required by block device "
-                f"'{qdev}' (uses node '{given}' as 'root' child) and unshared by block device '{used.qdev}' (uses node "
-                f"'{given}' as 'root' child)."
-            )
+        filtered = self.holders is not None and node is not None and self.holders.works_on(node)
+        if node is not None and not filtered:  # else the job's filter stands between them
+            refuse_second(self, device, node, qdev)
         drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
         drive.read_error = policy(device.get("rerror"), drive.read_error)
         drive.write_error = policy(device.get("werror"), drive.write_error)
@@ -378,6 +367,15 @@ class Blocks:
             each for each in self.drives if each.qdev not in own and not each.qdev.startswith(f"{path}/")
         ]
         self.locks.refresh()
+
+    def leave(self, path: str) -> None:
+        """The device at that path is about to go."""
+        for drive in self.drives:
+            own = path in (drive.qdev, f"/machine/peripheral/{drive.qdev}") or drive.qdev.startswith(
+                f"{path}/"
+            )
+            if self.holders is not None and own:
+                self.holders.leaves(drive)
 
     @property
     def has_names(self) -> bool:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qmpemu.machine.block.graph import Blocks
-    from qmpemu.machine.block.nodes import Drive
+    from qmpemu.machine.block.nodes import Drive, Node
+    from qmpemu.machine.block.working import Working
 
 KEEP = "qmpemu.keep."
 OWN = "qmpemu.drive"
@@ -39,7 +40,9 @@ class Holders:
         remove: Callable[[str], object],
         do: Callable[[str, dict[str, object]], object],
         send: Callable[[str, dict[str, object], Callable[[object], object]], object],
+        working: Working,
     ) -> None:
+        self._working = working
         self._do, self._send = do, send
         self._guards: dict[str, tuple[str, str]] = {}
         """Drive and node by guard; also of those that are gone, of which jobs may still tell."""
@@ -73,11 +76,31 @@ class Holders:
 
     def check(self, drive: Drive) -> None:
         """Whether a device could be put on the drive's node. Raises Refused."""
+        assert drive.node is not None
         name = self._guard(drive)
         outcome = self._do("blockdev-add", guard(name, drive))
+        if not isinstance(outcome, QmpError):
+            self._do("blockdev-del", {"node-name": name})
+            if not (self.works_on(drive.node) and self._is_beside(drive)):
+                return
+        self._working.pause(drive.node, times=2)  # as it comes, and as it goes
         if isinstance(outcome, QmpError):
             raise Refused(self.worded(outcome.desc))
-        self._do("blockdev-del", {"node-name": name})
+        raise self._working.refuse_writer(drive.node, drive.qdev)
+
+    def _is_beside(self, drive: Drive) -> bool:
+        """Whether it would write beside one that leaves this to nobody else."""
+        writes = drive.node is not None and not drive.node.read_only and not drive.driver.endswith("-cd")
+        return writes and any(each.node is drive.node and not each.shares for each in self._blocks.drives)
+
+    def works_on(self, node: Node) -> bool:
+        """Whether a job's filter is between a node and its drive."""
+        return self._working.kind(node) is not None
+
+    def leaves(self, drive: Drive) -> None:
+        """A device is about to be taken out that is emptied first."""
+        if drive.node is not None and drive in self._held:
+            self._working.pause(drive.node, times=1)
 
     def keep_others_off(self, drives: list[Drive], command: Callable[[], object]) -> None:
         """Let a command begin while drives keep others off, as devices do."""

@@ -36,6 +36,8 @@ class Lost:
         """Jobs that stay until they are dismissed."""
         self._ends: dict[str, dict[str, Any]] = {}
         """How jobs have ended that are still there: length, offset and error."""
+        self.born: dict[str, int] = {}
+        """When jobs were made: the fact's number."""
         self.rows: dict[str, dict[str, object]] = {}
 
     def begins(self, command: str, arguments: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ class OwnJobs:
     def __init__(self, facts: Bus, soon: Callable[[Callable[[], object]], object]) -> None:
         self._facts = facts
         self._soon = soon
+        self.born: dict[str, int] = {}
+        """When they were made: the fact's number."""
         self.rows: dict[str, dict[str, object]] = {}
         """As in query-jobs."""
 
@@ -85,4 +87,6 @@ class OwnJobs:
 
     def _become(self, job: str, status: str) -> None:
         self.rows[job]["status"] = status
-        self._facts.publish(JobStatusChanged(told={"status": status, "id": job}))
+        fact = self._facts.publish(JobStatusChanged(told={"status": status, "id": job}))
+        if status == "created":
+            self.born[job] = fact.seq

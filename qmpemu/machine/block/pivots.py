@@ -33,7 +33,8 @@ class Pivots:
         """Let the real block layer open a node that a drive will be on."""
         self._targets: dict[str, dict[str, object] | None] = {}
         """What copies by file name go to, by job."""
-        self._jobs: dict[str, tuple[str, dict[str, object]]] = {}
+        self.jobs: dict[str, tuple[str, dict[str, object]]] = {}
+        """Commands and their arguments, by job."""
         self._completing: set[str] = set()
         self.on_stream: Callable[[str, str | None], object] | None = None
         """Called with device and base of a stream that has ended well."""
@@ -62,16 +63,16 @@ class Pivots:
     def works_on(self, arguments: dict[str, object], alive: Collection[str]) -> bool:
         """Whether a job that is there is of the node that a command names: its filter says who may write."""
         names = [arguments[key] for key in ("node-name", "device") if key in arguments]
-        return any(given.get("device") in names for job, (_, given) in self._jobs.items() if job in alive)
+        return any(given.get("device") in names for job, (_, given) in self.jobs.items() if job in alive)
 
     def begins(self, command: str, arguments: dict[str, object]) -> None:
         """A command that starts a job is on its way: what the job tells may come before its reply."""
         if command in KINDS:
-            self._jobs[str(arguments.get("job-id", arguments.get("device")))] = (command, arguments)
+            self.jobs[str(arguments.get("job-id", arguments.get("device")))] = (command, arguments)
 
     def completed(self, job: str, *, failed: bool) -> None:
         """A job is over: the graph becomes what it was for."""
-        command, arguments = self._jobs.pop(job, ("", {}))
+        command, arguments = self.jobs.pop(job, ("", {}))
         asked = job in self._completing
         self._completing.discard(job)
         target = self._targets.pop(job, None)

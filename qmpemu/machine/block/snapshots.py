@@ -15,13 +15,14 @@ from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.table import Refused
 from qmpemu.machine.host import NeedsOpening
 from qmpemu.machine.migration import sections
-from qmpemu.qmp.errors import QmpError
+from qmpemu.qmp.errors import QmpError, not_emulated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.machine.block.nodes import Node
+    from qmpemu.machine.block.working import Working
     from qmpemu.machine.machine import Machine
 
 NO_PLACE = "no block device can store vmstate for snapshot"
@@ -81,6 +82,7 @@ class Snapshots:
         if tag is None or (replaces and not tag):
             tag = "vm-" + machine.host.local_time(machine.wall_ns() // NS_PER_S).translate(PLAIN)
         state.must_travel(machine)
+        self._must_rest(nodes)
         machine.board.save_stops()
         try:
             self._do("query-jobs", {})  # from now on paths lead to the files, whatever became of their names
@@ -137,6 +139,7 @@ class Snapshots:
     def _delete(self, tag: str, nodes: list[Node]) -> None:
         for node in nodes:
             if tag in self._known(node):
+                self._must_rest([node])
                 self._do("blockdev-snapshot-delete-internal-sync", {"device": node.name, "name": tag})
             self._machine.host.save_vm_state(node.path, tag, None)
 
@@ -173,8 +176,9 @@ class Snapshots:
         return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{row.get('icount', ''):>11}\r\n"
 
     def _able(self, node: Node) -> bool:
-        """Whether snapshots can be kept in it: a migration may have given it away."""
-        return node.driver == "qcow2" and node.name not in self._machine.blocks.locks.left
+        """Whether snapshots can be kept in it: a migration may have given it away, or a backup's filter hides it."""
+        hidden = self._working is not None and self._working.kind(node) == "backup"
+        return node.driver == "qcow2" and node.name not in self._machine.blocks.locks.left and not hidden
 
     def _named(self, names: list[str]) -> list[Node]:
         """The nodes that a job is about, each once."""
@@ -198,16 +202,16 @@ class Snapshots:
         blocks = self._machine.blocks
         used = [drive.node for drive in blocks.drives if drive.node is not None]
         under = {below.name for node in blocks.nodes.values() for below in (node.file, node.backing) if below}
-        nodes = [
-            node
-            for node in blocks.nodes.values()
-            if not node.read_only and (node in used or node.name not in under)
-        ]
+        used += [] if self._working is None else self._working.targets()
+        alone = [node for node in blocks.nodes.values() if node.name not in under]
+        nodes = [node for node in dict.fromkeys([*used, *alone]) if not node.read_only]
         if only_able:
             nodes = [node for node in nodes if self._able(node)]
         for node in nodes:
             if not self._able(node):
-                name = self._device(node) or node.name
+                working = self._working
+                hidden = working is not None and working.kind(node) == "backup"
+                name = self._device(node) or (working.filter(node) if working and hidden else node.name)
                 raise Refused(f"Device '{name}' is writable but does not support snapshots")
         if not nodes:
             raise Refused(NO_PLACE)
@@ -232,6 +236,15 @@ class Snapshots:
         rows: Any = self._do("query-named-block-nodes", {"flat": True})
         image: dict[str, Any] = next((each["image"] for each in rows if each["node-name"] == node.name), {})
         return {row["name"]: row for row in image.get("snapshots", [])}
+
+    @property
+    def _working(self) -> Working | None:
+        return self._machine.store.working if self._machine.store_up and self._machine.store.works else None
+
+    def _must_rest(self, nodes: list[Node]) -> None:
+        """The real block layer takes snapshots of roots only, and a job's filter is over its disk."""
+        if self._working is not None and any(self._working.kind(node) is not None for node in nodes):
+            raise not_emulated("snapshot of a disk that a block job works on")
 
     def _has_none(self, node: Node) -> bool:
         try:

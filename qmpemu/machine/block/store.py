@@ -22,6 +22,7 @@ from qmpemu.machine.block.opened import target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
 from qmpemu.machine.block.replaying import OBJECTS, steps
+from qmpemu.machine.block.working import Working
 from qmpemu.machine.host import NeedsOpening
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.later import Later
@@ -59,7 +60,8 @@ class Store:
         self._astray = Astray(host, blocks, facts, self.do)
         self.lost = Lost(facts)
         self.pivots = Pivots(blocks, self._open)
-        self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send)
+        self.working = Working(blocks, self.pivots, lambda: self._jobs, self.do, self.drain)
+        self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send, self.working)
         self._ended: set[str] = set()
         """Exports that have ended, of those that hold drives."""
         self._remembered = Remembered()
@@ -375,6 +377,7 @@ class Store:
             if data["status"] == "null":
                 del self._jobs[str(data["id"])]
                 self._remembered.end(str(data["id"]))
+        self.working.hear(name, data)
         self.lost.hear(name, data)
         if name == "BLOCK_JOB_COMPLETED":
             self.pivots.completed(str(data["device"]), failed="error" in data)
@@ -385,7 +388,9 @@ class Store:
             return
         if name in FACTS:
             told = {key: outward(value) for key, value in data.items()} if self._blocks.renamed else data
-            self._facts.publish(FACTS[name](told=told))
+            fact = self._facts.publish(FACTS[name](told=told))
+            if data.get("status") == "created":
+                self.lost.born[str(data["id"])] = fact.seq
 
     def _died(self) -> None:
         """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""
