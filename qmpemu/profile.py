@@ -35,6 +35,10 @@ HELP_FILE = "help.json"
 """Where the lists stand that options show."""
 LACKING_FILE = "cpu/tcg/lacking.json"
 """Where it stands which features the accelerator has none of."""
+OLD_FILE = "cpu/tcg/old.json"
+"""Where it stands what models lack in older machine types, where that is not the same."""
+VMX_FILE = "cpu/tcg/vmx.json"
+"""Where it stands what each model has of it that comes with VMX."""
 
 DEFAULT_CPU = {"kvm": "host", "tcg": "qemu64"}
 """The recorded model that stands for one that is not."""
@@ -240,9 +244,19 @@ class Profile:
             {} if data is None else dict(loads(data).get(model, {}))
         )  # profiles of an older recorder lack it
 
-    def unavailable(self, accel: str, model: str) -> list[str]:
-        """The features of a model that the accelerator has none of."""
-        return list(self._model(accel, model).get("unavailable-features", []))
+    def unavailable(self, accel: str, model: str, machine: str = "") -> list[str]:
+        """The features of a model, in a machine of that type, that the accelerator has none of."""
+        usual = self._model(accel, model).get("unavailable-features", [])
+        data = self._read(OLD_FILE) if accel == "tcg" and machine else None
+        told = {"sets": [], "machines": {}} if data is None else loads(data)
+        number = told["machines"].get(machine)
+        return list(usual if number is None else told["sets"][number].get(model, usual))
+
+    def with_vmx(self, model: str) -> list[str]:
+        """What a model has with VMX, as `lacking` tells of it."""
+        data = self._read(VMX_FILE)  # profiles of an older recorder lack it
+        told = {"texts": [], "models": {}} if data is None else loads(data)
+        return [told["texts"][number] for number in told["models"].get(model, ())]
 
     def lacking(self) -> list[str]:
         """All features that TCG has none of, as it warns of them: `CPUID.01H:ECX.vmx [bit 5]`, in that order."""

@@ -189,6 +189,11 @@ REFUSED = """
 -accel tcg,tb-size=foo
 -accel tcg,nosuch=1
 -cpu qemu64,enforce=on,+vmx
+-cpu EPYC,enforce=on,-svm,+npt
+-cpu phenom,legacy-cache=off
+-cpu qemu64,type=x
+-cpu qemu64,hotplugged=on
+-cpu Nehalem,core-id=1
 -M none -cpu EPYC
 -M q35 -device pxb,bus_nr=2
 -device pxb-pcie,bus_nr=2

@@ -22,6 +22,14 @@ SAID = """
 -cpu Skylake-Client,-hle -smp 2
 -cpu EPYC,check=off -smp 4,cores=2,threads=2
 -cpu qemu64,+vmx,+ffxsr,+ds_cpl,-svm
+-cpu Skylake-Client,+vmx
+-cpu Nehalem,+vmx,-vmx-ept,+vmx-rdseed-exit,vmx-secondary-ctls=off -smp 2
+-cpu EPYC,-svm,+npt,check=off
+-cpu EPYC-Rome,+pause-filter,-svm -M pc-i440fx-2.12
+-cpu EPYC -M pc-q35-3.1 -smp 2
+-cpu EPYC-Milan,+vmx-ept -M pc-i440fx-2.4
+-cpu Snowridge-v2,+nx,+arch-lbr,-core-capability,+split-lock-detect,+full-width-write
+-cpu Broadwell,+mds-no,vmx-activity-wait-sipi=on,+vmx,-lm,-rdtscp,+vmx-rdtscp-exit,+vmx-entry-ia32e-mode
 -cpu qemu64,-aes,aes=on,x2apic=on,+x2apic,+hv-vpindex,+avx,avx,tsc_freq=1.5G,+vmx,hv_time
 -display default
 -M q35 -boot splash=/none,splash-time=0 -cpu qemu64,+vmx

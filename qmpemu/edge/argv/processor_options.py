@@ -112,6 +112,8 @@ def _check_features(parser: Parser, model: str, plain: list[tuple[str, str]], si
         kind = kinds.get(name)
         if kind is None:
             raise Unprefixed(f"{prefix}Property '{model}-x86_64-cpu.{name}' not found")
+        if name in TOLD:
+            raise Unprefixed(f"{prefix}Property '{model}-x86_64-cpu.{name}' is not writable")
         _check_value(prefix, name, kind, value)
     for name in signed:
         if name not in kinds:
@@ -141,6 +143,10 @@ def _check_value(prefix: str, name: str, kind: str, value: str) -> None:
             raise Unprefixed(f"phys-bits should be between {LEAST_BITS} and {MOST_BITS}  (but is {number})")
 
 
+TOLD = frozenset(
+    "type feature-words filtered-features unavailable-features crash-information hotpluggable hotplugged".split()
+)
+"""Properties that only tell something."""
 OF_HOST = ("max", "host")
 HOST_ONLY = ("migratable", "host-cache-info", "hv-passthrough")
 """What only models have that are made of the host's."""

@@ -39,6 +39,8 @@ from qmpemu.profile import (
     GLOBALS_FILE,
     HELP_FILE,
     LACKING_FILE,
+    OLD_FILE,
+    VMX_FILE,
     added_file,
     cpu_file,
     models_file,
@@ -233,6 +235,8 @@ class Recorder:
         rows = json.loads(self._place(cpu_file("tcg", versions.MODEL)).read_bytes())["properties"]
         switches = [row["name"] for row in rows if row["type"] == "bool"]
         self._write(LACKING_FILE, await features.lacking(self.binary, switches, versions.MODEL))
+        names = sorted(json.loads(self._place(models_file("tcg")).read_bytes()))
+        self._write(VMX_FILE, await features.with_vmx(self.binary, names))
 
     async def _versions(self) -> None:
         async with self._emulator("none", "tcg") as (client, _):
@@ -241,17 +245,16 @@ class Recorder:
         order = list(json.loads(file.read_bytes())["values"])
         known = len(self._argv)
         values: dict[str, Any] = {}
+        lacking: dict[str, Any] = {}
         for name in (*versions.NEWEST.values(), *names):
             async with self._emulator(name, "tcg") as (client, _):
                 values[name] = await versions.properties(client, order)
+                lacking[name] = await versions.lacking(client)
         del self._argv[known:]  # the file names the types
-        newest = {
-            name: values[alias]
-            for name in names
-            for start, alias in versions.NEWEST.items()
-            if name.startswith(start)
+        found = {
+            name: versions.differences(values[name], values[versions.newest(name)], own) for name in names
         }
-        found = {name: versions.differences(values[name], newest[name], own) for name in names}
+        self._write(OLD_FILE, versions.otherwise(lacking, names))
         self._write("versions.json", {name: about for name, about in found.items() if any(about.values())})
 
     async def _processor(self, accel: str, cpu: str) -> dict[str, Any]:
