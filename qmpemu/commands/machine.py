@@ -5,8 +5,8 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.facts import Fact
 from qmpemu.machine.board import system_wakeup_supported
+from qmpemu.machine.devices import memory_backend
 from qmpemu.machine.devices.memory import PAGE
-from qmpemu.machine.devices.objects import memory_defaults
 from qmpemu.machine.devices.virtio_memory import MemoryResized
 from qmpemu.machine.ghash import listed
 from qmpemu.machine.onboard import UNATTACHED, processor_name
@@ -270,24 +270,21 @@ def query_memdev(ctx: Context) -> object:
     """-> one row per memory back end of the command line; the machine's own RAM is one where none was asked for."""
     config = ctx.machine.config
     ctx.machine.look_for_objects()
-    objects = ctx.machine.objects.all.values()
-    asked = [each.given for each in objects if each.kind.startswith("memory-backend-")]
-    rows = {str(each["id"]): _memdev(each) for each in asked}
-    if config.main_memory is None and not config.numa_memory and config.memory_bytes:
-        rows[MAIN_MEMORY] = _memdev(
-            {"id": MAIN_MEMORY, "size": config.memory_bytes, **memory_defaults(config.switches)}
-        )
-    return [rows[name] for name in listed(rows)]
+    objects = ctx.machine.objects
+    rows = {name: _memdev(name, each.values) for name, each in objects.all.items() if "size" in each.values}
+    main = objects.main_memory
+    if main is not None:
+        rows[main] = _memdev(main, {**memory_backend.main(config), **memory_backend.defaults(config)})
+    first = [str(given["id"]) for given in config.objects]
+    order = dict.fromkeys([*first, *([main] if main else []), *objects.all])
+    return [rows[name] for name in listed(order) if name in rows]
 
 
-MAIN_MEMORY = "pc.ram"
-
-
-def _memdev(options: dict[str, object]) -> dict[str, object]:
+def _memdev(name: str, values: dict[str, object]) -> dict[str, object]:
     """A back end as query-memdev shows it (the order of members is that of the wire)."""
-    row: dict[str, object] = {"id": options["id"], "size": 0, "merge": True, "dump": True, "prealloc": False}
+    row: dict[str, object] = {"id": name, "size": 0, "merge": True, "dump": True, "prealloc": False}
     row.update({"share": False, "reserve": True, "host-nodes": [], "policy": "default"})
-    row.update({name: value for name, value in options.items() if name in row})
+    row.update({each: value for each, value in values.items() if each in row and each != "id"})
     return row
 
 

@@ -74,18 +74,28 @@ def switch(key: str, value: str) -> bool:
 
 
 def size(key: str, value: str, default_suffix: str) -> int:
-    """A size in bytes: a decimal number with an optional suffix. Raises OptionError."""
-    suffix = value[-1:].upper()
-    number = value[:-1] if suffix in SIZE_SUFFIXES else value
-    shift = SIZE_SUFFIXES[suffix if suffix in SIZE_SUFFIXES else default_suffix]
+    """A size in bytes: decimal, with a fraction only of a suffix' unit, or hexadecimal. Raises OptionError."""
+    number, shift = value, SIZE_SUFFIXES[default_suffix]
+    hexadecimal = value[:2].lower() == "0x"
+    if value[-1:].upper() in SIZE_SUFFIXES and not hexadecimal:
+        number, shift = value[:-1], SIZE_SUFFIXES[value[-1].upper()]
     try:
-        count = float(number)
+        count = int(number, 16) if hexadecimal else _decimal(number, fraction=shift > 0)
     except ValueError:
-        count = -1.0
-    if count < 0 or count * (1 << shift) >= 1 << 64:
         raise OptionError(
             f"Parameter '{key}' expects a non-negative number below 2^64\n"
             "Optional suffix k, M, G, T, P or E means kilo-, mega-, giga-, tera-, peta-\n"
             "and exabytes, respectively."
-        )
+        ) from None
+    if count * (1 << shift) >= 1 << 64:
+        raise OptionError(f"Value '{value}' is out of range for parameter '{key}'")
     return int(count * (1 << shift))
+
+
+def _decimal(text: str, *, fraction: bool) -> float:
+    """A number without an exponent. Raises ValueError."""
+    digits = text.lstrip().removeprefix("+")
+    whole, dot, rest = digits.partition(".")
+    if not whole.isdigit() or (dot and not fraction) or (rest and not rest.isdigit()):
+        raise ValueError(text)
+    return float(digits) if rest else int(whole)

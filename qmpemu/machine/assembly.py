@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.devices import memory_backend
 from qmpemu.machine.devices.bus import Bus
 from qmpemu.machine.devices.requirements import note
 from qmpemu.machine.early_backends import add_each, is_late
@@ -24,13 +25,7 @@ def assemble(machine: Machine, profile: Profile) -> None:
 
     late = [given for given in config.objects if is_late(given)]
     add_each([], late, plugging.add_object)  # these name no option, once they were understood
-    main = plugging.objects.all.get(config.main_memory or "")
-    if main is None and config.main_memory is not None:
-        raise Refused(f"Memory backend '{config.main_memory}' not found")
-    if main is not None:
-        main.users.append(plugging)
-        if main.values.get("size") != config.memory_bytes:
-            raise Refused("Machine memory size does not match the size of the memory backend")
+    _have_memory(machine)
     _settle_globals(machine, profile)
     _tell_of_processors(machine, profile)
     if config.boot_times or config.splash_fault:
@@ -42,6 +37,35 @@ def assemble(machine: Machine, profile: Profile) -> None:
     add_each(names, config.devices, lambda given: _add_device(machine, given, next(typed, "")))
     if not config.switches.get("cxl") and next(plugging.devices.of_kind("pxb-cxl"), None) is not None:
         raise Refused("CXL host bridges present, but cxl=off")
+
+
+RESERVED = (
+    "object name '{}' is reserved for the default RAM backend, it can't be used for any other purposes. "
+    "Change the object's 'id' to something else"
+)
+
+
+def _have_memory(machine: Machine) -> None:
+    """Take the back end that is the machine's memory, or make it. Raises Refused."""
+    config, plugging = machine.config, machine.plugging
+    if config.main_memory is None:
+        if not config.memory_bytes or config.numa_memory:
+            return
+        made = memory_backend.main(config)
+        if made["id"] in plugging.objects.all:
+            raise Refused(RESERVED.format(made["id"]))
+        if config.memory_path is None and config.family != "none":
+            machine.host.back_memory(made)
+            plugging.objects.main_memory = str(made["id"])  # it stands in the recorded tree
+            return
+        plugging.add_object(made)
+        config.main_memory = str(made["id"])
+    main = plugging.objects.all.get(config.main_memory)
+    if main is None:
+        raise Refused(f"Memory backend '{config.main_memory}' not found")
+    main.users.append(plugging)
+    if main.values.get("size") != config.memory_bytes:
+        raise Refused("Machine memory size does not match the size of the memory backend")
 
 
 def _add_device(machine: Machine, given: dict[str, object], typed: str) -> None:

@@ -110,6 +110,10 @@ class MachineConfig:
     """-m slots=, maxmem=: what can be plugged in."""
     main_memory: str | None = None
     """-machine memory-backend=: the object that is the machine's RAM."""
+    memory_path: str | None = None
+    """-mem-path: the file, or the folder, that the machine's memory is in."""
+    memory_at_once = False
+    """-mem-prealloc: memory is taken when it is made."""
     firmware: str | None = None
     """-bios: a firmware file other than the machine's own."""
     firmware_bytes = 0

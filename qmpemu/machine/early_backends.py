@@ -48,7 +48,7 @@ class EarlyBackends:
         for fd, number, opaque in config.passed_fds:
             self.fdsets.add(fd, number, opaque)
         self.chardevs = {chardev.label: chardev for chardev in config.chardevs}
-        self.objects = Objects(profile, host, config.switches)
+        self.objects = Objects(profile, host, config)
         self.block_layer = BlockLayer(host, facts, self.objects.given)
         self.block_layer.blocks.locks.asleep = config.incoming is not None
         self.netdevs = Netdevs(host)

@@ -6,7 +6,7 @@ from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Protocol
 
     from qmpemu.console import Screen
@@ -177,8 +177,12 @@ class Host:
     def commit_image(self, image: str) -> None:
         """Put what is in an overlay, `json:` with its options, into the image below. Raises Refused."""
 
-    def back_memory(self, path: str, size: int) -> None:
-        """See that a file can back so many bytes of guest memory. Raises Refused."""
+    def back_memory(self, given: Mapping[str, object]) -> None:
+        """See that there is the memory behind a memory back end, as object-add takes it. Raises Refused."""
+
+    def has_nodes(self, nodes: Iterable[int]) -> bool:
+        """Whether memory can be taken from one of these NUMA nodes."""
+        return True
 
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError, NeedsOpening."""

@@ -49,7 +49,11 @@ def show(objects: dict[str, Object], config: MachineConfig, new: type[Object]) -
         f"{host}/mch/tseg-window[0]": {"addr": made.below},
         f"{host}/mch/tseg-blackhole[0]": {"addr": made.below},
         "/machine/unattached/ram-below-4g[0]": {"size": made.below},
-        "/objects/pc.ram": {"size": config.memory_bytes, "prealloc-threads": config.cpus},
+        "/objects/pc.ram": {
+            "size": config.memory_bytes,
+            "prealloc-threads": config.cpus,
+            "prealloc": config.memory_at_once,
+        },
         "/objects/pc.ram/pc.ram[0]": {"size": config.memory_bytes},
         "/machine": {"device-memory-region-size": made.plugged},
     }

@@ -173,7 +173,7 @@ class Tree:
         self.root.children = {name: known[name] for name in ROOT if name in known} | known
         machine = self._child(self.root, "machine", f"{config.machine}-machine")
         machine.values["type"] = machine.type_name = f"{config.machine}-machine"
-        if config.main_memory is not None:
+        if config.main_memory is not None or config.numa_memory:
             self.root.children.pop("objects", None)  # the default back end is not made then
         machine.values.update({**config.switches, **config.choices})
         machine.values.update(config.flash)
@@ -306,6 +306,8 @@ def machine_values(config: MachineConfig, machine: Object) -> dict[str, object]:
             "maxcpus": config.cpus_max,
             "cpus": config.cpus,
         }
+    if config.main_memory is not None or config.numa_memory:
+        found["memory-backend"] = f"/objects/{config.main_memory}" if config.main_memory else ""
     if "graphics" in machine.properties:
         found["graphics"] = config.switches.get("graphics", not config.nographic)
     return found

@@ -197,7 +197,8 @@ def test_a_reader_that_goes_away(ours: Emulator) -> None:
 
 def test_memory_of_many_gib_costs_little(ours: Emulator, tmp_path: Path) -> None:
     """It is a hole in the file, above 4 GiB as well."""
-    client = start(ours, "-m", "65536")
+    memory = "memory-backend-ram,id=m,size=64G,reserve=off"  # which no host is short of
+    client = start(ours, "-m", "65536", "-object", memory, "-machine", "memory-backend=m")
     dump(client, f"file:{tmp_path}/core")
     status = (tmp_path / "core").stat()
     assert status.st_size > 64 << 30 and status.st_blocks * 512 < MIB

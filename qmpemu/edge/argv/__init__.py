@@ -1,14 +1,14 @@
 """QEMU's command line -> a machine's configuration and what the process around it shall do.
 
     parser            the pass itself; what it gathers        process_options   -daemonize, -pidfile, -msg, -version
-    device_options    -device, -object, -netdev, -usb       processor_options  -cpu, -smp
+    device_options    -device, -netdev, -usb                processor_options  -cpu, -smp
     chardev_options   -qmp, -chardev, -mon, -serial           machine_options   -machine, -smp, -device, -action, ...
     qtest_options     -qtest, -qtest-log, --preconfig, -rtc       display_options   -vnc, -vga, -display
     numa_options    -numa                               kernel_options    -kernel, -initrd, -append, -dtb
     file_systems      -fsdev, -virtfs                       groups            the words of an option of a group
     short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
     checked_options   those that change nothing here        config_file       -readconfig
-    boot_menu         -boot splash=, splash-time=, ...
+    boot_menu         -boot splash=, splash-time=, ...  object_options    -object
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """

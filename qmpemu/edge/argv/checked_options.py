@@ -272,13 +272,6 @@ def _logfile(parser: Parser, path: str) -> None:
     _accepted(parser)
 
 
-@option("mem-path")
-def _mem_path(parser: Parser, path: str) -> None:
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        raise Unprefixed(f"can't open backing store {path} for guest RAM: No such file or directory")
-    _accepted(parser)
-
-
 @option("compat")
 def _compat(parser: Parser, argument: str) -> None:
     if argument.startswith("{"):

@@ -1,8 +1,7 @@
-"""What is plugged into the machine: -device, -object, -blockdev, -netdev, -usb."""
+"""What is plugged into the machine: -device, -blockdev, -netdev, -usb."""
 
 from __future__ import annotations
 
-from qmpemu.core.json_text import loads
 from qmpemu.edge import keyval
 from qmpemu.edge.argv.groups import check_id
 from qmpemu.edge.argv.parser import Parser, option
@@ -57,48 +56,6 @@ def add_usb(config: MachineConfig) -> None:
         ]
     elif config.family == "pc":
         config.usb_controllers = [{"driver": "piix3-usb-uhci", "addr": "1.2"}]
-
-
-@option("object")
-def _object(parser: Parser, argument: str) -> None:
-    members = _members(argument, "qom-type")
-    kind = str(members["qom-type"])
-    if parser.profile.added("object", kind) is None and not _is_type(parser, kind):
-        raise OptionError(f"Parameter 'qom-type' does not accept value '{kind}'")
-    _require(members, "id")
-    if kind.startswith("memory-backend-"):
-        _type_backend(members)
-    if not argument.startswith("{"):
-        members = typed(parser.profile.schema, "object-add", members)
-    try:
-        parser.profile.schema.check("object-add", members)
-    except QmpError as error:
-        text = error.desc
-        if not argument.startswith("{") and text.endswith("' is unexpected"):
-            text = "Invalid parameter" + text.removeprefix("Parameter").removesuffix(" is unexpected")
-        raise OptionError(text) from None
-    if any(each["id"] == members["id"] for each in parser.config.objects):
-        raise OptionError(f"Duplicate ID '{members['id']}' for object")
-    parser.config.objects.append(members)
-
-
-def _is_type(parser: Parser, name: str) -> bool:
-    recorded = parser.profile.reply("none", "tcg", "qom-list-types", {"abstract": True})
-    assert isinstance(recorded, bytes)
-    return any(row["name"] == name for row in loads(recorded))
-
-
-def _type_backend(members: dict[str, object]) -> None:
-    """The plain form has texts only: make a memory back end's size and switches what they mean."""
-    for name, value in members.items():
-        if name == "size" and isinstance(value, str):
-            members[name] = keyval.size(name, value, "B")
-        elif name in ("merge", "dump", "prealloc", "share", "reserve") and isinstance(value, str):
-            members[name] = keyval.switch(name, value)
-        elif name == "host-nodes" and isinstance(value, str):
-            first, _, last = value.partition("-")
-            if first.isdigit() and (last or first).isdigit():
-                members[name] = list(range(int(first), int(last or first) + 1))
 
 
 @option("blockdev")

@@ -208,16 +208,23 @@ def choose_accelerator(parser: Parser) -> None:
         raise Unprefixed(refused[-1])
 
 
+MEMORY_GRANULE = 8192
+"""What the machine's memory is a multiple of."""
+
+
 @option("m")
 def _memory(parser: Parser, argument: str) -> None:
     options = groups.read(parser, "memory", argument, "size")
     config = parser.config
-    config.memory_asked_bytes = keyval.size("size", options.get("size", "128"), "M")
+    size = options.get("size", "128")
+    keyval.size("size", size, "B")  # 1.5 is looked at as it is, and none
+    asked = keyval.size("size", f"{size}M" if size[-1:].isdigit() else size, "B")
+    config.memory_asked_bytes = -(-asked // MEMORY_GRANULE) * MEMORY_GRANULE
     if "slots" in options and "maxmem" not in options:
         raise Unprefixed("slots specified but no max-size")
     if "maxmem" in options:
         config.memory_slots = int(options.get("slots", "0"), 0)
-        config.memory_most_bytes = keyval.size("maxmem", options["maxmem"], "M")
+        config.memory_most_bytes = keyval.size("maxmem", options["maxmem"], "B")
         if config.memory_most_bytes < config.memory_bytes:
             raise Unprefixed(
                 f"invalid value of maxmem: maximum memory size (0x{config.memory_most_bytes:x}) must be at least the "
@@ -226,8 +233,6 @@ def _memory(parser: Parser, argument: str) -> None:
 
 
 MOST_SLOTS = 256
-MOST_BYTES = 1 << 46
-"""Where no host has room for a machine's memory."""
 
 
 def check_size(parser: Parser) -> None:
@@ -243,8 +248,18 @@ def check_size(parser: Parser) -> None:
             )
     if config.memory_slots > MOST_SLOTS:
         raise Unprefixed(f"unsupported amount of memory slots: {config.memory_slots}")
-    if config.memory_bytes >= MOST_BYTES and config.main_memory is None and not config.numa_memory:
-        raise Unprefixed("cannot set up guest memory 'pc.ram': Cannot allocate memory")
+    if config.memory_path is not None and config.main_memory is not None:
+        raise Unprefixed("'-mem-path' can't be used together with'-machine memory-backend'")
+
+
+@option("mem-path")
+def _memory_path(parser: Parser, path: str) -> None:
+    parser.config.memory_path = path
+
+
+@option("mem-prealloc")
+def _memory_at_once(parser: Parser, _: str) -> None:
+    parser.config.memory_at_once = True
 
 
 @option("incoming")

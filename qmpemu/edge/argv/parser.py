@@ -69,6 +69,7 @@ RARE = {
     **dict.fromkeys(("append", "dtb", "initrd", "kernel"), "kernel_options"),
     **dict.fromkeys(("fsdev", "virtfs"), "file_systems"),
     "numa": "numa_options",
+    "object": "object_options",
     "readconfig": "config_file",
     "spice": "spice_options",
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import limits
+from qmpemu.machine.devices import limits, memory_backend
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from qmpemu.machine.config import MachineConfig
     from qmpemu.machine.host import Host
     from qmpemu.profile import Profile
 
@@ -49,31 +50,33 @@ class UserObject:
                 self.values[name] = value
 
 
-def memory_defaults(switches: dict[str, bool]) -> dict[str, object]:
-    """What the machine's options say of memory whose object does not: `merge` with equal pages, `dump` into a core."""
-    asked = {"merge": switches.get("mem-merge"), "dump": switches.get("dump-guest-core")}
-    return {name: value for name, value in asked.items() if value is not None}
-
-
 class Objects:
-    """All of them by id, in order of creation. switches: as in `MachineConfig`."""
+    """All of them by id, in order of creation."""
 
-    __slots__ = ("_host", "_profile", "_switches", "all")
+    __slots__ = ("_config", "_host", "_profile", "all", "main_memory")
 
-    def __init__(self, profile: Profile, host: Host, switches: dict[str, bool]) -> None:
-        self._switches = switches
+    def __init__(self, profile: Profile, host: Host, config: MachineConfig) -> None:
+        self._config = config
         self._profile = profile
         self._host = host
         self.all: dict[str, UserObject] = {}
+        self.main_memory: str | None = None
+        """The machine's own memory, where it is not among these."""
 
     def add(self, given: dict[str, object]) -> None:
         """Create what `given` describes (`qom-type`, `id`, properties). Raises Refused."""
         kind, name = str(given["qom-type"]), str(given["id"])
-        if name in self.all or name == "type":  # a property of the container itself
-            raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
-        self._check(kind, given)
         if kind.startswith("memory-backend-"):
-            given = {**memory_defaults(self._switches), **given}
+            given = {**memory_backend.defaults(self._config), **given}
+            memory_backend.check_values(kind, given)
+        if name in self.all or name in (
+            "type",
+            self.main_memory,
+        ):  # `type` is a property of the container itself
+            raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
+        if kind.startswith("memory-backend-"):
+            memory_backend.take(given, self._host)
+        self._check(kind, given)
         recorded = self._profile.added("object", kind)
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)
@@ -94,9 +97,9 @@ class Objects:
     def remove(self, name: str) -> None:
         """Delete an object that nothing uses. Raises Refused."""
         found = self.all.get(name)
-        if found is None:
+        if found is None and name != self.main_memory:
             raise Refused(f"object '{name}' not found")
-        if found.users:
+        if found is None or found.users:
             raise Refused(f"object '{name}' is in use, can not be deleted")
         del self.all[name]
 
@@ -122,10 +125,6 @@ class Objects:
             raise Refused(
                 f"{path}: is not an evdev device" if reason is None else f"Could not open '{path}': {reason}"
             )
-        if kind.startswith("memory-backend-") and given.get("size") == 0:
-            raise Refused(f"property 'size' of {kind} doesn't take value '0'")
-        if kind == "memory-backend-file":
-            self._host.back_memory(str(given.get("mem-path", "")), int(str(given.get("size", 0))))
         if kind == "throttle-group":
             limits.check(limits.of_group(given))
 
