@@ -35,6 +35,8 @@ HELP_FILE = "help.json"
 """Where the lists stand that options show."""
 LACKING_FILE = "cpu/tcg/lacking.json"
 """Where it stands which features the accelerator has none of."""
+PROPERTIES_FILE = "properties.json"
+"""Where it stands which properties the types of objects have."""
 OLD_FILE = "cpu/tcg/old.json"
 """Where it stands what models lack in older machine types, where that is not the same."""
 VMX_FILE = "cpu/tcg/vmx.json"
@@ -268,6 +270,17 @@ class Profile:
         data = self._read("versions.json")  # profiles of an older recorder lack it
         about = {} if data is None else loads(data).get(machine, {})
         return {**about.get("all", {}), **about.get(model, {})}
+
+    def type_properties(self, name: str) -> list[dict[str, str]] | str | None:
+        """The properties of a type, or why it has none; None for one that is not recorded."""
+        data = self._read(PROPERTIES_FILE)  # profiles of an older recorder lack it
+        if data is None:
+            return None
+        told = loads(data)
+        why = next((text for text, names in told["refused"].items() if name in names), None)
+        if why is not None or name not in told["types"]:
+            return why
+        return [told["rows"][number] for number in told["lists"][told["types"][name]]]
 
     def pluggable(self) -> dict[str, Any]:
         """Every type or alias that -device takes: its `type`, its `bus`, whether it is `pluggable` at run time."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command
 from qmpemu.core.json_text import loads
 from qmpemu.core.options import is_identifier
+from qmpemu.machine.devices.catalog import CPU_SUFFIX
 from qmpemu.machine.devices.objects import check_range
 from qmpemu.machine.devices.requirements import check_boot_index
 from qmpemu.machine.devices.table import PERIPHERAL
 from qmpemu.machine.qom import FIXED, Ambiguous, NotFound, Object
 from qmpemu.qmp.encode import Raw
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
+from qmpemu.qmp.order import as_inserted
 
 
 def _find(ctx: Context, path: str) -> tuple[str, Object]:
@@ -31,6 +33,13 @@ def device_list_properties(ctx: Context, *, typename: str) -> object:
 @command("qom-list-properties")
 def qom_list_properties(ctx: Context, *, typename: str) -> object:
     """-> the recorded properties of a type."""
+    config = ctx.machine.config
+    if config.accel == "tcg" or not typename.endswith(CPU_SUFFIX):  # KVM gives its processors more
+        told = ctx.profile.type_properties(typename)
+        if isinstance(told, str):
+            raise QmpError(told)
+        if told is not None:
+            return [as_inserted(row) for row in told]
     missing = QmpError(f"Class '{typename}' not found", "DeviceNotFound")
     return _properties(ctx, "qom-list-properties", typename, missing)
 
@@ -119,7 +128,7 @@ def object_add(ctx: Context, *, qom_type: str, id: str, **properties: object) ->
     if not is_identifier(id):
         raise QmpError("Parameter 'id' expects an identifier")
     named = {name.replace("_", "-"): value for name, value in properties.items()}
-    if ctx.profile.added("object", qom_type) is None and qom_type != "tls-creds-psk":  # which says more
+    if ctx.profile.added("object", qom_type) is None:
         raise not_emulated(f"object-add {qom_type}")
     ctx.machine.plugging.add_object({"qom-type": qom_type, "id": id, **named})
     made = ctx.machine.objects.all[id]

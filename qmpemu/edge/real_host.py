@@ -210,6 +210,21 @@ class RealHost(Host):
 
         back_memory(given, self.complain)
 
+    def has_processors(self, numbers: Iterable[int]) -> bool:
+        """By what this process may run on."""
+        return not os.sched_getaffinity(0).isdisjoint(numbers)
+
+    def why_no_listener(self, path: str) -> str | None:
+        """Connect, and hang up."""
+        from socket import AF_UNIX, socket
+
+        with socket(AF_UNIX) as sock:
+            try:
+                sock.connect(path)
+            except OSError as error:
+                return error.strerror or str(error)
+        return None
+
     def has_nodes(self, nodes: Iterable[int]) -> bool:
         """By what the kernel shows."""
         return any(os.path.isdir(f"/sys/devices/system/node/node{node}") for node in nodes)

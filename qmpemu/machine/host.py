@@ -184,6 +184,14 @@ class Host:
         """Whether memory can be taken from one of these NUMA nodes."""
         return True
 
+    def has_processors(self, numbers: Iterable[int]) -> bool:
+        """Whether a thread can run on one of these processors."""
+        return True
+
+    def why_no_listener(self, path: str) -> str | None:
+        """The operating system's reason why nothing listens on that UNIX socket; None where something does."""
+        return None
+
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError, NeedsOpening."""
         return Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)

@@ -124,6 +124,9 @@ class Plugging:
                 raise device_not_found(str(given.get("chardev")))
             if chardev.taken:
                 raise Refused(f"Device '{chardev.label}' is in use")
+        from qmpemu.machine.devices.object_rules import check_names
+
+        check_names(given, self._machine.chardevs, self.netdevs.all)
         self.objects.add(given)
         if chardev is not None:
             chardev.taken = chardev.frontend_open = True

@@ -53,8 +53,16 @@ def test_sizes(text: str, size: int) -> None:
     assert keyval.size("size", text, "M") == size
 
 
-@pytest.mark.parametrize("text", ["foo", "2047x", "-1", "99999999E", ""])
+@pytest.mark.parametrize("text", ["foo", "2047x", "-1", "1e3", ".5", ""])
 def test_wrong_sizes(text: str) -> None:
     """A wrong size names the parameter and what would be right."""
     with pytest.raises(OptionError, match="Parameter 'size' expects a non-negative number"):
         keyval.size("size", text, "M")
+
+
+def test_sizes_beyond_64_bits() -> None:
+    """They are out of range; a fraction of a byte is none."""
+    with pytest.raises(OptionError, match="Value '99999999E' is out of range for parameter 'size'"):
+        keyval.size("size", "99999999E", "M")
+    with pytest.raises(OptionError, match="expects a non-negative number"):
+        keyval.size("size", "1.5", "B")

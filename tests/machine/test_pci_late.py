@@ -114,10 +114,12 @@ def test_it_travels(line: str) -> None:
     driven.run(1)
     plug(driven, "virtio-scsi-pci,id=s,bus=p,addr=0")
     driven.run(1)
-    carried = json.loads(json.dumps(state.capture(driven.vm.machine)))
-    other = Driven(f"{line} -device virtio-scsi-pci,id=s,bus=p,addr=0 -S")
-    state.restore(other.vm.machine, carried, PAUSED)
-    assert rows(other) == rows(driven)
+    other = driven
+    for _ in range(2):
+        carried = json.loads(json.dumps(state.capture(other.vm.machine)))
+        other = Driven(f"{line} -device virtio-scsi-pci,id=s,bus=p,addr=0 -S")
+        state.restore(other.vm.machine, carried, PAUSED)
+        assert rows(other) == rows(driven)
     assert all(value not in (-1, UNSET) for bar, value in addresses(rows(other)["s"]).items() if bar != 6)
 
 

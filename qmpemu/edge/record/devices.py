@@ -78,8 +78,9 @@ gazPhY9kpPjnpWZLc47H5oDePcjTalyRBQIhAOTUxRU45pKNchyOF5jKpMMUpAw6
 YDTEYIdzBwmUq6yY
 -----END CERTIFICATE-----
 """,
+    "keys.psk": "nobody:00\n",
 }
-"""What is needed to be a client: a certificate authority that has signed nothing."""
+"""What is needed to be a client: a certificate authority that has signed nothing; and a shared key."""
 
 OBJECTS: dict[str, dict[str, Any]] = {
     "authz-list": {},
@@ -94,7 +95,9 @@ OBJECTS: dict[str, dict[str, Any]] = {
     "rng-random": {},
     "secret": {"data": "none"},
     "throttle-group": {},
+    "tls-cipher-suites": {"priority": "NORMAL"},
     "tls-creds-anon": {"endpoint": "server"},
+    "tls-creds-psk": {"dir": CREDENTIALS, "endpoint": "server"},
     "tls-creds-x509": {"dir": CREDENTIALS},
 }
 """Object types of which one is recorded, and what each needs."""

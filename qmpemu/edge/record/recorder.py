@@ -34,12 +34,14 @@ from qmpemu.edge.record.questions import (
 )
 from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
+from qmpemu.edge.record.type_properties import type_properties
 from qmpemu.edge.record.widths import Asker
 from qmpemu.profile import (
     GLOBALS_FILE,
     HELP_FILE,
     LACKING_FILE,
     OLD_FILE,
+    PROPERTIES_FILE,
     VMX_FILE,
     added_file,
     cpu_file,
@@ -154,6 +156,8 @@ class Recorder:
             self._write("widths.json", await Asker(client, schema).run())
             self._write("hmp.json", await monitor_commands(client))
             self._write("refusals.json", await refusals(client, schema))
+        async with self._emulator("none", "tcg") as (client, _):
+            self._write(PROPERTIES_FILE, await type_properties(client))
         if not present:
             return False
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.edge.secret import text_of
 from qmpemu.edge.tls.credentials import Credentials
-from qmpemu.qmp.errors import not_emulated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,21 +13,47 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.objects import Objects, UserObject
 
 
+PARAMETERS, KEYS = "dh-params.pem", "keys.psk"
+USER = "qemu"
+
+
 def load(given: dict[str, object], others: Mapping[str, UserObject]) -> Credentials | None:
-    """What the object holds; None for the anonymous kind, which has no files. Raises Refused, QmpError."""
+    """What the object holds; None for kinds with which no connection is made here. Raises Refused."""
     kind = str(given["qom-type"])
-    if kind == "tls-creds-anon":
-        return None
     if kind == "tls-creds-x509":
         return Credentials(given, lambda name: text_of(others, name))
+    if kind == "tls-creds-psk":
+        _look_through_keys(given)
+    elif given.get("endpoint") == "server" and "dir" in given:
+        _look_for(f"{given['dir']}/{PARAMETERS}", needed=False)
+    return None
+
+
+def _look_through_keys(given: dict[str, object]) -> None:
+    """The shared keys of who may come, or one's own among them. Raises Refused."""
+    server, path = given.get("endpoint") == "server", f"{given.get('dir')}/{KEYS}"
     if "dir" not in given:
         raise Refused("Missing 'dir' property value")
-    path = f"{given['dir']}/keys.psk"
+    if server and "username" in given:
+        raise Refused("username should not be set when endpoint=server")
+    if server:
+        _look_for(f"{given['dir']}/{PARAMETERS}", needed=False)
+    _look_for(path, needed=True)
+    user = str(given.get("username", USER))
+    if server:
+        return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        if not any(line.startswith(f"{user}:") for line in file):
+            raise Refused(f"Username {user} not found in PSK file {path}")
+
+
+def _look_for(path: str, *, needed: bool) -> None:
+    """See that a file can be read. Raises Refused."""
     try:
         open(path, "rb").close()
     except OSError as error:
-        raise Refused(f"Unable to access credentials {path}: {error.strerror}") from None
-    raise not_emulated(f"object-add {kind}")
+        if needed or not isinstance(error, FileNotFoundError):
+            raise Refused(f"Unable to access credentials {path}: {error.strerror}") from None
 
 
 def find(objects: Objects, name: str) -> Credentials:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import limits, memory_backend
+from qmpemu.machine.devices import memory_backend, object_rules
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
@@ -76,7 +76,7 @@ class Objects:
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
         if kind.startswith("memory-backend-"):
             memory_backend.take(given, self._host)
-        self._check(kind, given)
+        object_rules.check(given, {each: made.kind for each, made in self.all.items()}, self._host)
         recorded = self._profile.added("object", kind)
         about = None if recorded is None else next(iter(recorded["objects"].values()))
         made = UserObject(kind, given, about)
@@ -109,24 +109,6 @@ class Objects:
         if found is None:
             raise device_not_found(name)
         return found
-
-    def _check(self, kind: str, given: dict[str, object]) -> None:
-        """What an object needs to be complete. Raises Refused."""
-        if kind == "rng-random":
-            path = str(given.get("filename", "/dev/urandom"))
-            reason = self._host.why_unreadable(path)
-            if reason is not None:
-                raise Refused(f"Could not open '{path}': {reason}")
-        if kind == "input-linux":
-            path = str(given.get("evdev"))
-            reason = self._host.why_unreadable(path)
-            if reason is None and path.startswith("/dev/input/"):
-                raise Refused(f"qmpemu does not emulate the host's {path}")
-            raise Refused(
-                f"{path}: is not an evdev device" if reason is None else f"Could not open '{path}': {reason}"
-            )
-        if kind == "throttle-group":
-            limits.check(limits.of_group(given))
 
 
 def check_range(made: UserObject, name: str, value: object) -> None:

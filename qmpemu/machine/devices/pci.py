@@ -74,9 +74,12 @@ class PciBuses:
             self._layout[device] = self._started(device, bus, roots)
 
     def state(self) -> list[list[Any]]:
-        """What is set up, for another machine: where a function is, addresses, interrupt line, numbers, windows."""
+        """What is set up, for another machine: where a function is, addresses, interrupt line, numbers, windows.
+
+        Nothing where that follows from the devices that are there.
+        """
         roots = self._roots()
-        if not roots or not self.is_set_up:
+        if not roots or not self.is_set_up or self._seen == {bus: _functions(bus) for bus in self._all()}:
             return []
         self._set_up(roots, self._board_rows()[0]["devices"])
         return [[_name_of(key), *function.state()] for key, function in self._layout.items()]
@@ -91,6 +94,7 @@ class PciBuses:
         }
         for bus in self._all():
             found |= {device: _function(device, devfn) for devfn, device in _functions(bus)}
+        self._seen = {}  # no firmware has seen it so
         told = {row[0]: row[1:] for row in state}
         self._layout = {key: each for key, each in found.items() if _name_of(key) in told}
         for key, function in self._layout.items():
