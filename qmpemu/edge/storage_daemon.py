@@ -14,12 +14,12 @@ import os
 from select import select
 from time import monotonic
 
+from qmpemu.core.json_text import loads
 from qmpemu.core.queues import deque
 from qmpemu.edge.sockets import UNIX_PATH_MAX
 from qmpemu.machine.block.backend import GONE, BlockBackend
 from qmpemu.qmp.encode import compact
 from qmpemu.qmp.errors import QmpError
-from qmpemu.qmp.lexer import Lexer
 from qmpemu.qmp.order import as_inserted
 
 TYPE_CHECKING = False
@@ -53,7 +53,6 @@ class StorageDaemon(BlockBackend):
         self._loop = loop
         self._event, self._died = event, died
         self._begin_turn, self._end_turn = begin_turn, end_turn
-        self._lexer = Lexer()
         self._half_read = b""
         self._told: deque[dict[str, Any] | None] = deque()
         """What it has said and nobody has been told yet; None is the end."""
@@ -128,8 +127,7 @@ class StorageDaemon(BlockBackend):
         except ConnectionError:
             data = b""
         *lines, self._half_read = (self._half_read + data).split(b"\r\n")
-        for line in lines:
-            self._told.extend(self._lexer.feed(line))  # type: ignore[arg-type]  # QMP has objects only
+        self._told.extend(map(loads, lines))
         if not data:
             self._told.append(None)
 

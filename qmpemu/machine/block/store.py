@@ -169,8 +169,7 @@ class Store:
 
     def _hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
         if self._backend is not None:
-            there = str(inward(node, self._blocks.renamed))
-            self._backend.hold(export, there, writable, done)
+            self._backend.hold(export, str(inward(node, self._blocks.renamed)), writable, done)
 
     def _let_go(self, export: str) -> None:
         def gone(outcome: object) -> None:
@@ -232,6 +231,8 @@ class Store:
 
     def _wait_for_holders(self) -> None:
         """Until drives are held. Raises QmpError where that fails."""
+        if self._waiting is None and self.holders.settled:
+            return
         outcome = self.do("query-jobs", {})
         if not isinstance(outcome, QmpError) and self._backend is not None:
             self._backend.wait(lambda: self.holders.settled)
