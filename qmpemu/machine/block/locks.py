@@ -52,6 +52,8 @@ class Locks:
         """Whether the images belong to nobody here: the guest is still to come."""
         self.elsewhere: frozenset[str] = frozenset()
         """Nodes whose files others write to meanwhile: the real block layer only reads them."""
+        self.exported: set[str] = set()
+        """Nodes that are used here before the guest comes."""
         self.left: frozenset[str] = frozenset()
         """Nodes that were there when the guest went."""
         self._inactive = False

@@ -176,9 +176,10 @@ class Snapshots:
         return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{row.get('icount', ''):>11}\r\n"
 
     def _able(self, node: Node) -> bool:
-        """Whether snapshots can be kept in it: a migration may have given it away, or a backup's filter hides it."""
+        """Whether snapshots can be kept in it: it may be another guest's, or hidden by a backup's filter."""
         hidden = self._working is not None and self._working.kind(node) == "backup"
-        return node.driver == "qcow2" and node.name not in self._machine.blocks.locks.left and not hidden
+        locks = self._machine.blocks.locks
+        return node.driver == "qcow2" and node.name not in locks.left and not (locks.asleep or hidden)
 
     def _named(self, names: list[str]) -> list[Node]:
         """The nodes that a job is about, each once."""
