@@ -16,7 +16,9 @@ DONE = ["waiting", "pending", "BLOCK_JOB_COMPLETED", "concluded", "null"]
 
 def image(*words: str) -> str:
     """What qemu-img says; it fails where qemu-img does."""
-    return subprocess.run(["qemu-img", *words], check=True, capture_output=True, text=True).stdout
+    done = subprocess.run(["qemu-img", *words], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def start(emulator: Emulator) -> Any:

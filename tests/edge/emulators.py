@@ -112,20 +112,25 @@ class Emulator:
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of a process's children; none of one that is gone."""
+    """Process ids of a process's children; none of one that is gone. A thread's own list may lack some of them."""
+    return [
+        int(each.name)
+        for each in Path("/proc").glob("[0-9]*")
+        if stat_fields(int(each.name))[1:2] == [str(pid)]
+    ]
+
+
+def stat_fields(pid: int) -> list[str]:
+    """What /proc tells of a process from its state on: state, parent, ...; nothing of one that is gone."""
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for each in tasks for child in (each / "children").read_text().split()]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
 
 
 def runs(pid: int) -> bool:
     """Whether a process is there and has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
-    except OSError:
-        return False
+    return stat_fields(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def _connect(path: Path) -> socket.socket:
