@@ -1,7 +1,8 @@
 """What is behind guest memory: the host's own memory, files, huge pages. It is taken, and given back at once.
 
 Nothing is ever written to it: the guest has no memory. A file is there for who waits for it, as with QEMU. What cannot
-be had is refused with QEMU's texts; whether it can, the kernel says (`vm.overcommit_memory`).
+be had is refused with QEMU's texts; whether it can, the kernel says. It is not asked to vouch for pages, which are not
+needed: a large guest runs on a small host, where the real one is refused by `vm.overcommit_memory`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 NO_MAP = "unable to map backing store for guest RAM: {}"
+MAP_NORESERVE = 0x4000
+"""`mmap` has no name for it."""
 HUGE_SHIFT = 26
 """Where in the flags of memfd_create the size of a page stands, as a power of two."""
 
@@ -39,7 +42,7 @@ def back_memory(given: Mapping[str, object], say: Callable[[str], object]) -> No
 
 def _why_no_memory(size: int, flags: int) -> str:
     try:
-        mmap(-1, size, flags=flags | MAP_ANONYMOUS).close()
+        mmap(-1, size, flags=flags | MAP_ANONYMOUS | MAP_NORESERVE).close()
     except OSError as error:
         return str(error.strerror)
     return ""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from qmpemu.machine.migration.link import Link, Listener
 
 FILE_BYTES_MAX = 1 << 20
+ALWAYS_HAD_BYTES = 1 << 40
+"""Of memory: less than this every host has addresses for."""
 QCOW2_MAGIC = b"QFI\xfb"
 SECTOR = 512
 
@@ -202,10 +204,8 @@ class RealHost(Host):
 
     def back_memory(self, given: Mapping[str, object]) -> None:
         """Take it and give it back. Raises Refused."""
-        size = int(str(given["size"]))
-        plenty = size * 2 < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if given["qom-type"] == "memory-backend-ram" and plenty:
-            return  # without a look, as on nearly every start
+        if given["qom-type"] == "memory-backend-ram" and int(str(given["size"])) < ALWAYS_HAD_BYTES:
+            return
         from qmpemu.edge.backing_file import back_memory
 
         back_memory(given, self.complain)

@@ -145,3 +145,11 @@ def test_made(tmp_path: Path, line: str) -> None:
     real = run("real", tmp_path, line, asked)
     assert real[0] == 0 and len(real[2]) == len(ASKED) + 3
     assert run("ours", tmp_path, line, asked) == real
+
+
+def test_a_large_guest_runs_on_a_small_host(tmp_path: Path) -> None:
+    """What the guest does not use the host need not have."""
+    status, said, _ = run(
+        "ours", tmp_path, "-m 64M,maxmem=8T,slots=2 -object memory-backend-ram,id=m,size=4T"
+    )
+    assert (status, said) == (0, "")
