@@ -72,6 +72,22 @@ def test_it_starts_with_the_first_command_that_needs_it(ours: Emulator) -> None:
     assert daemon(ours) != 0
 
 
+def test_a_refused_command_leaves_none_behind(ours: Emulator, tmp_path: Path) -> None:
+    """The one that was made ready for it ends, and the next command has its own."""
+    image = tmp_path / "old.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "8M"], check=True)
+    with image.open("r+b") as file:
+        file.seek(32)
+        file.write((1).to_bytes(4, "big"))  # encrypted by AES
+    client = start(ours)
+    overlay = {"node_name": "from", "snapshot_node_name": "o", "snapshot_file": str(image)}
+    reply = client.ask("blockdev-snapshot-sync", mode="existing", **overlay)
+    assert "AES" in reply["error"]["desc"]
+    assert daemon(ours) == 0
+    mirror(client)
+    assert daemon(ours) != 0
+
+
 def test_its_death_ends_its_jobs_and_nothing_else(ours: Emulator) -> None:
     """Told at once; a job that is not kept is gone, and the next command finds the graph as it was."""
     client = start(ours)
