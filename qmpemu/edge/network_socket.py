@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from fcntl import ioctl
+
 from qmpemu.core.table import Refused
 from qmpemu.edge import sockets
 
@@ -87,3 +90,19 @@ def _group(address: str, interface: str) -> sockets.socket:
         made.close()
         raise Refused(f"can't add socket to multicast group {group}: {error.strerror}") from None
     return made
+
+
+TUNGETIFF = 0x800454D2
+"""linux/if_tun.h"""
+
+
+def why_no_tap(fd: int) -> tuple[str, bool]:
+    """Why a descriptor is none of a tap device's, empty where it is, and whether it is open."""
+    is_open = False
+    try:
+        os.fstat(fd)
+        is_open = True
+        ioctl(fd, TUNGETIFF, bytes(40))
+    except OSError as error:
+        return str(error.strerror), is_open
+    return "", True

@@ -214,6 +214,12 @@ class RealHost(Host):
         """By what this process may run on."""
         return not os.sched_getaffinity(0).isdisjoint(numbers)
 
+    def why_no_tap(self, fd: int) -> tuple[str, bool]:
+        """Ask the kernel which interface it is of."""
+        from qmpemu.edge.network_socket import why_no_tap
+
+        return why_no_tap(fd)
+
     def why_no_listener(self, path: str) -> str | None:
         """Connect, and hang up."""
         from socket import AF_UNIX, socket

@@ -69,7 +69,14 @@ class EarlyBackends:
             from qmpemu.machine.block import flash
 
             flash.fit(layer.blocks, config)
-        add_each(config.typed.get("netdev", []), config.netdevs, self.netdevs.add)
+        add_each(config.typed.get("netdev", []), config.netdevs, self._add_network)
+
+    def _add_network(self, given: dict[str, object]) -> None:
+        if given["type"] != "user":  # of which there is nothing to look at
+            from qmpemu.machine.devices import network_rules
+
+            network_rules.check(given, self.host, self.chardevs)
+        self.netdevs.add(given)
 
 
 def add_each(typed: Sequence[str], given: Sequence[Given], add: Callable[[Given], object]) -> None:

@@ -188,6 +188,10 @@ class Host:
         """Whether a thread can run on one of these processors."""
         return True
 
+    def why_no_tap(self, fd: int) -> tuple[str, bool]:
+        """Why a descriptor is none of a tap device's, empty where it is, and whether it is open."""
+        return "", True
+
     def why_no_listener(self, path: str) -> str | None:
         """The operating system's reason why nothing listens on that UNIX socket; None where something does."""
         return None

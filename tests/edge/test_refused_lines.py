@@ -89,6 +89,23 @@ REFUSED = """
 -nodefaults -netdev hubport,id=n,hubid=x
 -netdev l2tpv3,id=n,src=1
 -nodefaults -netdev tap,id=n,vhost=maybe
+-netdev tap,id=n,fd=x
+-netdev tap,id=n,fd=99
+-netdev tap,id=n,fds=0:0
+-netdev tap,id=n,fd=0,ifname=x
+-netdev tap,id=n,fds=0,script=no
+-netdev tap,id=n,helper=x,queues=2
+-netdev tap,id=n,vhostfds=1
+-netdev tap,id=n,fds=99,vhostfds=1:2
+-netdev vhost-user,id=n,chardev=x
+-chardev null,id=x -netdev vhost-user,id=n,chardev=x
+-chardev socket,id=x,host=127.0.0.1,port=0,server=on,wait=off -netdev vhost-user,id=n,chardev=x
+-netdev vhost-vdpa,id=n
+-netdev vhost-vdpa,id=n,vhostdev=/none/x
+-netdev vhost-vdpa,id=n,vhostdev=a,vhostfd=3
+-netdev dgram,id=n,local.type=inet,local.host=127.0.0.1,local.port=0
+-netdev dgram,id=n,remote.type=inet,remote.host=127.0.0.1,remote.port=0
+-netdev vde,id=n
 -netdev stream,id=n
 -netdev user,id=n,net=x
 -device usb-ehci -device usb-hub
