@@ -274,7 +274,9 @@ def query_memdev(ctx: Context) -> object:
     rows = {name: _memdev(name, each.values) for name, each in objects.all.items() if "size" in each.values}
     main = objects.main_memory
     if main is not None:
-        rows[main] = _memdev(main, {**memory_backend.main(config), **memory_backend.defaults(config)})
+        rows[main] = _memdev(
+            main, {**memory_backend.main(config), **memory_backend.defaults(config), **objects.main_values}
+        )
     first = [str(given["id"]) for given in config.objects]
     order = dict.fromkeys([*first, *([main] if main else []), *objects.all])
     return [rows[name] for name in listed(order) if name in rows]

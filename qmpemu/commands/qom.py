@@ -5,6 +5,7 @@ from __future__ import annotations
 from qmpemu.commands.registry import Context, command
 from qmpemu.core.json_text import loads
 from qmpemu.core.options import is_identifier
+from qmpemu.machine.devices import memory_backend
 from qmpemu.machine.devices.catalog import CPU_SUFFIX
 from qmpemu.machine.devices.objects import check_range
 from qmpemu.machine.devices.requirements import check_boot_index
@@ -89,6 +90,13 @@ def qom_set(ctx: Context, *, path: str, property: str, value: object) -> object:
     """Set a property of a live object."""
     full_path, found = _find(ctx, path)
     made = ctx.machine.objects.all.get(full_path.removeprefix("/objects/"))
+    known = property in found.properties and full_path.startswith("/objects/")
+    if known and memory_backend.can_be_set(found.type_name, property):
+        value = memory_backend.changed(found.type_name, found.values, property, value)
+        found.values[property] = value
+        if made is None:  # the machine's own stands in the recorded tree
+            ctx.machine.objects.main_values[property] = value
+        return {}
     if made is not None and property in found.writable:
         check_range(made, property, value)
     elif not found.is_device and property not in found.children and property not in FIXED:

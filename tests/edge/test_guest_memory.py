@@ -153,3 +153,57 @@ def test_a_large_guest_runs_on_a_small_host(tmp_path: Path) -> None:
         "ours", tmp_path, "-m 64M,maxmem=8T,slots=2 -object memory-backend-ram,id=m,size=4T"
     )
     assert (status, said) == (0, "")
+
+
+SET: list[tuple[str, dict[str, list[Any]]]] = [
+    (
+        "-object memory-backend-ram,id=m,size=64M",
+        {
+            "merge": [False, 3],
+            "dump": [False, "x"],
+            "prealloc": [True, False],
+            "size": [4096, "x"],
+            "share": [True, "x"],
+            "reserve": [False],
+            "prealloc-threads": [3, 0, "x", -1, 5_000_000_000],
+            "policy": ["bind", "x", 3],
+            "host-nodes": [[1], [3], 3, ["x"], [300]],
+            "x-use-canonical-path-for-ramblock-id": [True],
+            "type": ["x"],
+            "mem-path": ["x"],
+        },
+    ),
+    (
+        "-object memory-backend-file,id=m,size=64M,mem-path=.,reserve=off",
+        {
+            "prealloc": [True],
+            "discard-data": [True, 3],
+            "align": [1, "x"],
+            "mem-path": ["x", 3],
+            "pmem": [True],
+            "readonly": [True],
+        },
+    ),
+    (
+        "-object memory-backend-memfd,id=m,size=64M",
+        {"hugetlb": [True], "hugetlbsize": [2097152], "seal": [False], "mem-path": ["x"]},
+    ),
+    ("-M pc", {"merge": [False, 3], "size": [1], "dump": [False]}),
+]
+
+
+@pytest.mark.parametrize(("line", "values"), SET)
+def test_set(tmp_path: Path, line: str, values: dict[str, list[Any]]) -> None:
+    """What of a back end can be changed while it is there, and what is said of all else."""
+    path = "/objects/m" if "id=m" in line else "/objects/pc.ram"
+    asked = [
+        ("qom-set", {"path": path, "property": name, "value": value})
+        for name, each in values.items()
+        for value in each
+    ]
+    asked += [("qom-get", {"path": path, "property": name}) for name in values]
+    text = "".join(json.dumps({"execute": name, "arguments": given}) for name, given in asked)
+    text += '{"execute": "query-memdev"}'
+    real = run("real", tmp_path, line, text)
+    assert real[0] == 0 and len(real[2]) == len(asked) + 4
+    assert run("ours", tmp_path, line, text) == real

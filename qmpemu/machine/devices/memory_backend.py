@@ -71,3 +71,86 @@ def _check_policy(policy: str, nodes: list[int], host: Host) -> None:
         raise Refused(f"host-nodes must be set for policy {policy}")
     if nodes and not host.has_nodes(nodes):
         raise Refused("cannot bind memory to host NUMA nodes: Invalid argument")
+
+
+# --- once it is there -------------------------------------------------------------------------------------------------
+
+SWITCHES = (
+    "merge",
+    "dump",
+    "prealloc",
+    "x-use-canonical-path-for-ramblock-id",
+    "discard-data",
+    "hugetlb",
+    "seal",
+)
+STAYING = {
+    "align": ("int", "cannot change property 'align' of {}"),
+    "hugetlbsize": ("int", "cannot change property value"),
+    "mem-path": ("string", "cannot change property 'mem-path' of {}"),
+    "pmem": ("bool", "cannot change property 'pmem' of {}."),
+    "readonly": ("bool", "cannot change property 'readonly' of {}."),
+    "reserve": ("bool", "cannot change property value"),
+    "share": ("bool", "cannot change property value"),
+    "size": ("int", "cannot change property size of {} "),
+}
+"""What stays as it was made: its kind, and what is said; a number is not looked at before."""
+POLICIES = ("default", "preferred", "bind", "interleave")
+UINT32_MOST = 2**32 - 1
+
+
+def can_be_set(kind: str, name: str) -> bool:
+    """Whether it is a property of a back end of that type that somebody may set, or try to."""
+    known = name in STAYING or name in SWITCHES or name in ("policy", "prealloc-threads", "host-nodes")
+    return kind.startswith(BEGINNING) and known
+
+
+def changed(kind: str, values: dict[str, object], name: str, value: object) -> object:
+    """The value that a property has after it was set while the machine is there. Raises Refused."""
+    if name in STAYING:
+        wanted, text = STAYING[name]
+        if wanted != "int":
+            _must_be(name, value, wanted)
+        raise Refused(text.format(kind))
+    if name in SWITCHES:
+        _must_be(name, value, "bool")
+        if name == "prealloc" and value and values.get("reserve") is False:
+            raise Refused("'prealloc=on' and 'reserve=off' are incompatible")
+        return value or (name == "prealloc" and values[name])
+    if name == "policy":
+        _must_be(name, value, "string")
+        if value not in POLICIES:
+            raise Refused(f"Parameter 'policy' does not accept value '{value}'")
+        return value
+    if name == "prealloc-threads":
+        return _threads(kind, value)
+    assert name == "host-nodes", name
+    return _more_nodes(values, value)
+
+
+def _threads(kind: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Refused("Parameter 'prealloc-threads' expects uint64")
+    if not 0 <= value <= UINT32_MOST:
+        raise Refused("Parameter 'prealloc-threads' expects uint32_t")
+    check_values(kind, {"prealloc-threads": value})
+    return value
+
+
+def _more_nodes(values: dict[str, object], value: object) -> list[int]:
+    """Nodes are added to those that it has."""
+    if not isinstance(value, list):
+        raise Refused("Invalid parameter type for 'host-nodes', expected: array")
+    for place, each in enumerate(value):
+        if isinstance(each, bool) or not isinstance(each, int) or each < 0:
+            raise Refused(f"Parameter 'host-nodes[{place}]' expects uint64")
+    check_values(BEGINNING, {"host-nodes": value})
+    return sorted({*_nodes(values), *value})
+
+
+NAMES = {"bool": "boolean"}
+
+
+def _must_be(name: str, value: object, wanted: str) -> None:
+    if not isinstance(value, bool if wanted == "bool" else str):
+        raise Refused(f"Invalid parameter type for '{name}', expected: {NAMES.get(wanted, wanted)}")

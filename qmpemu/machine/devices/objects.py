@@ -53,7 +53,7 @@ class UserObject:
 class Objects:
     """All of them by id, in order of creation."""
 
-    __slots__ = ("_config", "_host", "_profile", "all", "main_memory")
+    __slots__ = ("_config", "_host", "_profile", "all", "main_memory", "main_values")
 
     def __init__(self, profile: Profile, host: Host, config: MachineConfig) -> None:
         self._config = config
@@ -62,6 +62,8 @@ class Objects:
         self.all: dict[str, UserObject] = {}
         self.main_memory: str | None = None
         """The machine's own memory, where it is not among these."""
+        self.main_values: dict[str, object] = {}
+        """What was set of it since."""
 
     def add(self, given: dict[str, object]) -> None:
         """Create what `given` describes (`qom-type`, `id`, properties). Raises Refused."""
