@@ -146,6 +146,8 @@ def test_nodes_can_be_asked_for_during_a_stream(ours: Emulator, tmp_path: Path) 
     assert client.read()["return"] == {}
     nodes = client.ask("query-named-block-nodes")["return"]
     assert [each["backing_file_depth"] for each in nodes if each["node-name"] == "top"] == [1]
+    nodes = client.ask("query-named-block-nodes", flat=True)["return"]
+    assert [each["backing_file_depth"] for each in nodes if each["node-name"] == "top"] == [0]
     assert client.ask("block-job-set-speed", device="s", speed=0)["return"] == {}
     statuses(client, "concluded")
     (drive,) = client.ask("query-block")["return"]

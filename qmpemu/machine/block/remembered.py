@@ -62,8 +62,11 @@ class Remembered:
         row.update({"backing_file_depth": depth, "image": image})
 
     def rows(self, *, flat: bool) -> list[dict[str, Any]]:
-        """As the query would answer. flat: without backing images."""
+        """As the query would answer. flat: without backing images, which are not counted then either."""
         if not flat:
             return self._rows
         plain = [{k: v for k, v in row["image"].items() if k != "backing-image"} for row in self._rows]
-        return [{**row, "image": image} for row, image in zip(self._rows, plain, strict=True)]
+        return [
+            {**row, "image": image, "backing_file_depth": 0}
+            for row, image in zip(self._rows, plain, strict=True)
+        ]
