@@ -19,6 +19,8 @@ FOUR_GIB = 4 * GIB
 HOLE = {"pc": 2 * GIB, "q35": 32 * GIB}
 HOSTS = {"pc": "/machine/i440fx", "q35": "/machine/q35"}
 SYSTEM, PORTS = "/machine/unattached/system[0]", "/machine/unattached/io[0]"
+NODES = "/machine/pc.ram[0]"
+"""What the memory of NUMA nodes is put together in."""
 HOTPLUG_PORTS, HOTPLUG_BYTES = 0xA00, 24
 
 
@@ -65,6 +67,8 @@ def show(objects: dict[str, Object], config: MachineConfig, new: type[Object]) -
     if made.above:
         where = "/machine/unattached/ram-above-4g[0]"
         objects[where] = _region(pattern, SYSTEM, FOUR_GIB, made.above, new)
+    if config.numa_memory:
+        objects[NODES] = _region(pattern, "", 0, config.memory_bytes, new)
     if made.plugged:
         objects["/machine/device-memory[0]"] = _region(pattern, SYSTEM, made.plugged_at, made.plugged, new)
     if made.plugged and config.memory_slots:

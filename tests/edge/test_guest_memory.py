@@ -207,3 +207,29 @@ def test_set(tmp_path: Path, line: str, values: dict[str, list[Any]]) -> None:
     real = run("real", tmp_path, line, text)
     assert real[0] == 0 and len(real[2]) == len(asked) + 4
     assert run("ours", tmp_path, line, text) == real
+
+
+REGIONS = """
+-m 64M,slots=2,maxmem=1G -object memory-backend-ram,id=m,size=64M DIMMS
+-m 5G,slots=2,maxmem=9G -object memory-backend-ram,id=m,size=64M -device virtio-mem-pci,memdev=m,requested-size=4M
+-object memory-backend-ram,id=m,size=64M -device ivshmem-plain,memdev=m
+-M none -object memory-backend-memfd,id=m,size=64M
+-m 128M -object memory-backend-ram,id=m,size=32M -object memory-backend-ram,id=a,size=96M NODES
+"""
+DIMMS = "-object memory-backend-ram,id=a,size=64M -device pc-dimm,memdev=a -device pc-dimm,memdev=m"
+NODES = "-smp 2 -numa node,memdev=a,cpus=0 -numa node,memdev=m,cpus=1"
+
+
+@pytest.mark.parametrize("line", REGIONS.strip().splitlines())
+def test_regions(tmp_path: Path, line: str) -> None:
+    """Where the memory of a back end is mapped."""
+    asked = [("qom-list", {"path": path}) for path in ("/objects/m", "/objects/m/m[0]", "/machine/pc.ram[0]")]
+    asked += [
+        ("qom-get", {"path": "/objects/m/m[0]", "property": name})
+        for name in ("container", "addr", "size", "priority")
+    ]
+    text = "".join(json.dumps({"execute": name, "arguments": given}) for name, given in asked)
+    line = line.replace("NODES", NODES).replace("DIMMS", DIMMS)
+    real = run("real", tmp_path, line, text)
+    assert real[0] == 0 and len(real[2]) == len(asked) + 3
+    assert run("ours", tmp_path, line, text) == real

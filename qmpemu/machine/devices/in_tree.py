@@ -5,6 +5,7 @@ from __future__ import annotations
 from qmpemu.machine.block.nodes import FLASH
 from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, VIRTIO_BACKEND
+from qmpemu.machine.devices.memory_backend import BEGINNING
 from qmpemu.machine.devices.virtio_memory import KIND as VIRTIO_MEM
 
 TYPE_CHECKING = False
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.qom import Object, Tree
 
+PLUGGED = "/machine/device-memory[0]"
 HANDLERS = ("ICH9-LPC", "PIIX4_PM")
 FIRST_UNITS = {"q35": 12, "pc": 4}
 """Units of the board's own disk controller."""
@@ -94,4 +96,40 @@ class InTree:
         """A user object as the object tree shows it."""
         from qmpemu.machine.devices import shown
 
-        return shown.user_object(made)
+        found = shown.user_object(made)
+        if made.kind.startswith(BEGINNING):
+            found.children[f"{made.given['id']}[0]"] = self._region(made)
+        return found
+
+    def _bytes_before(self, name: str) -> int | None:
+        """How much memory NUMA nodes have before the one whose back end that is."""
+        objects, before = self._machine.objects.all, 0
+        for _, each in sorted(self._machine.config.numa_sizes.items()):
+            if each == name:
+                return before
+            before += int(str(objects[each].values["size"])) if each in objects else 0
+        return None
+
+    def _region(self, made: UserObject) -> Object:
+        """The region of memory that a back end makes, and where it is mapped."""
+        from qmpemu.machine.memory_layout import NODES, Layout
+        from qmpemu.machine.qom import Object
+
+        region = Object("memory-region")
+        region.properties |= {"container": "link<memory-region>"}
+        region.properties |= {"addr": "uint64", "size": "uint64", "priority": "uint32"}
+        region.values |= {"size": made.values["size"], "priority": 0}
+
+        def address() -> int | None:
+            """Its address among what was plugged in."""
+            ranges = self._machine.devices.memory.ranges
+            return next((ranges[user][0] for user in made.users if user in ranges), None)
+
+        before = self._bytes_before(str(made.given["id"]))
+        if before is not None:
+            region.values |= {"container": NODES, "addr": before}
+            return region
+        start = 0 if self._machine.config.family == "none" else Layout(self._machine.config).plugged_at
+        region.getters["container"] = lambda: "" if address() is None else PLUGGED
+        region.getters["addr"] = lambda: (address() or start) - start
+        return region
