@@ -72,6 +72,19 @@ def test_a_second_device_on_a_disk_that_is_copied(emulator: Emulator) -> None:
     )
 
 
+def test_a_job_of_a_disk_that_nobody_has(emulator: Emulator) -> None:
+    """virtio-scsi does not take it; virtio-blk does, and the job pauses as it comes."""
+    port = ("-device", "pcie-root-port,id=r,chassis=1,slot=1")
+    client = emulator.start(*BOARD, *DISK, *port).client()
+    mirror(client)
+    why = "Node 'n0' is busy: block device is in use by block job: mirror"
+    given = {"driver": "scsi-hd", "drive": "n0", "id": "x", "bus": "sc.0"}
+    assert heard(client, "device_add", **given) == (PAUSE * 4, why)
+    given = {"driver": "virtio-blk-pci", "drive": "n0", "id": "y", "bus": "r"}
+    assert heard(client, "device_add", **given) == (PAUSE, {})
+    assert drive(client)["node-name"] == "n0"
+
+
 def test_a_device_leaves_its_job(emulator: Emulator) -> None:
     """The job pauses as the device is emptied, before the reply, and twice as its drive goes; the node stays in use."""
     client = start(emulator, "-device", "scsi-hd,drive=n0,id=d0,bus=sc.0")

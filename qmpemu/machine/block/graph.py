@@ -236,6 +236,8 @@ class Blocks:
         )
         if above is not None:
             raise Refused(f"Node '{name}' is busy: node is used as backing hd of '{above.name}'")
+        if node is not None and self.holders is not None:
+            self.holders.check_rests(node)
 
     # --- what snapshots and jobs change -------------------------------------------------------------------------
 

@@ -81,8 +81,9 @@ class Holders:
         outcome = self._do("blockdev-add", guard(name, drive))
         if not isinstance(outcome, QmpError):
             self._do("blockdev-del", {"node-name": name})
-            if not (self.works_on(drive.node) and self._is_beside(drive)):
-                return
+            if self._working.kind(drive.node) in (None, "commit") or not self._is_beside(drive):
+                self._working.pause(drive.node, times=1)
+                return  # a commit leaves writing to others
         self._working.pause(drive.node, times=2)  # as it comes, and as it goes
         if isinstance(outcome, QmpError):
             raise Refused(self.worded(outcome.desc))
@@ -96,6 +97,13 @@ class Holders:
     def works_on(self, node: Node) -> bool:
         """Whether a job's filter is between a node and its drive."""
         return self._working.kind(node) is not None
+
+    def check_rests(self, node: Node) -> None:
+        """Whether no job works on a node, which virtio-scsi asks of its disks. Raises Refused."""
+        kind = self._working.kind(node)
+        if kind is not None:
+            self._working.pause(node, times=1)  # as it goes again
+            raise Refused(f"Node '{node.name}' is busy: block device is in use by block job: {kind}")
 
     def leaves(self, drive: Drive) -> None:
         """A device is about to be taken out that is emptied first."""
