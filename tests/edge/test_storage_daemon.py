@@ -146,11 +146,15 @@ def test_nodes_can_be_asked_for_during_a_stream(ours: Emulator, tmp_path: Path) 
     assert client.read()["return"] == {}
     nodes = client.ask("query-named-block-nodes")["return"]
     assert [each["backing_file_depth"] for each in nodes if each["node-name"] == "top"] == [1]
+    assert [each["drv"] for each in nodes[:2]] == ["copy-on-read", "qcow2"]
+    assert nodes[0]["backing_file_depth"] == 2 and "backing_file" not in nodes[0]
     nodes = client.ask("query-named-block-nodes", flat=True)["return"]
-    assert [each["backing_file_depth"] for each in nodes if each["node-name"] == "top"] == [0]
+    assert [each["backing_file_depth"] for each in nodes[:2]] == [0, 0]
+    assert "backing-image" not in nodes[0]["image"]
     assert client.ask("block-job-set-speed", device="s", speed=0)["return"] == {}
     statuses(client, "concluded")
     (drive,) = client.ask("query-block")["return"]
+    assert "copy-on-read" not in str(client.ask("query-named-block-nodes")["return"])
     assert drive["inserted"]["backing_file_depth"] == 0 and "backing-image" not in drive["inserted"]["image"]
     client.put("job-dismiss", id="s")
     assert client.story("return") == ["JOB_STATUS_CHANGE", "return"]

@@ -97,12 +97,12 @@ class Store:
 
         if command == QUERY and self._remembered.needed:
             flat = arguments.get("flat") is True
-            self._send("query-jobs", {}, lambda _: done(self._remembered.rows(flat=flat)))  # in its turn
+            self._send("query-jobs", {}, lambda jobs: done(self._remembered.rows(jobs, flat=flat)))
             return later
         if command == STREAM:
             if not self._remembered.needed:
                 self._send(QUERY, {}, self._remembered.keep)
-            self._remembered.begin(job)
+            self._remembered.begin(job, arguments, self._blocks.anonymous())
         self.lost.begins(command, arguments)
         if job not in self._jobs:  # else it is refused
             self.pivots.begins(command, arguments)
