@@ -55,6 +55,7 @@ LINES = """
     -nographic -serial none
     -vga none
     -vga virtio
+    -device bochs-display
     -device isa-serial
     -device ide-cd
     -machine q35 -usbdevice tablet

@@ -222,6 +222,10 @@ REFUSED = """
 -M pc -device intel-iommu
 -device isa-debugcon
 -device virtio-crypto-pci
+-device intel-hda,nr=1,unit=1
+-device e1000,foo=1,bar=2,nr=1,unit=2,zz=1
+-device virtio-net-pci,vectors=x,mac=y,rombar=z
+-device cs4231a,multifunction=on,rombar=0
 -device smbus-ipmi
 -device loader
 -device kvaser_pci

@@ -28,7 +28,6 @@ REPLACES = {
     **dict.fromkeys(
         """
         VGA isa-vga cirrus-vga isa-cirrus-vga vmware-svga qxl-vga virtio-vga virtio-vga-gl vhost-user-vga ati-vga
-        bochs-display
         """.split(),
         "video",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.properties import check_set
+from qmpemu.qmp.order import ordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ MULTIPLES = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50, "e": 60}
 
 
 def values(about: About, options: dict[str, object]) -> dict[str, object]:
-    """Each option as its property's value. Raises Refused."""
+    """Each option as its property's value, in the order in which QEMU sets them. Raises Refused."""
     kinds = about.kinds()
     found: dict[str, object] = {}
-    for name, given in options.items():
+    for name, given in ordered(options):
         if name in NOT_PROPERTIES:
             continue
         if name in UNSETTABLE and (name in kinds or name in EVERY_DEVICES):
