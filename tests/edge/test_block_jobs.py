@@ -70,11 +70,11 @@ def test_a_stop_and_a_reset_let_jobs_pause(emulator: Emulator) -> None:
 
 
 def test_jobs_at_the_end(emulator: Emulator) -> None:
-    """All pause, the oldest first; the latest goes on first, to be cancelled."""
+    """All pause, in the order of their nodes; the latest goes on first, to be cancelled."""
     client = start(emulator)
-    for name in ("one", "two"):
-        for node in (name, f"{name}-copy"):
-            client.ask("blockdev-add", driver="null-co", node_name=node, size=1 << 20)
+    for node in ("one", "one-copy", "two", "two-copy"):
+        client.ask("blockdev-add", driver="null-co", node_name=node, size=1 << 20)
+    for name in ("two", "one"):
         client.put("blockdev-mirror", device=name, target=f"{name}-copy", sync="full", job_id=name)
         told(client, "BLOCK_JOB_READY")
     client.put("quit")
@@ -85,7 +85,7 @@ def test_jobs_at_the_end(emulator: Emulator) -> None:
     assert words[0] == (None, "SHUTDOWN") and words[1:3] == [("one", "standby"), ("two", "standby")]
     ending = ["ready", "aborting", "BLOCK_JOB_CANCELLED", "concluded", "null"]
     assert [each for each in words[3:] if each[0]] == [
-        (job, word) for job in ("two", "one") for word in ending
+        (job, word) for job in ("one", "two") for word in ending
     ]
 
 

@@ -1,7 +1,7 @@
 """What the real block layer tells at its end, in QEMU's order (measured on QEMU 7.2).
 
-Exports end first; as each goes, jobs of its chain may pause and go on. Then all jobs pause, the oldest first; then, the
-latest first, each goes on for as long as it takes to be cancelled.
+Exports end first; as each goes, jobs of its chain may pause and go on. Then all jobs pause, in the order of
+their nodes; then, the latest first, each goes on for as long as it takes to be cancelled.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ Told = tuple[str, dict[str, object]]
 
 
 class Ending:
-    """One end. jobs: the oldest first. What jobs tell as a holder goes is not told: no device does so."""
+    """One end. What jobs tell as a holder goes is not told: no device does so."""
 
-    def __init__(self, jobs: list[str]) -> None:
-        self._jobs = jobs
+    def __init__(self) -> None:
         self._begin()
 
     def _begin(self) -> None:
@@ -50,7 +49,7 @@ class Ending:
                 self._going_on[job] = name, data
             return []
         pauses, self._pauses = self._pauses, {}
-        found = [pauses[each] for each in self._jobs if each in pauses]
+        found = list(pauses.values())
         if job in self._going_on:
             found.append(self._going_on.pop(job))
         return [*found, (name, data)]

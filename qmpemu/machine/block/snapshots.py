@@ -13,6 +13,7 @@ from json import dumps, loads
 
 from qmpemu.core.clock import NS_PER_MS, NS_PER_S
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.holders import OWN
 from qmpemu.machine.host import NeedsOpening
 from qmpemu.machine.migration import sections
 from qmpemu.qmp.errors import QmpError, not_emulated
@@ -200,10 +201,11 @@ class Snapshots:
 
         only_able: without those that can have none, for which a snapshot is refused. Raises Refused.
         """
-        blocks = self._machine.blocks
+        blocks, exported = self._machine.blocks, self._exported()  # asked first: names may come with it
         used = [drive.node for drive in blocks.drives if drive.node is not None]
         under = {below.name for node in blocks.nodes.values() for below in (node.file, node.backing) if below}
         used += [] if self._working is None else self._working.targets()
+        used += exported
         alone = [node for node in blocks.nodes.values() if node.name not in under]
         nodes = [node for node in dict.fromkeys([*used, *alone]) if not node.read_only]
         if only_able:
@@ -217,6 +219,12 @@ class Snapshots:
         if not nodes:
             raise Refused(NO_PLACE)
         return nodes
+
+    def _exported(self) -> list[Node]:
+        """The nodes that exports are on, which are not the drives'."""
+        rows: Any = self._do("query-block-exports", {}) if self._machine.store_up else []
+        names = [str(row["node-name"]) for row in reversed(rows) if not row["id"].startswith(OWN)]
+        return [self._machine.blocks.nodes[name] for name in names if name in self._machine.blocks.nodes]
 
     def _device(self, node: Node) -> str:
         """The name of the drive of the old kind that is on it."""

@@ -270,7 +270,7 @@ class Store:
         """The machine is over. killed: as by a failed start, after which images are as they were opened."""
         backend, self._backend = self._backend, None
         if backend is not None:
-            self._ending = Ending(list(self._jobs))
+            self._ending = Ending()
             (backend.kill if killed else backend.close)()
             self._ending = None
             self.holders.end()
