@@ -222,6 +222,12 @@ REFUSED = """
 -M pc -device intel-iommu
 -device isa-debugcon
 -device virtio-crypto-pci
+-device vmgenid -device vmgenid
+-device vmcoreinfo -device vmcoreinfo
+-device pvpanic,id=a -device pvpanic,ioport=0x606
+-object memory-backend-ram,id=m,size=64M -device virtio-pmem-pci,memdev=m
+-m 128M,maxmem=128M -object memory-backend-ram,id=m,size=64M -device virtio-mem-pci,memdev=m
+-m 128M,maxmem=128M,slots=1
 -device intel-hda,nr=1,unit=1
 -device e1000,foo=1,bar=2,nr=1,unit=2,zz=1
 -device virtio-net-pci,vectors=x,mac=y,rombar=z

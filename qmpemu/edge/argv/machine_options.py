@@ -230,6 +230,11 @@ def _memory(parser: Parser, argument: str) -> None:
                 f"invalid value of maxmem: maximum memory size (0x{config.memory_most_bytes:x}) must be at least the "
                 f"initial memory size (0x{config.memory_bytes:x})"
             )
+        if config.memory_slots and config.memory_most_bytes == config.memory_bytes:
+            raise Unprefixed(
+                "invalid value of maxmem: memory slots were specified but maximum memory size "
+                f"(0x{config.memory_most_bytes:x}) is equal to the initial memory size (0x{config.memory_bytes:x})"
+            )
 
 
 MOST_SLOTS = 256

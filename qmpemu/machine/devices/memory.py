@@ -92,6 +92,10 @@ class Slots:
 
     def _place(self, device: Device, name: str) -> None:
         size = int(device.values["size"])
+        if not self.most_bytes:
+            raise Refused(
+                "memory devices (e.g. for memory hotplug) are not enabled, please specify the maxmem option"
+            )
         used = sum(each for _, each in self.ranges.values())
         if used + size > self.most_bytes:
             raise Refused(

@@ -290,6 +290,17 @@ def _numbered(kind: str, what: str, most: int) -> Callable[[Mapping[str, object]
     return check_number
 
 
+def _alone(kind: str, text: str) -> Callable[[Mapping[str, object], Machine], None]:
+    """One of which a machine has no second."""
+
+    def check_others(values: Mapping[str, object], machine: Machine) -> None:
+        if any(each.kind == kind for each in machine.plugging.devices.all):
+            raise Refused(text)
+
+    return check_others
+
+
+SECOND = "at most one {} device is permitted"
 NO_INDEX = 0xFFFF_FFFF
 SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
     "intel-iommu": _iommu,
@@ -301,6 +312,9 @@ SPECIAL: dict[str, Callable[[Mapping[str, object], Machine], None]] = {
     "ccid-card-emulated": _card,
     "tpm-crb": _tpm("tpm-crb"),
     "tpm-tis": _tpm("tpm-tis"),
+    "vmgenid": _alone("vmgenid", SECOND.format("vmgenid")),
+    "vmcoreinfo": _alone("vmcoreinfo", SECOND.format("vmcoreinfo")),
+    "pvpanic": _alone("pvpanic", "duplicate fw_cfg file name: etc/pvpanic-port"),
     "isa-serial": _numbered("isa-serial", "ISA serial", 4),
     "isa-parallel": _numbered("isa-parallel", "parallel", 3),
 }
