@@ -187,7 +187,7 @@ def _add_real(ctx: Context, named: dict[str, object]) -> Later:
             return QmpError(str(refused))
         return result
 
-    return ctx.machine.store.ask("blockdev-add", named, added)
+    return ctx.machine.block_layer.needed().ask("blockdev-add", named, added)
 
 
 @command("blockdev-del")
