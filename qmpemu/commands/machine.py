@@ -8,7 +8,6 @@ from qmpemu.machine.board import system_wakeup_supported
 from qmpemu.machine.devices import memory_backend
 from qmpemu.machine.devices.memory import PAGE
 from qmpemu.machine.devices.virtio_memory import MemoryResized
-from qmpemu.machine.ghash import listed
 from qmpemu.machine.onboard import UNATTACHED, processor_name
 from qmpemu.machine.plugging import BalloonChanged, OstReported
 from qmpemu.qmp.errors import QmpError, not_emulated
@@ -277,9 +276,8 @@ def query_memdev(ctx: Context) -> object:
         rows[main] = _memdev(
             main, {**memory_backend.main(config), **memory_backend.defaults(config), **objects.main_values}
         )
-    first = [str(given["id"]) for given in config.objects]
-    order = dict.fromkeys([*first, *([main] if main else []), *objects.all])
-    return [rows[name] for name in listed(order) if name in rows]
+    shown = ctx.machine.qom.find("/objects")[1].listing()
+    return [rows[str(each["name"])] for each in shown if each["name"] in rows]
 
 
 def _memdev(name: str, values: dict[str, object]) -> dict[str, object]:

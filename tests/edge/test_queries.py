@@ -76,3 +76,18 @@ def test_statistics_of_a_chain(tmp_path: Path) -> None:
         finally:
             emulator.kill()
     assert found[1] == found[0]
+
+
+def test_memory_back_ends_are_told_of_in_the_order_of_the_tree(emulator: Emulator) -> None:
+    """Which follows from when each object was made: those of memory come last of the command line's."""
+    objects = ("memory-backend-ram,id=ram-node0,size=64M", "iothread,id=iothread1", "iothread,id=iothread2")
+    words = [word for each in objects for word in ("-object", each)]
+    emulator.start(
+        "-machine", "q35", "-m", "64M,maxmem=1G,slots=2", *words, "-numa", "node,memdev=ram-node0", "-S"
+    )
+    client = emulator.client()
+    more = {"qom_type": "memory-backend-ram", "id": "memdimm0", "size": 128 << 20}
+    assert client.ask("object-add", **more) == {"return": {}}
+    told = [each["id"] for each in client.ask("query-memdev")["return"]]
+    shown = [each["name"] for each in client.ask("qom-list", path="/objects")["return"]]
+    assert told == [name for name in shown if name in ("ram-node0", "memdimm0")]
