@@ -80,7 +80,14 @@ def test_statistics_of_a_chain(tmp_path: Path) -> None:
 
 def test_memory_back_ends_are_told_of_in_the_order_of_the_tree(emulator: Emulator) -> None:
     """Which follows from when each object was made: those of memory come last of the command line's."""
-    objects = ("memory-backend-ram,id=ram-node0,size=64M", "iothread,id=iothread1", "iothread,id=iothread2")
+    objects = (
+        *(
+            "secret,id=masterKey0,data=12",
+            "memory-backend-ram,id=ram-node0,size=64M",
+            "iothread,id=iothread1",
+        ),
+        *("iothread,id=iothread2", "rng-random,id=objrng0"),
+    )
     words = [word for each in objects for word in ("-object", each)]
     emulator.start(
         "-machine", "q35", "-m", "64M,maxmem=1G,slots=2", *words, "-numa", "node,memdev=ram-node0", "-S"
