@@ -284,7 +284,7 @@ def run(
     """Run sessions; None, or the session that differs: as a case, and the difference. Raises TargetError.
 
     Some things that the real one says are a race of its own threads. So a difference that is gone when the session is
-    played again is kept in the tally, and the run goes on; more than one per 1,000 sessions is one too many.
+    played again is kept in the tally, and the run goes on; more than one, and one for each 1,000 sessions, is too many.
     """
     while tally.sessions < sessions:
         found = _some(plan, sessions - tally.sessions, seed + tally.sessions, tally, done)

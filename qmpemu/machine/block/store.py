@@ -45,10 +45,7 @@ class Store:
     def __init__(
         self, host: Host, blocks: Blocks, facts: Bus, objects: Callable[[], list[dict[str, object]]]
     ) -> None:
-        self._host = host
-        self._blocks = blocks
-        self._facts = facts
-        self._objects = objects
+        self._host, self._blocks, self._facts, self._objects = host, blocks, facts, objects
         self._backend: BlockBackend | None = None
         self._waiting: list[tuple[str, dict[str, object], Callable[[object], object]]] | None = None
         self._jobs: dict[str, str] = {}
@@ -58,8 +55,7 @@ class Store:
         """Whether an NBD server runs there."""
         self._ending: Ending | None = None
         self._astray = Astray(host, blocks, facts, self.do)
-        self.lost = Lost(facts)
-        self.pivots = Pivots(blocks, self._open)
+        self.lost, self.pivots = Lost(facts), Pivots(blocks, self._open)
         self.working = Working(blocks, self.pivots, lambda: self._jobs, self.do, self.drain)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send, self.working)
         self._ended: set[str] = set()
@@ -395,8 +391,7 @@ class Store:
 
     def _died(self) -> None:
         """The back end is gone. Its jobs end as if their images had failed; the graph is as it was."""
-        self._backend = None
-        self._waiting = None
+        self._backend = self._waiting = None
         self._serves = False
         self.holders.end()
         self._blocks.locks.take_back()
