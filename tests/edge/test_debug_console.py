@@ -23,7 +23,10 @@ VARYING = re.compile(r'/dev/pts/\d+|"timestamp": {[^}]*}')
 
 
 def told(kind: str, folder: Path) -> tuple[str, str]:
-    """What stands on standard output, and on standard error."""
+    """What stands on standard output, and on standard error.
+
+    The greeting first: a thread of the real one says it, before or after the terminal of -debugcon is told of.
+    """
     line = "-machine q35 -S -nodefaults -display none -qmp stdio -chardev pty,id=c -debugcon pty"
     words = [Emulator(kind, folder).program, *line.split()]
     env = {**os.environ, "QMPEMU_GUEST": "none"}
@@ -32,7 +35,8 @@ def told(kind: str, folder: Path) -> tuple[str, str]:
         assert emulator.stdin and emulator.stdout and emulator.stderr
         emulator.stdin.write(ASKED)
         emulator.stdin.flush()  # and it stays open: at its end the real one drops what it has not run yet
-        said = emulator.stdout.read()
+        lines = emulator.stdout.read().splitlines(keepends=True)
+        said = "".join(sorted(lines, key=lambda line: not line.startswith('{"QMP"')))
         return VARYING.sub("VARYING", said), emulator.stderr.read()
 
 
