@@ -15,10 +15,11 @@ settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test with `real` in its name or file runs the real QEMU, which has races and crashes of its own.
+    """A test with `real` in its name, parameters or file runs the real one, which has races and crashes of its own.
 
     It is run again where it fails, twice at most. A test of ours alone never is.
     """
     for item in items:
-        if "real" in item.nodeid:
+        drawn = getattr(item, "callspec", None)
+        if "real" in item.nodeid and (drawn is None or "ours" not in map(str, drawn.params.values())):
             item.add_marker(pytest.mark.flaky(reruns=2))

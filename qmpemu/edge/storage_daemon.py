@@ -114,9 +114,7 @@ class StorageDaemon(BlockBackend):
     def _send(self, command: str, arguments: dict[str, object]) -> None:
         message = {"execute": command, **({"arguments": arguments} if arguments else {})}
         try:
-            self._socket.sendall(
-                compact(message)
-            )  # it reads a byte at a time, with eight system calls for each
+            self._socket.sendall(compact(message))  # the daemon reads it a byte at a time
         except OSError:
             pass  # it has died, which is read as the end
 

@@ -15,7 +15,7 @@ from qmpemu.edge.keyval import OptionError
 
 TOOL = "qemu-img"
 BY_DESCRIPTOR = "/proc/"
-WITHOUT_NAME: dict[str, bytes | None] = {}
+WITHOUT_NAME: dict[str, bytes] = {}
 """What belongs to images that no folder lists any more, and ends with them."""
 PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 """What stands for itself in the name of a file that is named after a snapshot; the rest as in a URL."""
@@ -25,7 +25,9 @@ def save(image: str, tag: str, data: bytes | None) -> None:
     """Keep it, or forget it for None. Raises Refused."""
     path = _path(image, tag)
     if image.startswith(BY_DESCRIPTOR):
-        WITHOUT_NAME.update({path: data})
+        WITHOUT_NAME.pop(path, None)
+        if data is not None:
+            WITHOUT_NAME[path] = data
         return
     try:
         if data is not None:

@@ -25,8 +25,12 @@ async def lacking(binary: str, switches: Iterable[str], model: str) -> list[str]
     """`CPUID.01H:ECX.vmx [bit 5]` and the like. switches: names of a processor's switches. Raises RecordError."""
     wanted = sorted(name for name in switches if not name.startswith(NOT_ASKED))
     cpu = ",".join([model, "enforce=on", *(f"+{name}" for name in wanted)])
+    return list(dict.fromkeys(await _warned_of(binary, cpu)))
+
+
+async def _warned_of(binary: str, cpu: str) -> list[str]:
     said = await output(binary, "-accel", "tcg", "-machine", "q35", "-display", "none", "-S", "-cpu", cpu)
-    return list(dict.fromkeys(WARNING.findall(said)))
+    return WARNING.findall(said)
 
 
 async def with_vmx(binary: str, models: Iterable[str]) -> dict[str, Any]:
@@ -34,18 +38,8 @@ async def with_vmx(binary: str, models: Iterable[str]) -> dict[str, Any]:
     texts: list[str] = []
     found: dict[str, list[int]] = {}
     for model in models:
-        words = (
-            "-accel",
-            "tcg",
-            "-machine",
-            "q35",
-            "-display",
-            "none",
-            "-S",
-            "-cpu",
-            f"{model},enforce=on,+vmx",
-        )
-        said = [text for text in WARNING.findall(await output(binary, *words)) if text.startswith(VMX)]
+        warned_of = await _warned_of(binary, f"{model},enforce=on,+vmx")
+        said = [text for text in warned_of if text.startswith(VMX)]
         texts += [text for text in said if text not in texts]
         if said:
             found[model] = [texts.index(text) for text in said]

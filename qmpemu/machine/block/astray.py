@@ -11,7 +11,7 @@ from __future__ import annotations
 from qmpemu.machine.block.happened import JobStatusChanged
 from qmpemu.machine.block.locks import PROTOCOLS
 from qmpemu.machine.block.nodes import backing_of
-from qmpemu.machine.block.shown import name
+from qmpemu.machine.block.shown import name, told_path
 from qmpemu.machine.block.temporary import Temporary
 from qmpemu.qmp.errors import QmpError, not_emulated
 
@@ -46,7 +46,7 @@ class Astray:
     def look(self) -> None:
         """A real block layer is about to open every node: see which files would not be found, or be others."""
         for file in self._blocks.nodes.values():
-            told = getattr(file.path, "told", file.path)
+            told = told_path(file.path)
             path = self._blocks.locks.elsewhere_found(file) if file.driver in PROTOCOLS else None
             if path is None:
                 continue
@@ -142,8 +142,8 @@ class Astray:
         base = self._blocks.nodes.get(str(arguments.get("base-node") or self._blocks.bottom(top)))
         if base is None or base.name not in self._only_read or not _may_follow(base):
             return
-        told = getattr(base.path, "told", base.path)
-        why = self._host.why_unreadable(str(told))
+        told = told_path(base.path)
+        why = self._host.why_unreadable(told)
         if why is None:
             return
         if top != device:

@@ -36,13 +36,17 @@ CONFLICT = (
 )
 
 
+def writes(node: Node, driver: str) -> bool:
+    """Whether a device of that driver writes to a node."""
+    return not node.read_only and not driver.endswith("-cd")
+
+
 def refuse_second(blocks: Blocks, device: dict[str, object], node: Node, qdev: str) -> None:
     """Whether a device can be on a node beside those that are. Raises Refused."""
     used = next((each for each in blocks.drives if each.node is node), None)
     if used is not None and not is_shared(device, used):
         raise Refused(CONFLICT.format(node=node.name, writer=used.qdev, other=qdev))
-    writes = not node.read_only and not str(device["driver"]).endswith("-cd")
-    if used is not None and writes and not used.shares:
+    if used is not None and writes(node, str(device["driver"])) and not used.shares:
         raise Refused(CONFLICT.format(node=node.name, writer=qdev, other=used.qdev))
 
 

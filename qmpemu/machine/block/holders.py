@@ -10,6 +10,7 @@ A device also keeps others from writing, which an export does not.
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
+from qmpemu.machine.block.device_rules import writes
 from qmpemu.machine.block.guards import GUARD, NAMED, USED, guard
 from qmpemu.qmp.errors import QmpError
 
@@ -91,19 +92,16 @@ class Holders:
 
     def _is_beside(self, drive: Drive) -> bool:
         """Whether it would write beside one that leaves this to nobody else."""
-        writes = drive.node is not None and not drive.node.read_only and not drive.driver.endswith("-cd")
-        return writes and any(each.node is drive.node and not each.shares for each in self._blocks.drives)
+        would = drive.node is not None and writes(drive.node, drive.driver)
+        return would and any(each.node is drive.node and not each.shares for each in self._blocks.drives)
 
     def works_on(self, node: Node) -> bool:
         """Whether a job's filter is between a node and its drive."""
         return self._working.kind(node) is not None
 
     def check_rests(self, node: Node) -> None:
-        """Whether no job works on a node, which virtio-scsi asks of its disks. Raises Refused."""
-        kind = self._working.kind(node)
-        if kind is not None:
-            self._working.pause(node, times=1)  # as it goes again
-            raise Refused(f"Node '{node.name}' is busy: block device is in use by block job: {kind}")
+        """Whether a device that leaves no job alone may be on it. Raises Refused."""
+        self._working.check_rests(node)
 
     def leaves(self, drive: Drive) -> None:
         """A device is about to be taken out that is emptied first."""

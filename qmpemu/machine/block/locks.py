@@ -193,10 +193,7 @@ class Locks:
             return NONE.union(*(used for used, _ in found)), NONE.union(*(kept for _, kept in found))
 
         files = filter(_is_file, self._blocks.nodes.values())
-        wanted = (
-            (node, self._limited(node, demand(node), given=given)) for node in files
-        )  # open, locked or not
-        return dict(wanted)
+        return {node: self._limited(node, demand(node), given=given) for node in files}  # open, locked or not
 
     def _limited(self, node: Node, demand: Demand, *, given: bool) -> Demand:
         """What of it is asked for now, and of this file."""

@@ -40,7 +40,12 @@ def _is_exact(node: Node) -> bool:
 
 
 def _path(node: Node, *, told: bool) -> str:
-    return str(getattr(node.path, "told", node.path) if told else node.path)
+    return told_path(node.path) if told else str(node.path)
+
+
+def told_path(path: str) -> str:
+    """What clients are told of a path, which may lead to a file that no name leads to."""
+    return str(getattr(path, "told", path))
 
 
 def options_of(node: Node, *, told: bool = False) -> dict[str, object]:

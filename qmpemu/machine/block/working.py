@@ -24,6 +24,9 @@ BEHIND = (
 )
 
 
+BUSY = "Node '{node}' is busy: block device is in use by block job: {kind}"
+
+
 class Working:
     """The jobs of one machine. alive: by id; do: run a command of the real block layer and wait; drain: all pause."""
 
@@ -82,8 +85,14 @@ class Working:
         """Whether a drive may give a node away. Raises Refused."""
         kind = None if node is None else self.kind(node)
         if node is not None and kind is not None:
-            name = self.filter(node)
-            raise Refused(f"Node '{name}' is busy: block device is in use by block job: {kind}")
+            raise Refused(BUSY.format(node=self.filter(node), kind=kind))
+
+    def check_rests(self, node: Node) -> None:
+        """Whether no job works on a node, which virtio-scsi asks of its disks. Raises Refused."""
+        kind = self.kind(node)
+        if kind is not None:
+            self.pause(node, times=1)  # as it goes again
+            raise Refused(BUSY.format(node=node.name, kind=kind))
 
     def filter(self, node: Node) -> str:
         """The node that a job has put over one."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BEGINNING = "memory-backend-"
 NODES_MOST = 128
+AT_ONCE = "'prealloc=on' and 'reserve=off' are incompatible"
 NOT_ZERO = {"prealloc-threads": "property", "hugetlbsize": "Property", "size": "property"}
 
 
@@ -42,7 +43,7 @@ def check_values(kind: str, given: dict[str, object]) -> None:
             of = f"'{kind}.{name}'" if name == "hugetlbsize" else f"'{name}' of {kind}"
             raise Refused(f"{NOT_ZERO[name]} {of} doesn't take value '0'")
     if given.get("prealloc") and given.get("reserve") is False:
-        raise Refused("'prealloc=on' and 'reserve=off' are incompatible")
+        raise Refused(AT_ONCE)
     wrong = next((node for node in _nodes(given) if node >= NODES_MOST), None)
     if wrong is not None:
         raise Refused(f"Invalid host-nodes value: {wrong}")
@@ -115,7 +116,7 @@ def changed(kind: str, values: dict[str, object], name: str, value: object) -> o
     if name in SWITCHES:
         _must_be(name, value, "bool")
         if name == "prealloc" and value and values.get("reserve") is False:
-            raise Refused("'prealloc=on' and 'reserve=off' are incompatible")
+            raise Refused(AT_ONCE)
         return value or (name == "prealloc" and values[name])
     if name == "policy":
         _must_be(name, value, "string")

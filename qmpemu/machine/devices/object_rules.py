@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.devices import limits
+from qmpemu.machine.devices.memory_backend import BEGINNING
 from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 TOLD = ("loaded", "opened")
 """Properties that only tell something."""
-LINKS = {"canbus": "can-host-socketcan", "prealloc-context": "memory-backend-"}
+LINKS = {"canbus": "can-host-socketcan", "prealloc-context": BEGINNING}
 """Properties that name another object -> of which types."""
 
 

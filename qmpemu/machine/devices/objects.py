@@ -68,15 +68,13 @@ class Objects:
     def add(self, given: dict[str, object]) -> None:
         """Create what `given` describes (`qom-type`, `id`, properties). Raises Refused."""
         kind, name = str(given["qom-type"]), str(given["id"])
-        if kind.startswith("memory-backend-"):
+        is_memory = kind.startswith(memory_backend.BEGINNING)
+        if is_memory:
             given = {**memory_backend.defaults(self._config), **given}
             memory_backend.check_values(kind, given)
-        if name in self.all or name in (
-            "type",
-            self.main_memory,
-        ):  # `type` is a property of the container itself
+        if name in self.all or name in ("type", self.main_memory):  # `type` is the container's own property
             raise Refused(f"attempt to add duplicate property '{name}' to object (type 'container')")
-        if kind.startswith("memory-backend-"):
+        if is_memory:
             memory_backend.take(given, self._host)
         object_rules.check(given, {each: made.kind for each, made in self.all.items()}, self._host)
         recorded = self._profile.added("object", kind)
