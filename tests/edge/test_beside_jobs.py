@@ -72,6 +72,51 @@ def test_a_second_device_on_a_disk_that_is_copied(emulator: Emulator) -> None:
     )
 
 
+def test_only_jobs_of_the_disk_pause(emulator: Emulator) -> None:
+    """Others go on: of two copies the one whose disk or target a device comes to, or leaves, pauses."""
+    client = start(emulator, "-device", "scsi-hd,drive=n0,id=d0,bus=sc.0")
+    mirror(client)
+    say(client, "blockdev-add", driver="null-co", node_name="a", size=1 << 20)
+    say(client, "blockdev-add", driver="null-co", node_name="b", size=1 << 20)
+    client.put("blockdev-mirror", device="a", target="b", sync="full", job_id="k")
+    told(client, "BLOCK_JOB_READY")
+    for drive_of, job, pauses in (("n0", "j", 2), ("t", "j", 2), ("a", "k", 4), ("b", "k", 2)):
+        given = {"driver": "scsi-hd", "drive": drive_of, "id": "x", "bus": "sc.0"}
+        client.put("device_add", **given)
+        heard_of = [client.read() for _ in range(2 * pauses + 1)]
+        assert "error" in heard_of.pop()
+        assert [each["data"]["id"] for each in heard_of] == [job] * 2 * pauses
+    assert heard(client, "device_del", id="d0") == (PAUSE, {})
+
+
+def test_the_target_that_a_job_has_opened(emulator: Emulator) -> None:
+    """Nobody can have it; a snapshot of the machine counts it in."""
+    client = start(emulator, "-device", "scsi-hd,drive=n0,id=d0,bus=sc.0")
+    given = {"target": "copy.raw", "format": "raw", "sync": "full"}
+    client.put("drive-mirror", device="n0", node_name="copy", job_id="j", **given)
+    told(client, "BLOCK_JOB_READY")
+    unnamed, device = used("an unnamed block device", "copy"), used("block device 'x'", "copy")
+    given = {"driver": "scsi-hd", "drive": "copy", "id": "x", "bus": "sc.0"}
+    assert heard(client, "device_add", **given) == (PAUSE * 2, conflict("copy", unnamed, device))
+    why = "Error: Device 'copy' is writable but does not support snapshots\r\n"
+    assert heard(client, "human-monitor-command", command_line="savevm x") == ([], why)
+    client.put("job-cancel", id="j")
+    told(client, "null")
+    gone = "Property 'scsi-hd.drive' can't find value 'copy'"
+    assert heard(client, "device_add", **given) == ([], gone)
+
+
+def test_a_device_on_the_target_of_a_backup(emulator: Emulator) -> None:
+    """virtio-scsi does not take what a job works on, whatever is shared."""
+    client = start(emulator, "-device", "scsi-hd,drive=n0,id=d0,bus=sc.0")
+    say(client, "blockdev-add", driver="null-co", node_name="t", size=8 << 20)
+    say(client, "blockdev-backup", device="n0", target="t", sync="none", job_id="j")
+    given = {"driver": "scsi-hd", "drive": "t", "id": "x", "bus": "sc.0", "share_rw": True}
+    words, why = heard(client, "device_add", **given)
+    assert words == ["paused", "running"] * 4
+    assert why == "Node 't' is busy: block device is in use by block job: backup"
+
+
 def test_a_job_of_a_disk_that_nobody_has(emulator: Emulator) -> None:
     """virtio-scsi does not take it; virtio-blk does, and the job pauses as it comes."""
     port = ("-device", "pcie-root-port,id=r,chassis=1,slot=1")

@@ -43,6 +43,7 @@ class Blocks:
     __slots__ = (
         "_host",
         "_made",
+        "copies",
         "drives",
         "holders",
         "locks",
@@ -57,6 +58,8 @@ class Blocks:
         self._host = host
         self.nodes: dict[str, Node] = {}
         self.drives: list[Drive] = []
+        self.copies: dict[str, Node] = {}
+        """Where jobs copy to that have opened it themselves, by the job; nobody can have it meanwhile."""
         self.loose: set[str] = set()
         """Nodes that came by a file's name: they go when neither a drive nor another node is on them."""
         self.renamed: set[str] = set()
@@ -231,13 +234,13 @@ class Blocks:
     def check_not_below(self, name: object) -> None:
         """Whether a node is nobody's backing file, which virtio-scsi asks of its disks. Raises Refused."""
         node = self.nodes.get(str(name))
+        if node is not None and self.holders is not None:
+            self.holders.check_rests(node)
         above = next(
             (each for each in self.nodes.values() if node is not None and each.backing is node), None
         )
         if above is not None:
             raise Refused(f"Node '{name}' is busy: node is used as backing hd of '{above.name}'")
-        if node is not None and self.holders is not None:
-            self.holders.check_rests(node)
 
     # --- what snapshots and jobs change -------------------------------------------------------------------------
 
@@ -299,6 +302,11 @@ class Blocks:
         except KeyError:
             raise Refused(f"Cannot find device='{name}' nor node-name='{name}'") from None
 
+    def _found(self, name: str) -> Node | None:
+        return next(
+            (each for each in (*self.nodes.values(), *self.copies.values()) if each.name == name), None
+        )
+
     # --- devices --------------------------------------------------------------------------------------------------
 
     def check_drive(self, driver: str, given: object) -> None:
@@ -307,7 +315,7 @@ class Blocks:
             driver in DISK_DRIVERS
             and given is not None
             and self.named(given) is None
-            and given not in self.nodes
+            and self._found(str(given)) is None
         ):
             raise Refused(f"Property '{drive_owner(driver)}.drive' can't find value '{given}'")
 
@@ -329,7 +337,7 @@ class Blocks:
 
             attach(self, named, device, qdev_name(driver, identity, path), removable=removable)
             return
-        node = self.nodes[str(given)] if given is not None else None
+        node = self._found(str(given)) if given is not None else None
         if driver == "ide-hd" and node is not None and node.read_only:
             raise Refused("Block node is read-only")
         if driver in HOST_SCSI and node is not None:

@@ -12,12 +12,15 @@ mirror by file name           the same; the target is a node that the drive alon
 from __future__ import annotations
 
 from qmpemu.machine.block.lost import KINDS
+from qmpemu.machine.block.nodes import Node
 from qmpemu.machine.block.opened import overlay
+from qmpemu.machine.host import Image
 from qmpemu.qmp.errors import not_emulated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from typing import Any
 
     from qmpemu.machine.block.graph import Blocks
 
@@ -53,6 +56,10 @@ class Pivots:
     def copies_to(self, job: str, options: dict[str, object] | None) -> None:
         """A drive-mirror has begun; None for a target that is no file of this host."""
         self._targets[job] = options
+        if options is not None:
+            file: Any = options["file"]
+            unseen = Image(virtual_bytes=0, file_bytes=0, actual_bytes=0)
+            self._blocks.copies[job] = Node(options, None, unseen, str(file["filename"]))
 
     def check(self, command: str, arguments: dict[str, object]) -> None:
         """Whether a command can be followed here. Raises QmpError."""
@@ -76,6 +83,7 @@ class Pivots:
         asked = job in self._completing
         self._completing.discard(job)
         target = self._targets.pop(job, None)
+        self._blocks.copies.pop(job, None)
         if failed:
             return
         if command == "block-commit":

@@ -176,9 +176,10 @@ class Snapshots:
         date = self._machine.host.local_time(int(row["date-sec"]))
         return f"{shown:<9} {name:<16} {_size(len(data or b'')):>8}{date:>20}{clock:>13}{row.get('icount', ''):>11}\r\n"
 
-    def _able(self, node: Node) -> bool:
+    def _able(self, node: Node, *, hidden: bool | None = None) -> bool:
         """Whether snapshots can be kept in it: it may be another guest's, or hidden by a backup's filter."""
-        hidden = self._working is not None and self._working.kind(node) == "backup"
+        if hidden is None:
+            hidden = self._working is not None and self._working.kind(node) == "backup"
         locks = self._machine.blocks.locks
         return node.driver == "qcow2" and node.name not in locks.left and not (locks.asleep or hidden)
 
@@ -192,7 +193,7 @@ class Snapshots:
                 raise Refused(f"No block device node '{name}'")
         found = [nodes[name] for name in dict.fromkeys(names)]
         for node in found:
-            if not self._able(node) or node.read_only:
+            if not self._able(node, hidden=False) or node.read_only:
                 raise Refused(f"Device '{node.name}' is writable but does not support snapshots")
         return found
 

@@ -56,7 +56,7 @@ class Store:
         self._ending: Ending | None = None
         self._astray = Astray(host, blocks, facts, self.do)
         self.lost, self.pivots = Lost(facts), Pivots(blocks, self._open)
-        self.working = Working(blocks, self.pivots, lambda: self._jobs, self.do, self.drain)
+        self.working = Working(blocks, self.pivots, lambda: self._jobs, self.do)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send, self.working)
         self._ended: set[str] = set()
         """Exports that have ended, of those that hold drives."""
@@ -105,9 +105,11 @@ class Store:
         away = self._blocks.locks.away  # then no device keeps anybody off: storage is copied to it by NBD
         if self.works and not (away or self.pivots.works_on(arguments, self._jobs)):
             refuse_export(self._blocks, command, arguments)
-        if not (away or self.works) and written(command, arguments):
+        drives = [] if away else concerned(self._blocks, command, arguments)
+        if self.works:  # a guard would let them pause, and is no root
+            drives = [each for each in drives if each.node and not self.working.involves(each.node)]
+        if drives or not (away or self.works or not written(command, arguments)):
             self._wait_for_holders()
-            drives = concerned(self._blocks, command, arguments)
             self.holders.keep_others_off(drives, lambda: self._send(command, arguments, done))
         elif command == "drive-mirror" and not self._remembered.needed:
             self._copy(arguments, done)
@@ -372,8 +374,11 @@ class Store:
         if name == "JOB_STATUS_CHANGE":
             self._jobs[str(data["id"])] = str(data["status"])
             if data["status"] == "null":
+                self._blocks.copies.pop(str(data["id"]), None)
                 del self._jobs[str(data["id"])]
                 self._remembered.end(str(data["id"]))
+        if self.working.silent(name, data):
+            return
         self.working.hear(name, data)
         self.lost.hear(name, data)
         if name == "BLOCK_JOB_COMPLETED":
@@ -396,5 +401,6 @@ class Store:
         self.holders.end()
         self._blocks.locks.take_back()
         self._remembered.clear()
+        self._blocks.copies.clear()
         jobs, self._jobs = self._jobs, {}
         self.lost.died(jobs)
