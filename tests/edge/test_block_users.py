@@ -9,8 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from disk_client import DISK, RAW, drive, image, nodes, refusal, start
-from emulators import Emulator
+from disk_client import DISK, RAW, drive, image, nodes, refusal, start, told
+from emulators import Emulator, say
 
 pytestmark = pytest.mark.usefixtures("disk_image")
 
@@ -140,3 +140,96 @@ def test_a_floppy_and_a_disc_keep_their_size(emulator: Emulator) -> None:
     assert refusal(client, "block_resize", node_name="f", size=-1) == "Parameter 'size' expects a >0 size"
     lines = client.ask("human-monitor-command", command_line="info blockstats")["return"].splitlines()
     assert [line.partition(" wr")[0] for line in lines] == [": rd_bytes=0"] * 2
+
+
+CONFLICT = "Permission conflict on node '{}': permissions '{}' are both required by {} and unshared by {}."
+FILE = {"driver": "file", "filename": "other.qcow2"}
+
+
+def used(by: str, node: str, child: str = "root") -> str:
+    return f"{by} (uses node '{node}' as '{child}' child)"
+
+
+def test_a_job_that_is_over_lets_nobody_write_to_a_disk(emulator: Emulator) -> None:
+    """Nor does one elsewhere that runs: neither a copy nor a new image comes upon what a device has."""
+    client = start(emulator)
+    for node in ("one", "two", "three"):
+        client.ask("blockdev-add", driver="null-co", node_name=node, size=8 << 20)
+    client.put("blockdev-mirror", device="one", target="two", sync="full", job_id="run")
+    told(client, "BLOCK_JOB_READY")
+    client.put("blockdev-create", job_id="done", options={"driver": "qcow2", "file": "n0", "size": 8 << 20})
+    told(client, "concluded")
+    disk = used("block device '/machine/peripheral-anon/device[0]/virtio-backend'", "n0")
+    rows = {each["id"]: each for each in client.ask("query-jobs")["return"]}
+    assert rows["done"]["error"] == CONFLICT.format(
+        "n0", "write", used("an unnamed block device", "n0"), disk
+    )
+    more = {"device": "three", "target": "n0", "sync": "full", "job_id": "more", "filter_node_name": "filter"}
+    why = say(client, "blockdev-backup", **more)
+    target = used("node 'filter'", "n0", "target")
+    assert why == f"Could not create node: {CONFLICT.format('n0', 'write', target, disk)}"
+    bitmap = {"type": "block-dirty-bitmap-add", "data": {"node": "n0", "name": "b"}}
+    data = {key.replace("_", "-"): value for key, value in more.items()}
+    assert say(client, "transaction", actions=[{"type": "blockdev-backup", "data": data}, bitmap]) == why
+
+
+def test_nobody_writes_to_what_is_below_a_snapshot(emulator: Emulator) -> None:
+    """What keeps others off is the overlay, before it is asked whether it is only read."""
+    client = start(emulator)
+    given = {"node_name": "n0", "snapshot_file": "over.qcow2", "snapshot_node_name": "over"}
+    client.ask("blockdev-snapshot-sync", **given)
+    client.ask("blockdev-add", driver="null-co", node_name="one", size=8 << 20)
+    why = refusal(
+        client, "blockdev-backup", device="one", target="n0", sync="full", filter_node_name="filter"
+    )
+    asked, below = used("node 'filter'", "n0", "target"), used("node 'over'", "n0", "backing")
+    assert why == f"Could not create node: {CONFLICT.format('n0', 'write', asked, below)}"
+
+
+def test_a_format_over_what_is_used(emulator: Emulator) -> None:
+    """It is refused, also as the first command."""
+    client = start(emulator)
+    mine, other = used("node 'n0'", "f0", "file"), used("node 'x'", "f0", "file")
+    why = refusal(client, "blockdev-add", driver="qcow2", node_name="x", file="f0")
+    assert why == CONFLICT.format("f0", "write, resize", mine, other)
+    assert nodes(client) == ["qcow2", "file"]
+
+
+def test_a_disk_is_nobodys_backing_file(emulator: Emulator) -> None:
+    """Not of another disk that a device has: the one writes what the other takes for unchanged."""
+    image("create", "-q", "-f", "qcow2", "other.qcow2", "8M")
+    board = ("-machine", "q35", "-m", "64", "-S", "-device", "virtio-scsi-pci,id=s", "-blockdev", DISK)
+    over = f"driver=qcow2,node-name=m,file.driver=file,file.filename={FILE['filename']},file.node-name=mf"
+    disks = ("-device", "scsi-hd,drive=n0,id=d", "-blockdev", over, "-device", "scsi-hd,drive=m,id=e")
+    client = emulator.start(*board, *disks).client()
+    options = {"driver": "qcow2", "node-name": "m", "file": "mf", "backing": "n0"}
+    why = refusal(client, "blockdev-reopen", options=[options])
+    device, below = used("block device 'd'", "n0"), used("node 'm'", "n0", "backing")
+    assert why == CONFLICT.format("n0", "write", device, below)
+
+
+def test_a_medium_that_is_used(emulator: Emulator) -> None:
+    """A drive of discs does not take a file that a disk's format writes to."""
+    emulator.start("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, "-device", "ide-cd,id=cd")
+    client = emulator.client()
+    client.ask("block-dirty-bitmap-add", node="n0", name="b")
+    client.put("blockdev-open-tray", id="cd")
+    told(client, "DEVICE_TRAY_MOVED")
+    why = refusal(client, "blockdev-insert-medium", id="cd", node_name="f0")
+    disk, tray = used("node 'n0'", "f0", "file"), used("block device 'cd'", "f0")
+    assert why == CONFLICT.format("f0", "write, resize", disk, tray)
+    assert "inserted" not in client.ask("query-block")["return"][0]
+
+
+def test_the_overlay_of_a_disk_that_is_only_read(emulator: Emulator) -> None:
+    """It is only read, too, and stays when somebody would write to it."""
+    disk = (f"{DISK},read-only=on", "-device", "virtio-blk-pci,drive=n0")
+    client = emulator.start("-machine", "q35", "-m", "64", "-S", "-blockdev", *disk).client()
+    given = {"node_name": "n0", "snapshot_file": "over.qcow2", "snapshot_node_name": "over"}
+    assert client.ask("blockdev-snapshot-sync", **given) == {"return": {}}
+    client.ask("blockdev-add", driver="null-co", node_name="one", size=8 << 20)
+    own = used("block device '/machine/peripheral-anon/device[0]/virtio-backend'", "over")
+    copy = used("an unnamed block device", "over")
+    why = say(client, "blockdev-mirror", device="one", target="over", sync="full", job_id="j")
+    assert why == CONFLICT.format("over", "consistent read", own, copy)
+    assert (drive(client)["node-name"], drive(client)["ro"]) == ("over", True)

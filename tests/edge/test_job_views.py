@@ -92,6 +92,22 @@ def test_nobody_else_writes_to_a_disk_while_a_job_runs(emulator: Emulator) -> No
     )
 
 
+def test_the_file_of_a_disk_that_is_pulled_grows(emulator: Emulator) -> None:
+    """Whoever asks for it while the job is there is told what its file has become."""
+    client = start(emulator)
+
+    def size() -> int:
+        rows = {each["node-name"]: each for each in say(client, "query-named-block-nodes")}
+        return int(rows["top"]["image"]["actual-size"])
+
+    before = size()
+    client.put("block-stream", device="top", job_id="j", auto_finalize=False)
+    told(client, "pending")
+    assert size() - before >= 3 * MIB
+    client.put("job-finalize", id="j")
+    told(client, "null")
+
+
 def test_an_id_that_is_taken(emulator: Emulator) -> None:
     """The command is refused, and the job before it ends as it was begun: the disk goes over to its target."""
     client = start(emulator)

@@ -13,7 +13,7 @@ from qmpemu.machine.block.device_rules import (
     refuse_host_scsi,
     refuse_second,
 )
-from qmpemu.machine.block.locks import PROTOCOLS, Locks
+from qmpemu.machine.block.locks import PASS, PROTOCOLS, Locks
 from qmpemu.machine.block.names import MADE, check_name
 from qmpemu.machine.block.nodes import (
     DISK_DRIVERS,
@@ -101,6 +101,8 @@ class Blocks:
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
             image = self._image(driver, path, options, file)
+            if file is not None and driver not in PASS and self._used(file):
+                raise NeedsOpening(image)  # two of a format cannot both write to it
             node = Node(options, file, image, path, implicit=implicit)
             self.nodes[node.name] = node
             made.append(node)
@@ -146,6 +148,10 @@ class Blocks:
     def _above(self, node: Node) -> bool:
         """Whether another node is on it."""
         return any(node in (each.file, each.backing) for each in self.nodes.values())
+
+    def _used(self, node: Node) -> bool:
+        """Whether another node or a drive is on it."""
+        return self._above(node) or any(each.node is node for each in self.drives)
 
     def anonymous(self) -> str:
         """A name for a node that was given none."""
@@ -365,6 +371,8 @@ class Blocks:
         """Put a medium into a drive, or take it out. Raises Refused."""
         before, drive.node = drive.node, node
         try:
+            if node is not None and self.holders is not None:
+                self.holders.check(drive)
             self.locks.refresh()
         except Refused:
             drive.node = before

@@ -77,6 +77,9 @@ def written(command: str, arguments: dict[str, Any]) -> list[str]:
         return [name for each in arguments["actions"] for name in written(each["type"], each["data"])]
     if command == "blockdev-create":
         return [str(arguments["options"].get("file"))]
+    if command == "blockdev-reopen":
+        moved = [each for each in arguments["options"] if each.get("backing")]
+        return [str(each[key]) for each in moved for key in ("node-name", "backing")]
     if command == "blockdev-add":
         return [str(arguments[key]) for key in REFERS if isinstance(arguments.get(key), str)]
     if command.endswith("-add") and not arguments.get("writable"):
@@ -88,6 +91,8 @@ def sources(command: str, arguments: dict[str, Any]) -> set[str]:
     """The nodes that it asks to be root nodes."""
     if command == "transaction":
         return set().union(*(sources(each["type"], each["data"]) for each in arguments["actions"]))
+    if command.startswith("block-dirty-bitmap"):
+        return set()
     return {
         str(arguments[key]) for key in ("device", "node") if command != "nbd-server-add" and key in arguments
     }
@@ -118,8 +123,10 @@ def concerned(blocks: Blocks, command: str, arguments: dict[str, Any]) -> list[D
 
 
 def _over(node: Node, found: set[Node]) -> bool:
-    """Whether what is done to one of these is done to the node, or to what it does the same to."""
-    return node in found or (node.driver in PASS and node.file is not None and _over(node.file, found))
+    """Whether what is done to one of these is done to the node, to what it does the same to, or to what is below it."""
+    if node in found or (node.driver in PASS and node.file is not None and _over(node.file, found)):
+        return True
+    return node.backing is not None and _over(node.backing, found)
 
 
 def guard(name: str, drive: Drive) -> dict[str, object]:

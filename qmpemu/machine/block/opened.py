@@ -7,15 +7,51 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.machine.block.names import made
 from qmpemu.qmp.errors import QmpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from qmpemu.machine.block.graph import Blocks
     from qmpemu.machine.block.layer import BlockLayer
     from qmpemu.machine.block.nodes import Node
+
+
+class Opener:
+    """Lets the real block layer open such nodes. send: a command of its, without waiting."""
+
+    def __init__(
+        self, blocks: Blocks, send: Callable[[str, dict[str, object], Callable[[object], object]], object]
+    ) -> None:
+        self._blocks, self._send = blocks, send
+        self._late: list[dict[str, object]] = []
+        """Nodes that are to be opened again as soon as a job has ended."""
+
+    def open(self, options: dict[str, object], *, held: bool) -> None:
+        """Let it open a node that a drive is about to be on, and that goes with the drive. held: it has kept it."""
+        self._blocks.loose.add(str(options["node-name"]))
+        if not held:
+            self._blocks.renamed |= made(options)
+            self._open_again(options)
+        self._blocks.take_node(options)
+
+    def _open_again(self, options: dict[str, object]) -> None:
+        def opened(outcome: object) -> None:
+            if isinstance(outcome, QmpError):  # a job holds the node that the command has opened
+                self._late.append(options)
+
+        self._send("blockdev-add", options, opened)
+
+    def open_late(self) -> None:
+        """A job has ended: what it held may be opened now."""
+        late, self._late = self._late, []
+        for options in late:
+            if options["node-name"] in self._blocks.loose:
+                self._open_again(options)
+
 
 INHERITED = ("cache", "detect-zeroes")
 """Options that an overlay and a copy have from what they stand for."""
@@ -93,6 +129,7 @@ def overlay(blocks: Blocks, arguments: dict[str, Any]) -> dict[str, object]:
         "driver": arguments.get("format", "qcow2"),
         "node-name": arguments["snapshot-node-name"],
         **{name: under.options[name] for name in INHERITED if name in under.options},
+        **({"read-only": True} if under.read_only else {}),
         "file": {**protocol(arguments["snapshot-file"]), "node-name": blocks.anonymous()},
         "backing": under.name,
     }

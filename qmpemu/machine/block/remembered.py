@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from qmpemu.machine.host import Host
+
 QUERY, STREAM = "query-named-block-nodes", "block-stream"
 FILTER = "copy-on-read"
 OF_IMAGE = ("filename", "dirty-flag", "actual-size", "virtual-size", "cluster-size")
@@ -19,11 +21,12 @@ WORKING = ("created", "running", "paused")
 
 
 class Remembered:
-    """The rows of the last query before a stream, and the streams that are there."""
+    """The rows of the last query before a stream, and the streams that are there. Sizes of files are looked at."""
 
-    __slots__ = ("_jobs", "_rows")
+    __slots__ = ("_host", "_jobs", "_rows")
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._jobs: dict[str, tuple[str, str]] = {}
         """Each stream's device, and the name of the filter that it has over it while it works."""
         self._rows: list[dict[str, Any]] = []
@@ -72,6 +75,7 @@ class Remembered:
 
         flat: without backing images, which are not counted then either.
         """
+        self._rows = [{**row, "image": self._grown(row["image"])} for row in self._rows]
         rows = [*self._filters(jobs if isinstance(jobs, list) else []), *self._rows]
         if not flat:
             return rows
@@ -79,6 +83,17 @@ class Remembered:
         return [
             {**row, "image": image, "backing_file_depth": 0} for row, image in zip(rows, plain, strict=True)
         ]
+
+    def _grown(self, image: dict[str, Any]) -> dict[str, Any]:
+        """An image whose file may have grown meanwhile, and those below it."""
+        if "backing-image" in image:
+            image = {**image, "backing-image": self._grown(image["backing-image"])}
+        try:
+            now = self._host.image("file", str(image["filename"]))
+        except OSError:
+            return image  # not a file, or known by that name no more
+        size = now.virtual_bytes if image["format"] == "file" else image["virtual-size"]
+        return {**image, "virtual-size": size, "actual-size": now.actual_bytes}
 
     def _filters(self, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The newest first. One is gone once its stream has nothing more to do."""

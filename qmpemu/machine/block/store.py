@@ -18,7 +18,7 @@ from qmpemu.machine.block.holders import OWN, Holders
 from qmpemu.machine.block.lost import Lost
 from qmpemu.machine.block.names import inward, made, made_here, outward, take_names
 from qmpemu.machine.block.old_ciphers import refuse
-from qmpemu.machine.block.opened import target
+from qmpemu.machine.block.opened import Opener, target
 from qmpemu.machine.block.pivots import Pivots
 from qmpemu.machine.block.remembered import QUERY, STREAM, Remembered
 from qmpemu.machine.block.replaying import OBJECTS, steps
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from qmpemu.core.facts import Bus
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.block.graph import Blocks
-    from qmpemu.machine.block.nodes import Node
+    from qmpemu.machine.block.nodes import Drive, Node
     from qmpemu.machine.block.replaying import Step
     from qmpemu.machine.host import Host
 
@@ -49,18 +49,17 @@ class Store:
         self._backend: BlockBackend | None = None
         self._waiting: list[tuple[str, dict[str, object], Callable[[object], object]]] | None = None
         self._jobs: dict[str, str] = {}
-        self._late: list[dict[str, object]] = []
-        """Nodes that are to be opened again as soon as a job has ended."""
         self._serves = False
         """Whether an NBD server runs there."""
         self._ending: Ending | None = None
         self._astray = Astray(host, blocks, facts, self.do)
-        self.lost, self.pivots = Lost(facts), Pivots(blocks, self._open)
+        self._opener = Opener(blocks, self._send)
+        self.lost, self.pivots = Lost(facts), Pivots(blocks, self._opener.open)
         self.working = Working(blocks, self.pivots, lambda: self._jobs, self.do)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send, self.working)
         self._ended: set[str] = set()
         """Exports that have ended, of those that hold drives."""
-        self._remembered = Remembered()
+        self._remembered = Remembered(host)
         self.pivots.on_stream = self._remembered.completed
 
     @property
@@ -105,17 +104,22 @@ class Store:
         away = self._blocks.locks.away  # then no device keeps anybody off: storage is copied to it by NBD
         if self.works and not (away or self.pivots.works_on(arguments, self._jobs)):
             refuse_export(self._blocks, command, arguments)
-        drives = [] if away else concerned(self._blocks, command, arguments)
-        if self.works:  # a guard would let them pause, and is no root
-            drives = [each for each in drives if each.node and not self.working.involves(each.node)]
-        if drives or not (away or self.works or not written(command, arguments)):
-            self._wait_for_holders()
+        drives = None if away or not written(command, arguments) else self._guarded(command, arguments)
+        if drives or (drives is not None and not self.works):
             self.holders.keep_others_off(drives, lambda: self._send(command, arguments, done))
         elif command == "drive-mirror" and not self._remembered.needed:
             self._copy(arguments, done)
         else:
             self._send(command, arguments, done)
         return later
+
+    def _guarded(self, command: str, arguments: dict[str, object]) -> list[Drive]:
+        """The drives that are to keep a command off their nodes. Raises QmpError."""
+        self._wait_for_holders()
+        drives = concerned(self._blocks, command, arguments)
+        if self.works:  # a guard would let jobs pause, and is no root
+            drives = [each for each in drives if each.node and not self.working.involves(each.node)]
+        return drives
 
     def _check(self, command: str, arguments: dict[str, object]) -> None:
         """What is known to be refused without a back end. Raises QmpError, Refused."""
@@ -178,29 +182,6 @@ class Store:
         if self._backend is not None:  # its node is free when this is told
             self._backend.wait(lambda: export in self._ended)
         self._ended.discard(export)
-
-    def _open(self, options: dict[str, object], *, held: bool) -> None:
-        """Let it open a node that a drive is about to be on, and that goes with the drive. held: it has kept it."""
-        name = str(options["node-name"])
-        self._blocks.loose.add(name)
-        if not held:
-            self._blocks.renamed |= made(options)
-            self._open_again(options)
-        self._blocks.take_node(options)
-
-    def _open_again(self, options: dict[str, object]) -> None:
-        def opened(outcome: object) -> None:
-            if isinstance(outcome, QmpError):  # a job holds the node that the command has opened
-                self._late.append(options)
-
-        self._send("blockdev-add", options, opened)
-
-    def _open_late(self) -> None:
-        """A job has ended: what it held may be opened now."""
-        late, self._late = self._late, []
-        for options in late:
-            if options["node-name"] in self._blocks.loose:
-                self._open_again(options)
 
     def drop(self, name: str) -> None:
         """A node that it has opened cannot be beside what is here: it goes again."""
@@ -383,7 +364,7 @@ class Store:
         self.lost.hear(name, data)
         if name == "BLOCK_JOB_COMPLETED":
             self.pivots.completed(str(data["device"]), failed="error" in data)
-            self._open_late()
+            self._opener.open_late()
             self.drop_unused()
         if name == "BLOCK_EXPORT_DELETED" and str(data["id"]).startswith(OWN):
             self._ended.add(str(data["id"]))

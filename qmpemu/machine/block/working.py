@@ -90,7 +90,8 @@ class Working:
     def _source(self, node: Node) -> Node:
         """Of the target of a copy, which does not lead to its job, what is copied."""
         for job, command, given in self._jobs():
-            copied = command == "blockdev-mirror" and given.get("target") == node.name
+            target = self._blocks.nodes.get(str(given.get("target")))
+            copied = command == "blockdev-mirror" and target is not None and node in target.chain()
             if copied or self._blocks.copies.get(job) is node:
                 return self._blocks.nodes.get(str(given.get("device")), node)
         return node
