@@ -132,7 +132,11 @@ class Emulator:
 
     def close(self) -> None:
         """Part from all clients and release every descriptor and socket file."""
-        self.vm.machine.block_layer.close()
+        machine = self.vm.machine
+        machine.block_layer.close()
+        left = None if machine.tpm is None else machine.tpm.shut_down()
+        if left is not None:
+            machine.host.report(left)
         if self._spice is not None:
             self._spice.close()
         servers, self._vnc = self._vnc, []

@@ -42,6 +42,7 @@ class HostSide:
         self.clock = Clock()
         self.early = EarlyBackends(config, profile, self.host, Bus(lambda: self.clock.now_ns))
         self.streams: dict[str, Stream] = {}
+        self.host.streams = self.streams
 
     def open(self) -> None:
         """Make the early back ends; block for clients of `wait=on` servers. Raises Refused, OptionError."""

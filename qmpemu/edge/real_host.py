@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from qmpemu.console import Screen
     from qmpemu.edge.loop import Loop
     from qmpemu.edge.storage_process import StorageProcess
+    from qmpemu.edge.streams import Stream
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.block.temporary import Temporary
+    from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.devices.objects import UserObject
-    from qmpemu.machine.host import Closable
+    from qmpemu.machine.host import Closable, TpmLink
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link, Listener
@@ -67,6 +69,7 @@ class RealHost(Host):
         self.around: Callable[[Callable[[], object]], object] = _alone
         """Runs a callback of the outside world as a turn of the machine: time before it, what it caused after it."""
         self.say: Callable[[str], object] = _alone_text
+        self.streams: Mapping[str, Stream] = {}  # of character devices, by label
 
     def timestamp(self) -> tuple[int, int]:
         """Wall time: seconds since 1970, microseconds."""
@@ -139,6 +142,12 @@ class RealHost(Host):
         from qmpemu.edge.network_socket import opened
 
         return opened(way, address, own)
+
+    def tpm_link(self, chardev: Chardev) -> TpmLink:
+        """Over its stream, where that is a socket."""
+        from qmpemu.edge.tpm_link import SocketLink
+
+        return SocketLink(self.streams.get(chardev.label))
 
     def why_no_scsi(self, path: str) -> str | None:
         """Ask the device which version of SG_IO it knows."""

@@ -44,6 +44,7 @@ from _socket import (
     socketpair,
 )
 from _socket import gethostbyname as _gethostbyname
+from sys import byteorder
 
 from qmpemu.core.table import Refused
 
@@ -84,6 +85,7 @@ __all__ = [
     "look_up",
     "pthread_sigmask",
     "receive",
+    "send",
     "sigwaitinfo",
     "socket",
     "socketpair",
@@ -144,6 +146,14 @@ def accept(listener: socket) -> socket:
     """The next client of a listening socket. Raises OSError."""
     fd, _ = listener._accept()  # type: ignore[attr-defined]  # the stub lacks it
     return socket(fileno=fd)
+
+
+def send(peer: socket, data: bytes, fds: list[int]) -> None:
+    """Send all of it, the descriptors along with its beginning. Raises OSError."""
+    about = [(SOL_SOCKET, SCM_RIGHTS, memoryview(b"".join(fd.to_bytes(FD_BYTES, byteorder) for fd in fds)))]
+    sent = peer.sendmsg([data], about if fds else [])
+    if sent < len(data):
+        peer.sendall(data[sent:])
 
 
 def receive(peer: socket, size: int, fds_max: int) -> tuple[bytes, list[int]]:

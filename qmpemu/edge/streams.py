@@ -209,6 +209,11 @@ class SocketStream(Stream):
             else:
                 self._begin(peer)
 
+    @property
+    def peer(self) -> sockets.socket | None:
+        """The connection itself."""
+        return self._peer
+
     def leave(self) -> sockets.socket | None:
         """Hand the peer over."""
         peer, self._peer = self._peer, None

@@ -13,6 +13,8 @@ from qmpemu.machine.early_backends import add_each, is_late
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qmpemu.machine.config import OnBoard
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
@@ -25,6 +27,8 @@ def assemble(machine: Machine, profile: Profile) -> None:
 
     late = [given for given in config.objects if is_late(given)]
     add_each([], late, plugging.add_object)  # these name no option, once they were understood
+    if config.tpms:
+        add_each(config.typed["tpmdev"], [*config.tpms.values()], lambda given: _reach_tpm(machine, given))
     _have_memory(machine)
     _settle_globals(machine, profile)
     _tell_of_processors(machine, profile)
@@ -37,6 +41,8 @@ def assemble(machine: Machine, profile: Profile) -> None:
     add_each(names, config.devices, lambda given: _add_device(machine, given, next(typed, "")))
     if not config.switches.get("cxl") and next(plugging.devices.of_kind("pxb-cxl"), None) is not None:
         raise Refused("CXL host bridges present, but cxl=off")
+    if machine.tpm is not None:
+        machine.tpm.reset(machine.host.report, start=config.incoming is None)
 
 
 RESERVED = (
@@ -68,9 +74,21 @@ def _have_memory(machine: Machine) -> None:
         raise Refused("Machine memory size does not match the size of the memory backend")
 
 
+def _reach_tpm(machine: Machine, given: Mapping[str, str]) -> None:
+    """Agree with the emulator of a TPM. Raises Refused."""
+    from qmpemu.machine.devices.tpm import connected
+
+    chardev = machine.chardevs.get(given["chardev"])
+    if chardev is None:
+        raise Refused(f"tpm-emulator: tpm chardev '{given['chardev']}' not found")
+    machine.tpm = connected(chardev, machine.host, machine.config.typed["tpmdev"][0])
+
+
 def _add_device(machine: Machine, given: dict[str, object], typed: str) -> None:
     """Make a device of the command line, and say what is to be said of it. Raises Refused, QmpError."""
     device = machine.plugging.devices.add(given, running=False)
+    if machine.tpm is not None and device.kind.startswith("tpm-"):
+        machine.tpm.has_device = True
     said = note(device)
     if said is not None:
         machine.host.report(f"{typed}: {said}")

@@ -203,6 +203,8 @@ class Board:
             self.acpi.reset()
         self.on_reset()
         self.processor.reset()
+        if self.exit_status is not None:  # a device could not be reset
+            return
         self._facts.chain(MachineReset(guest=request.guest, reason=request.reason))
         self._move("reset")
         if self.runstate == RUNNING:

@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from qmpemu.console import Screen
     from qmpemu.machine.block.backend import BlockBackend
     from qmpemu.machine.block.temporary import Temporary
+    from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.migration.address import Address
     from qmpemu.machine.migration.link import Link, Listener
+
+    class TpmLink(Protocol):
+        """The way to the emulator of a TPM. Each raises OSError, without a number where it left and said nothing."""
+
+        def ask(self, message: bytes, size: int, *, with_data: bool = False) -> bytes:
+            """Send a command and wait for `size` bytes; with_data: hand it the other end of a channel for data."""
+
+        def version(self) -> str:
+            """Which TPM answers on that channel, `1.2` or `2`."""
 
     class Closable(Protocol):
         """Something that was taken of the host's, until it is closed."""
@@ -141,6 +151,10 @@ class Host:
 
         address: HOST:PORT. own: where it is itself, likewise; of a group's the interface's address.
         """
+        return None
+
+    def tpm_link(self, chardev: Chardev) -> TpmLink | None:
+        """The way to a TPM's emulator behind a character device; None where nobody is asked. Raises OSError."""
         return None
 
     def why_no_scsi(self, path: str) -> str | None:

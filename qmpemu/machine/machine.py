@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from qmpemu.machine.block.store import Store
     from qmpemu.machine.chardev import Chardev
     from qmpemu.machine.devices.table import Device
+    from qmpemu.machine.devices.tpm import Tpm
     from qmpemu.machine.dump.dump import Dump
     from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.ioports import IoPorts
@@ -58,6 +59,8 @@ class Machine:
     """The guest's disk, as far as it is kept; set before the guest is loaded."""
     rtc_ahead_ns = 0
     """How far the battery-backed clock is ahead of the host's time, since the guest set it."""
+    tpm: Tpm | None = None
+    """The emulator of its TPM, where one was reached."""
     _qom: Tree | None = None
     _migration: Migration | None = None
     _disk_errors: DiskErrors | None = None
@@ -304,6 +307,8 @@ class Machine:
         """The machine goes on from elsewhere: its disk is kept here now, and open ports are seen to be open."""
         if self.disk is not None and disk is not None:
             self.disk.save(disk)
+        if self.tpm is not None:
+            self._reset_tpm()
         ports = self.plugging.ports
         came = list(ports)
         self.board.once_it_runs = lambda: ports.show(came)
@@ -362,10 +367,20 @@ class Machine:
         for port in self.ports.values():
             port.set_guest_open(False)
         self.plugging.reset()
+        self._reset_tpm()
         if self._io_ports is not None:
             self._io_ports.reset()
         if any(each.kind.startswith(DRAINING) for each in self.devices.all):
             self.block_layer.drain()
+
+    def _reset_tpm(self) -> None:
+        """One that refuses ends the process."""
+        try:
+            if self.tpm is not None:
+                self.tpm.reset(self.host.report, start=self.board.runstate != INMIGRATE)
+        except Refused as refused:
+            self.host.report(str(refused))
+            self.tpm, self.board.exit_status = None, 1
 
 
 def _nobody(*_: object) -> None:

@@ -227,10 +227,8 @@ def _tpmdev(parser: Parser, argument: str) -> None:
         _check_tpm(options.get("path", "/dev/tpm0"))
     elif label is None:
         raise OptionError("tpm-emulator: parameter 'chardev' is missing")
-    elif all(each.label != label for each in parser.config.chardevs):
-        raise OptionError(f"tpm-emulator: tpm chardev '{label}' not found")
     parser.config.tpms[options.pop("id")] = options
-    _accepted(parser)
+    parser.remember("tpmdev")
 
 
 def _check_tpm(path: str) -> None:
