@@ -103,3 +103,18 @@ def test_a_backing_file_that_is_gone(emulator: Emulator) -> None:
     client.put("block-stream", device="over", job_id="j")
     told(client, "null")
     assert nodes(client)[:2] == ["qcow2", "file"] and "backing_file" not in drive(client)
+
+
+def test_a_lost_file_is_opened_by_its_name(emulator: Emulator) -> None:
+    """When a node is to write to it no more: it is refused, and writes on."""
+    client = start(emulator)
+    image("create", "-q", "-f", "qcow2", "other.qcow2", "8M")
+    file = {"driver": "file", "filename": "other.qcow2", "node-name": "f1"}
+    say(client, "blockdev-add", driver="qcow2", node_name="n1", file=file)
+    os.rename("other.qcow2", "moved.qcow2")
+    options = {"driver": "qcow2", "node-name": "n1", "file": "f1"}
+    why = say(client, "blockdev-reopen", options=[{**options, "read-only": True}])
+    assert why == "Could not open 'other.qcow2': No such file or directory"
+    assert say(client, "blockdev-reopen", options=[{**options, "read-only": False}]) == {}
+    rows = {each["node-name"]: each["ro"] for each in say(client, "query-named-block-nodes")}
+    assert (rows["n1"], rows["f1"]) == (False, False)

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from disk_client import drive, start, told
+from disk_client import drive, image, start, told
 from emulators import Emulator
 from test_storage_daemon import daemon
 
@@ -55,3 +55,20 @@ def test_a_job_that_has_ended_outlives_the_back_end(ours: Emulator) -> None:
     assert rows["not"]["error"] == "Input/output error"
     client.put("job-dismiss", id="well")
     assert [client.read().get("event"), client.read()] == ["JOB_STATUS_CHANGE", {"return": {}}]
+
+
+def test_a_node_that_was_reopened_is_what_it_has_become(ours: Emulator) -> None:
+    """For the real block layer that is started anew, too."""
+    image("create", "-q", "-f", "qcow2", "other.qcow2", "8M")
+    client = start(ours)
+    file = {"driver": "file", "filename": "other.qcow2", "node-name": "f1"}
+    client.ask("blockdev-add", driver="qcow2", node_name="n1", file=file)
+    options = {"driver": "qcow2", "node-name": "n1", "file": "f1", "read-only": True, "backing": "n0"}
+    given = {"node_name": "n0", "snapshot_file": "o.qcow2", "snapshot_node_name": "o"}
+    client.ask("blockdev-snapshot-sync", **given)
+    assert client.ask("blockdev-reopen", options=[options]) == {"return": {}}
+    os.kill(daemon(ours), signal.SIGKILL)
+    while "return" not in (message := client.ask("block_resize", node_name="o", size=8 << 20)):
+        assert message["error"]["desc"] == "The block back end has died", message
+    (row,) = [each for each in client.ask("query-named-block-nodes")["return"] if each["node-name"] == "n1"]
+    assert (row["ro"], row["backing_file_depth"]) == (True, 1)

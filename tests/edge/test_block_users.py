@@ -233,3 +233,15 @@ def test_the_overlay_of_a_disk_that_is_only_read(emulator: Emulator) -> None:
     why = say(client, "blockdev-mirror", device="one", target="over", sync="full", job_id="j")
     assert why == CONFLICT.format("over", "consistent read", own, copy)
     assert (drive(client)["node-name"], drive(client)["ro"]) == ("over", True)
+
+
+def test_a_file_that_is_only_read_any_more(emulator: Emulator) -> None:
+    """By a node that was opened anew: others may read it, too."""
+    client = start(emulator)
+    image("create", "-q", "-f", "qcow2", "other.qcow2", "8M")
+    client.ask("blockdev-add", driver="qcow2", node_name="n1", file={**FILE, "node-name": "f1"})
+    options = {"driver": "qcow2", "node-name": "n1", "file": "f1"}
+    again = {"driver": "qcow2", "node_name": "n2", "file": FILE, "read_only": True}
+    assert refusal(client, "blockdev-add", **again) == 'Failed to get shared "write" lock'
+    assert client.ask("blockdev-reopen", options=[{**options, "read-only": True}]) == {"return": {}}
+    assert client.ask("blockdev-add", **again) == {"return": {}}

@@ -116,8 +116,14 @@ class Astray:
         return arguments
 
     def _reopened(self, options: dict[str, Any]) -> dict[str, object]:
-        """The file stays the one it is."""
+        """The file stays the one it is, unless its name is needed to write to it, or no more. Raises QmpError."""
         node = self._blocks.nodes.get(str(options.get("node-name")))
+        if node is not None and node.file is not None and node.bottom.path in self.paths:
+            turns = (options.get("read-only") is True) is not node.read_only
+            told = told_path(node.bottom.path)
+            why = self._host.why_unreadable(told)
+            if turns and why is not None and (node.file.implicit or _may_follow(node)):
+                raise QmpError(f"Could not open '{told}': {why}")
         if node is None or options.get("filename") != self.paths.get(node.path, ""):
             return options
         return {**options, "filename": str(node.path)}

@@ -101,7 +101,7 @@ class Blocks:
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
             image = self._image(driver, path, options, file)
-            if file is not None and driver not in PASS and self._used(file):
+            if file is not None and driver not in PASS and self.is_used(file):
                 raise NeedsOpening(image)  # two of a format cannot both write to it
             node = Node(options, file, image, path, implicit=implicit)
             self.nodes[node.name] = node
@@ -149,7 +149,7 @@ class Blocks:
         """Whether another node is on it."""
         return any(node in (each.file, each.backing) for each in self.nodes.values())
 
-    def _used(self, node: Node) -> bool:
+    def is_used(self, node: Node) -> bool:
         """Whether another node or a drive is on it."""
         return self._above(node) or any(each.node is node for each in self.drives)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from qmpemu.machine.block.lost import KINDS
 from qmpemu.machine.block.nodes import Node
 from qmpemu.machine.block.opened import overlay
+from qmpemu.machine.block.reopened import reopened
 from qmpemu.machine.host import Image
 from qmpemu.qmp.errors import not_emulated
 
@@ -50,6 +51,9 @@ class Pivots:
             self._snapshot_sync(arguments)
         elif command == "blockdev-snapshot":
             self._snapshot(arguments)
+        elif command == "blockdev-reopen":
+            for each in arguments["options"]:  # type: ignore[attr-defined]  # it was taken
+                reopened(self._blocks, each)
         elif command in COMPLETES:
             self._completing.add(str(arguments.get("id", arguments.get("device"))))
 
@@ -74,6 +78,9 @@ class Pivots:
 
     def begins(self, command: str, arguments: dict[str, object]) -> None:
         """A command that starts a job is on its way: what the job tells may come before its reply."""
+        top = str(arguments.get("top-node", arguments.get("device")))
+        if command == "block-commit" and "base-node" not in arguments and top in self._blocks.nodes:
+            arguments = {**arguments, "base-node": self._blocks.bottom(top)}  # as it is now
         if command in KINDS:
             self.jobs[str(arguments.get("job-id", arguments.get("device")))] = (command, arguments)
 
