@@ -18,6 +18,7 @@ from qmpemu.machine.block.happened import (
     QuorumReported,
     WriteThresholdExceeded,
 )
+from qmpemu.machine.block.inactive import READ_ONLY, is_only_read
 from qmpemu.machine.block.locks import PROTOCOLS
 from qmpemu.machine.block.names import check_drives, check_name, check_root
 from qmpemu.machine.host import NeedsOpening
@@ -76,6 +77,11 @@ def _real_command(name: str, shared: bool) -> None:
             refuse_resize(ctx.machine.blocks, str(given.get("node-name")))
         if ctx.machine.has_own_job(given.get("job-id")):
             raise QmpError(f"Job ID '{given['job-id']}' already in use")
+        if name == "blockdev-create" and is_only_read(ctx.machine.blocks, given["options"]):  # type: ignore[arg-type]
+            if ctx.machine.store.has_job(str(given["job-id"])):
+                raise QmpError(f"Job ID '{given['job-id']}' already in use")
+            ctx.machine.own_jobs.fail(str(given["job-id"]), "create", READ_ONLY)
+            return {}
         if name == "blockdev-reopen" and not given["options"]:  # ends the real one, the daemon too
             return {}
         if shared and not ctx.machine.store_up:

@@ -67,3 +67,17 @@ def test_what_is_exported_is_used(emulator: Emulator) -> None:
     assert say(client, "blockdev-snapshot-internal-sync", device="n0", name="a") == {}
     assert say(client, "blockdev-mirror", device="n0", target="t", sync="full", job_id="j") == READ_ONLY
     assert say(client, "query-jobs") == []
+
+
+def test_no_image_is_made_on_a_node(client: Any) -> None:
+    """Of before the guest came or went: the job says so, and the file is left alone."""
+    options = {"driver": "qcow2", "file": "n0", "size": 8 << 20}
+    client.put("blockdev-create", job_id="j", options=options)
+    told = [client.read() for _ in range(5)]
+    words = ["created", "running", "aborting", "concluded"]
+    assert [each["data"]["status"] for each in told[:4]] == words
+    assert told[4] == {"return": {}}
+    row = {"current-progress": 1, "total-progress": 1, "id": "j", "type": "create"}
+    assert say(client, "query-jobs") == [{**row, "status": "concluded", "error": READ_ONLY}]
+    assert say(client, "blockdev-create", job_id="j", options=options) == "Job ID 'j' already in use"
+    assert say(client, "job-dismiss", id="j") == {}

@@ -245,3 +245,29 @@ def test_a_file_that_is_only_read_any_more(emulator: Emulator) -> None:
     assert refusal(client, "blockdev-add", **again) == 'Failed to get shared "write" lock'
     assert client.ask("blockdev-reopen", options=[{**options, "read-only": True}]) == {"return": {}}
     assert client.ask("blockdev-add", **again) == {"return": {}}
+
+
+def test_a_third_device_on_a_disk(emulator: Emulator) -> None:
+    """It is told of the newest that it cannot be beside."""
+    disk = (*("-blockdev", DISK), "-device", "virtio-scsi-pci,id=s")
+    shared = [("-device", f"scsi-hd,drive=n0,id={name},share-rw=on") for name in ("one", "two")]
+    client = emulator.start("-machine", "q35", "-m", "64", "-S", *disk, *shared[0], *shared[1]).client()
+    new, other = used("block device 'new'", "n0"), used("block device 'two'", "n0")
+    given = {"id": "new", "drive": "n0", "bus": "s.0"}
+    for driver in ("scsi-hd", "scsi-cd"):
+        why = refusal(client, "device_add", driver=driver, **given)
+        assert why == CONFLICT.format("n0", "write", other, new)
+    assert client.ask("device_add", driver="scsi-hd", share_rw=True, **given) == {"return": {}}
+
+
+@pytest.mark.parametrize("path", ["disk.qcow2", "disk.raw"])
+def test_a_file_that_somebody_has_is_not_looked_into(emulator: Emulator, path: str) -> None:
+    """Of what format it is is asked when it is there to be read."""
+    image("create", "-q", "-f", "raw", "disk.raw", "1M")
+    raw = RAW.replace("n0", "r0").replace("f0", "rf")
+    more = ("-blockdev", raw, "-device", "virtio-blk-pci,drive=r0")
+    emulator.start("-machine", "q35", "-m", "64", "-S", "-blockdev", DISK, *more)
+    client = emulator.client()
+    file = {"driver": "file", "filename": path}
+    why = refusal(client, "blockdev-add", driver="qcow2", node_name="x", file=file)
+    assert why == 'Failed to get "write" lock'

@@ -6,27 +6,10 @@ The machine reads no image data. What a node shows of its image (sizes, format) 
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.device_rules import (
-    HOST_SCSI,
-    drive_owner,
-    qdev_name,
-    refuse_host_scsi,
-    refuse_second,
-)
+from qmpemu.machine.block.device_rules import drive_owner, new_drive
 from qmpemu.machine.block.locks import PASS, PROTOCOLS, Locks
 from qmpemu.machine.block.names import MADE, check_name
-from qmpemu.machine.block.nodes import (
-    DISK_DRIVERS,
-    FIRST_MADE,
-    REMOVABLE,
-    Drive,
-    Node,
-    backing_of,
-    null_path,
-    policy,
-    size_of,
-    through,
-)
+from qmpemu.machine.block.nodes import DISK_DRIVERS, FIRST_MADE, Drive, Node, backing_of, null_path, size_of
 from qmpemu.machine.block.slices import cut, is_slice, plain
 from qmpemu.machine.host import Image, NeedsOpening
 from qmpemu.qmp.errors import device_not_found
@@ -100,7 +83,7 @@ class Blocks:
             path = null_path(options) if file is None else file.path
             if driver == "blkdebug":
                 path = f"blkdebug::{path}"
-            image = self._image(driver, path, options, file)
+            image = self._seen(driver, path, options, file)
             if file is not None and driver not in PASS and self.is_used(file):
                 raise NeedsOpening(image)  # two of a format cannot both write to it
             node = Node(options, file, image, path, implicit=implicit)
@@ -177,6 +160,14 @@ class Blocks:
             return self._child(given, made)
         except Refused as refused:
             raise Refused(f"Could not open backing file: {refused}", refused.hint) from None
+
+    def _seen(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
+        try:
+            return self._image(driver, path, options, file)
+        except Refused:
+            if file is not None and driver not in PASS:
+                self.locks.check_free(file, options)
+            raise
 
     def _image(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
         if driver in ("blkdebug", "raw") and file is not None:
@@ -308,7 +299,7 @@ class Blocks:
         except KeyError:
             raise Refused(f"Cannot find device='{name}' nor node-name='{name}'") from None
 
-    def _found(self, name: str) -> Node | None:
+    def found(self, name: str) -> Node | None:
         return next(
             (each for each in (*self.nodes.values(), *self.copies.values()) if each.name == name), None
         )
@@ -321,45 +312,15 @@ class Blocks:
             driver in DISK_DRIVERS
             and given is not None
             and self.named(given) is None
-            and self._found(str(given)) is None
+            and self.found(str(given)) is None
         ):
             raise Refused(f"Property '{drive_owner(driver)}.drive' can't find value '{given}'")
 
     def plug(self, device: dict[str, object], path: str) -> None:
         """Give a new device, at `path` of the object tree, its drive, if its driver has one. Raises Refused."""
-        driver, identity = str(device["driver"]), str(device.get("id", ""))
-        removable = DISK_DRIVERS.get(driver)
-        if removable is None:
+        drive = new_drive(self, self._host, device, path)
+        if drive is None:
             return
-        given = device.get("drive")
-        if given is None and driver == "nvme":  # its disks may be devices of their own
-            return
-        if given is None and not removable:
-            raise Refused("drive property not set")
-        removable = removable or (driver in REMOVABLE and device.get("removable") in (True, "on"))
-        named = self.named(given)
-        if named is not None:
-            from qmpemu.machine.block.old_drives import attach
-
-            attach(self, named, device, qdev_name(driver, identity, path), removable=removable)
-            return
-        node = self._found(str(given)) if given is not None else None
-        if driver == "ide-hd" and node is not None and node.read_only:
-            raise Refused("Block node is read-only")
-        if driver in HOST_SCSI and node is not None:
-            refuse_host_scsi(self._host, node)
-        qdev = qdev_name(driver, identity, path)
-        filtered = self.holders is not None and node is not None and self.holders.works_on(node)
-        if node is not None and not filtered:  # else the job's filter stands between them
-            refuse_second(self, device, node, qdev)
-        drive = Drive(qdev, node, removable=removable, id=identity, has_tray=driver != "floppy")
-        drive.read_error = policy(device.get("rerror"), drive.read_error)
-        drive.write_error = policy(device.get("werror"), drive.write_error)
-        drive.write_through = through(device.get("write-cache"), default=False)
-        drive.driver, drive.shares = driver, device.get("share-rw") in (True, "on")
-        if node is not None and self.holders is not None:
-            self.locks.check_with(drive)  # which alone knows what drives leave to nobody else
-            self.holders.check(drive)
         self.drives.append(drive)
         try:
             self.locks.refresh()

@@ -59,6 +59,12 @@ def check(blocks: Blocks, facts: Bus, command: str, arguments: dict[str, Any]) -
         raise QmpError(WRITTEN[command][1].format(driver=form, device=arguments.get("device")))
 
 
+def is_only_read(blocks: Blocks, options: dict[str, Any]) -> bool:
+    """Whether an image is to be made on a node that is not this machine's."""
+    file = options.get("file")
+    return blocks.locks.away and isinstance(file, str) and _is_away(blocks, "blockdev-create", file)
+
+
 def _is_away(blocks: Blocks, command: str, name: str) -> bool:
     """Whether a node is not this machine's: what is opened after the guest has gone is, what before it comes is not."""
     if name not in blocks.nodes or (command == "drive-mirror" and blocks.above(name) is not None):

@@ -102,6 +102,17 @@ class Locks:
                     _check(demand, theirs, node.path)
         return demands
 
+    def check_free(self, node: Node, options: dict[str, object]) -> None:
+        """Whether a format could have a file, for what is wrong with its content is seen after that. Raises Refused."""
+        if self.asleep or node.driver not in PROTOCOLS or node.options.get("locking") == "off":
+            return
+        lock = self._host.lock(node.path)
+        shared = options.get("force-share") in (True, "on")
+        try:
+            lock.set(_used(options.get("read-only") in (True, "on")), NONE if shared else KEPT)
+        finally:
+            lock.close()
+
     def wake(self) -> None:
         """The guest is here, or comes back: take the locks. Raises Refused where somebody else has them."""
         before = self.asleep, self._inactive, self.left
@@ -216,8 +227,11 @@ def _shared(node: Node) -> bool:
 
 def _of_format(node: Node) -> Demand:
     """What a node of a format asks of its file, whoever is on it."""
-    used = frozenset({READ} if node.read_only else {READ, WRITE, RESIZE})
-    return used, NONE if _shared(node) else KEPT
+    return _used(node.read_only), NONE if _shared(node) else KEPT
+
+
+def _used(read_only: bool) -> frozenset[int]:
+    return frozenset({READ} if read_only else {READ, WRITE, RESIZE})
 
 
 def _check(asked: Demand, others: Demand, path: str) -> None:

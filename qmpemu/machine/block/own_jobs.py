@@ -58,6 +58,18 @@ class OwnJobs:
         self._soon(lambda: later.finish({}))
         return later
 
+    def fail(self, job: str, kind: str, why: str) -> None:
+        """One that is over before the reply, and has not been done."""
+        row: dict[str, object] = {
+            "current-progress": 1,
+            "status": "created",
+            "total-progress": 1,
+            "type": kind,
+        }
+        self.rows[job] = {**row, "id": job, "error": why}
+        for status in ("created", "running", "aborting", CONCLUDED):
+            self._become(job, status)
+
     def refuse(self, job: str, verb: str) -> QmpError:
         """Why a job takes no such command any more."""
         if verb == "resume":
