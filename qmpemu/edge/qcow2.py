@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from qmpemu.edge.qcow2_flaws import CLUSTER_BITS, CORRUPT, EXTENDED_L2, REFCOUNT_ORDER_MAX, flaws, is_whole
+from qmpemu.edge.qcow2_flaws import number as _number
 from qmpemu.machine.host import Image, ImageRefused, NeedsOpening
 
 MAGIC = b"QFI\xfb"
@@ -17,8 +19,6 @@ AES = 1
 OLD_CIPHER = "Use of AES-CBC encrypted {form} images is no longer supported in system emulators"
 CHAIN_MAX = 100
 LAZY_REFCOUNTS = 1
-CORRUPT = 2
-EXTENDED_L2 = 16
 BITMAPS = 1
 BACKING_FORMAT = 0xE2792ACA
 BITMAPS_EXTENSION = 0x23852875
@@ -32,7 +32,6 @@ NO_COUNT = (1 << 64) - 1
 NS_PER_S = 1_000_000_000
 CLUSTER_LEAST = 512
 EXTENSIONS_MAX = 1 << 12
-CLUSTER_BITS = range(9, 22)
 
 
 def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> Image:
@@ -59,6 +58,7 @@ def described(path: str, header: bytes, file_bytes: int, actual_bytes: int) -> I
         if found and image.details is not None:
             image.details["bitmaps"] = found
         image.snapshots = _snapshots(path)
+        image.flaws = list(flaws(header, _extensions_of(path), file_bytes))
         raise NeedsOpening(image)
     return image
 
@@ -92,13 +92,14 @@ def _is_old_cipher(header: bytes) -> bool:
 def _is_plain(header: bytes) -> bool:
     """Whether nothing is in the image that the header does not tell."""
     version, bits = _number(header, 4, 4), _number(header, 20, 4)
-    if version not in (2, 3) or bits not in CLUSTER_BITS:
+    if version not in (2, 3) or bits not in CLUSTER_BITS or not is_whole(header, 1 << bits):
         return False
     features, automatic = (_number(header, 72, 8), _number(header, 88, 8)) if version == 3 else (0, 0)
     encrypted, snapshots = _number(header, 32, 4), _number(header, 60, 4)
     tables = _number(header, 40, 8), _number(header, 48, 8)
     aligned = not any(at % (1 << bits) for at in tables)
-    return not (features & ~EXTENDED_L2 or automatic & BITMAPS or encrypted or snapshots) and aligned
+    wide = version == 3 and _number(header, 96, 4) > REFCOUNT_ORDER_MAX
+    return not (wide or features & ~EXTENDED_L2 or automatic & BITMAPS or encrypted or snapshots) and aligned
 
 
 def _details(header: bytes) -> dict[str, object]:
@@ -139,6 +140,11 @@ def _backing(path: str) -> tuple[str, str, str, bool] | None:
         return name, found, "raw", False
 
 
+def _extensions_of(path: str) -> dict[int, bytes]:
+    with open(path, "rb") as file:
+        return _extensions(file.read(EXTENSIONS_MAX))
+
+
 def _extensions(header: bytes) -> dict[int, bytes]:
     """The header's extensions by their magic numbers."""
     found: dict[int, bytes] = {}
@@ -154,8 +160,8 @@ def _extensions(header: bytes) -> dict[int, bytes]:
 
 def _bitmaps(path: str) -> list[dict[str, object]]:
     """The persistent bitmaps that its directory lists, each with what is told of it."""
+    about = _extensions_of(path).get(BITMAPS_EXTENSION, b"")
     with open(path, "rb") as file:
-        about = _extensions(file.read(EXTENSIONS_MAX)).get(BITMAPS_EXTENSION, b"")
         file.seek(_number(about, 16, 8) & (1 << 62) - 1)
         directory = file.read(min(_number(about, 8, 8), DIRECTORY_MAX))
     found: list[dict[str, object]] = []
@@ -196,7 +202,3 @@ def _snapshots(path: str) -> list[dict[str, object]]:
         found.append(row if count == NO_COUNT else {**row, "icount": count})
         at += -(-(40 + extra_bytes + id_bytes + name_bytes) // 8) * 8
     return found
-
-
-def _number(header: bytes, offset: int, size: int) -> int:
-    return int.from_bytes(header[offset : offset + size], "big")

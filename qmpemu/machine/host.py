@@ -44,6 +44,7 @@ class Image:
         "cluster_bytes",
         "details",
         "file_bytes",
+        "flaws",
         "names_format",
         "snapshots",
         "virtual_bytes",
@@ -74,6 +75,14 @@ class Image:
         """Whether the header tells that format, which is guessed otherwise."""
         self.snapshots: list[dict[str, object]] = []
         """Those in it, as SnapshotInfo."""
+        self.flaws: list[tuple[str, str]] = []
+        """Why it cannot be opened, each with the option of a node that makes up for it, or ""."""
+
+    def refuse(self, options: dict[str, object]) -> None:
+        """Whether a new node of these options cannot be over it. Raises Refused."""
+        for unless, text in self.flaws:
+            if not options.get(unless):
+                raise Refused(text)
 
 
 class NeedsOpening(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,68 @@ def test_names_that_cannot_be(emulator: Emulator, warm: bool) -> None:
     line = {"command_line": "drive_add 0 if=none,id=n"}
     why = "Device name 'n' conflicts with an existing node name\r\n"
     assert say(client, "human-monitor-command", **line) == why
+
+
+FLAWS: list[tuple[dict[int, int], str, str | None]] = [
+    ({7: 4}, "Unsupported qcow2 version 4", None),
+    ({23: 30}, "Unsupported cluster size: 2^30", None),
+    ({103: 1}, "qcow2 header too short", None),
+    ({12: 255}, "Invalid backing file offset", None),
+    ({72: 128, 79: 2}, "Unsupported qcow2 feature(s): Unknown incompatible feature: 8000000000000000", None),
+    ({78: 1}, "Unsupported qcow2 feature(s): Unknown incompatible feature: 100", None),
+    ({79: 2}, "qcow2: Image is corrupt; cannot be opened read/write", ""),
+    (
+        {79: 2, 47: 1},
+        "qcow2: Image is corrupt; cannot be opened read/write",
+        "Active L1 table offset invalid",
+    ),
+    ({99: 7}, "Reference count entry width too large; may not exceed 64 bits", None),
+    ({55: 1, 47: 1}, "Reference count table offset invalid", None),
+    ({35: 3}, "Unsupported encryption method 3", None),
+    ({47: 1}, "Active L1 table offset invalid", None),
+]
+"""Bytes of a header by their places, what is said of it, and what to one that only reads where that is not the same."""
+
+
+@pytest.mark.parametrize(("bytes_at", "text", "to_a_reader"), FLAWS)
+def test_a_header_that_is_wrong(
+    emulator: Emulator, bytes_at: dict[int, int], text: str, to_a_reader: str | None
+) -> None:
+    """The same is said at a start and at run time."""
+    image("create", "-q", "-f", "qcow2", "wrong.qcow2", "8M")
+    with open("wrong.qcow2", "r+b") as file:
+        for at, value in bytes_at.items():
+            file.seek(at)
+            file.write(bytes([value]))
+    words = "driver=qcow2,node-name=a,file.driver=file,file.filename=wrong.qcow2"
+    emulator.start("-blockdev", words)
+    assert emulator.finish() == (1, f"qemu-system-x86_64: -blockdev {words}: {text}\n")
+    client = start(emulator)
+    assert add(client, "wrong.qcow2") == text
+    expected = {"": {}, None: text}.get(to_a_reader, to_a_reader)
+    assert add(client, "wrong.qcow2", read_only=True) == expected
+
+
+def test_a_data_file_that_is_missing(emulator: Emulator) -> None:
+    """Another one that is given stands in for it."""
+    image("create", "-q", "-f", "qcow2", "-o", "data_file=no.raw", "parted.qcow2", "8M")
+    Path("no.raw").rename("there.raw")
+    client = start(emulator)
+    assert add(client, "parted.qcow2") == "Could not open 'no.raw': No such file or directory"
+    assert add(client, "parted.qcow2", data_file={"driver": "file", "filename": "there.raw"}) == {}
+
+
+def test_a_key_that_is_missing(emulator: Emulator) -> None:
+    """Of an image that is encrypted as today."""
+    client = start(emulator)
+    key = ("--object", "secret,id=s,data=pass")
+    luks = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
+    subprocess.run(
+        f"until qemu-img create -qf qcow2 {' '.join(key)} -o {luks} locked.qcow2 8M; do :; done",  # a clock may stand
+        shell=True,
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    assert add(client, "locked.qcow2") == "Parameter 'encrypt.key-secret' is required for cipher"
+    say(client, "object-add", qom_type="secret", id="s", data="pass")
+    assert add(client, "locked.qcow2", encrypt={"format": "luks", "key-secret": "s"}) == {}

@@ -163,7 +163,11 @@ class Blocks:
 
     def _seen(self, driver: str, path: str, options: dict[str, object], file: Node | None) -> Image:
         try:
-            return self._image(driver, path, options, file)
+            try:
+                return self._image(driver, path, options, file)
+            except NeedsOpening as needs:
+                needs.image.refuse(options)
+                raise
         except Refused:
             if file is not None and driver not in PASS:
                 self.locks.check_free(file, options)
@@ -308,12 +312,8 @@ class Blocks:
 
     def check_drive(self, driver: str, given: object) -> None:
         """Whether there is the drive that a device of that type is given. Raises Refused."""
-        if (
-            driver in DISK_DRIVERS
-            and given is not None
-            and self.named(given) is None
-            and self.found(str(given)) is None
-        ):
+        known = given is None or self.found(str(given)) is not None or self.named(given) is not None
+        if driver in DISK_DRIVERS and not known:
             raise Refused(f"Property '{drive_owner(driver)}.drive' can't find value '{given}'")
 
     def plug(self, device: dict[str, object], path: str) -> None:
