@@ -45,6 +45,8 @@ class Emulator:
         self.host.begin_turn, self.host.end_turn = self.timekeeper.sync, self.turn_done
         self.host.around = self.from_outside
         self.streams = side.streams
+        self.heard = 0
+        """How often a monitor's client has spoken."""
         self._fronts: list[SessionFront] = []
         self._muxes: dict[str, Mux] = {}
         self._vnc: list[VncFront] = []
@@ -232,6 +234,7 @@ class SessionFront:
     def received(self, data: bytes, fds: list[int]) -> None:
         """Run what is whole of `data`, then deliver what that says."""
         emulator = self._emulator
+        emulator.heard += 1
         emulator.timekeeper.sync()
         emulator.vm.receive_fds(self._session, fds)
         self._session.receive(data)

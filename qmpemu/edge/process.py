@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from qmpemu.core.facts import Fact
     from qmpemu.edge.argv import ProcessOptions
     from qmpemu.edge.emulator import Emulator
     from qmpemu.edge.log import FactLog
@@ -126,6 +127,7 @@ def _serve(
 
     signals.watch(loop, signalled)
     _start(emulator, config.incoming)
+    emulator.vm.facts.subscribe(_when_set_going(emulator))
     if daemon is not None:
         daemon.ready()
     gc.freeze()
@@ -135,6 +137,22 @@ def _serve(
     if log is not None:
         log.drain()
     return statuses[0]
+
+
+def _when_set_going(emulator: Emulator) -> Callable[[Fact], None]:
+    """Let a machine that a client sets going import ahead; one that runs from the start may be over in a moment."""
+    from qmpemu.machine.happened import MachineResumed
+
+    waiting = [True]
+
+    def hear(fact: Fact) -> None:
+        if isinstance(fact, MachineResumed) and waiting:
+            waiting.clear()
+            from qmpemu.edge.ahead import Ahead
+
+            Ahead(emulator)
+
+    return hear
 
 
 def _choose_guest(emulator: Emulator, environment: Mapping[str, str], report: Callable[[str], None]) -> None:

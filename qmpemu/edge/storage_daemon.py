@@ -1,24 +1,19 @@
 """A real block layer: one qemu-storage-daemon, child of this process, over a socket that nobody else can reach.
 
-    loop ──call──> socket ──QMP──> qemu-storage-daemon
-     ^                │
-     └── deque <──────┘   results and events, in the order of its monitor (facts: storage-daemon)
-
-Not through `qemu.qmp`: importing it takes 45 ms, more than QEMU needs for a whole first snapshot, and a reply that goes
-through its thread comes 1 ms later. Nothing has to be negotiated or guarded against here: the peer is our own.
+machine ──call──> StorageMonitor ──QMP──> qemu-storage-daemon
+   ^                    │
+   └──── done, event <──┘   results and events, in the order of its monitor (facts: storage-daemon)
 """
 
 from __future__ import annotations
 
 import os
-from select import select
 from time import monotonic
 
-from qmpemu.core.json_text import loads
 from qmpemu.core.queues import deque
 from qmpemu.edge.sockets import UNIX_PATH_MAX
+from qmpemu.edge.storage_monitor import StorageMonitor
 from qmpemu.machine.block.backend import GONE, BlockBackend
-from qmpemu.qmp.encode import compact
 from qmpemu.qmp.errors import QmpError
 from qmpemu.qmp.order import as_inserted
 
@@ -30,7 +25,6 @@ if TYPE_CHECKING:
     from qmpemu.edge.loop import Loop
     from qmpemu.edge.storage_process import StorageProcess
 
-READ_BYTES = 1 << 16
 DOMAIN = "domain-"
 """How libvirt's names of domains' folders begin."""
 GOODBYE_S = 2.0
@@ -49,24 +43,24 @@ class StorageDaemon(BlockBackend):
         begin_turn: Callable[[], object],
         end_turn: Callable[[], object],
     ) -> None:
-        self._process, self._socket = process, process.socket
+        self._process, self._monitor = process, StorageMonitor(process.socket.detach())
         self._loop = loop
         self._event, self._died = event, died
         self._begin_turn, self._end_turn = begin_turn, end_turn
-        self._half_read = b""
-        self._told: deque[dict[str, Any] | None] = deque()
-        """What it has said and nobody has been told yet; None is the end."""
         self._outstanding: deque[Callable[[object], object]] = deque()
         self._folders: set[str] = set()
         """Where exports that hold nodes are about to listen."""
-        self._open = True
-        loop.add_reader(self._socket.fileno(), self._ready)
+        self._open, self._queued = True, False
+        loop.add_reader(self._monitor.fileno(), self._ready)
         self.call("qmp_capabilities", {}, bool)
 
     def call(self, command: str, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         """Send a command; it is run after those before it."""
         self._outstanding.append(done)
-        self._send(command, arguments)
+        self._monitor.send(command, arguments)
+        if not self._queued:  # those of one turn leave together
+            self._queued = True
+            self._loop.call_soon(self._leave)
 
     def hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
         """Export a node at a socket that nobody can find: its folder is ours alone, and gone once it listens."""
@@ -96,7 +90,7 @@ class StorageDaemon(BlockBackend):
 
     def close(self) -> None:
         """Let the daemon end its jobs, which it tells, close its images and end."""
-        self._send("quit", {})
+        self._monitor.send("quit", {})
         self._hear_out()
         self._forget()
 
@@ -107,40 +101,26 @@ class StorageDaemon(BlockBackend):
     def wait(self, done: Callable[[], bool]) -> None:
         """Let the loop wait, within the turn that it is in."""
         while not done() and self._open:
-            if not self._told:
-                self._receive()
+            self._monitor.wait()
             self._pass_on()
 
-    def _send(self, command: str, arguments: dict[str, object]) -> None:
-        message = {"execute": command, **({"arguments": arguments} if arguments else {})}
-        try:
-            self._socket.sendall(compact(message))  # the daemon reads it a byte at a time
-        except OSError:
-            pass  # it has died, which is read as the end
-
-    def _receive(self) -> None:
-        """Wait for what it says next."""
-        try:
-            data = self._socket.recv(READ_BYTES)
-        except ConnectionError:
-            data = b""
-        *lines, self._half_read = (self._half_read + data).split(b"\r\n")
-        self._told.extend(map(loads, lines))
-        if not data:
-            self._told.append(None)
+    def _leave(self) -> None:
+        self._queued = False
+        self._ready()
 
     def _ready(self) -> None:
         if not self._open:
             return
-        if select([self._socket], [], [], 0)[0]:  # `wait` may have heard it in the same turn
-            self._receive()
-        self._begin_turn()
-        self._pass_on()
-        self._end_turn()
+        self._monitor.advance()
+        if self._monitor.told:
+            self._begin_turn()
+            self._pass_on()
+            self._end_turn()
 
     def _pass_on(self) -> None:
-        while self._told:
-            message = self._told.popleft()
+        told = self._monitor.told
+        while told:
+            message = told.popleft()
             if message is None:
                 self._end()
             elif "event" in message:
@@ -151,16 +131,15 @@ class StorageDaemon(BlockBackend):
     def _hear_out(self) -> None:
         """Pass on the events that it tells until it has parted, for as long as a goodbye may take."""
         deadline_s = monotonic() + GOODBYE_S
-        while True:
-            while self._told:
-                message = self._told.popleft()
+        told = self._monitor.told
+        while (left_s := deadline_s - monotonic()) > 0:
+            self._monitor.wait(left_s)
+            while told:
+                message = told.popleft()
                 if message is None:
                     return
                 if "event" in message:
                     self._event(message["event"], _data(message))
-            if not select([self._socket], [], [], max(0, deadline_s - monotonic()))[0]:
-                return
-            self._receive()
 
     def _end(self) -> None:
         """It has died: whoever waits hears so, and then the machine."""
@@ -173,9 +152,10 @@ class StorageDaemon(BlockBackend):
 
     def _forget(self) -> None:
         self._open = False
-        self._loop.remove_reader(self._socket.fileno())
-        self._told.clear()
+        self._loop.remove_reader(self._monitor.fileno())
+        self._monitor.told.clear()
         self._process.end()
+        self._monitor.close()
         for folder in list(self._folders):
             self._clear(folder)
 

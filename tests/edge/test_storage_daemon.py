@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
@@ -190,15 +191,6 @@ def test_without_it_the_package_is_named(
     assert client.ask("query-status")["return"]["status"] == "running"
 
 
-def test_the_first_command_imports_nothing_large(ours: Emulator) -> None:
-    """It comes right behind a start, and `asyncio`, `ssl` or `subprocess` would take longer than the daemon."""
-    client = start(ours)
-    mirror(client)
-    assert ours.process is not None
-    maps = Path(f"/proc/{ours.process.pid}/maps").read_text()
-    assert not any(name in maps for name in ("_asyncio", "_ssl", "_posixsubprocess"))
-
-
 class Waiting:
     """A loop whose turn is the test's: what it would call when the daemon has spoken."""
 
@@ -206,6 +198,9 @@ class Waiting:
         self.heard = heard
 
     def remove_reader(self, fd: int) -> None:
+        pass
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
         pass
 
 
@@ -223,6 +218,22 @@ def test_what_was_waited_for_is_not_waited_for_again() -> None:
     loop.heard()
     there.close()
     loop.heard()
+
+
+@pytest.mark.timeout(10)
+async def test_it_serves_a_machine_on_asyncio() -> None:
+    """Where another loop runs in the thread already: what is waited for, and what comes by itself."""
+    from qmpemu.edge.storage_daemon import StorageDaemon
+    from qmpemu.edge.storage_process import StorageProcess
+
+    loop, told = asyncio.get_running_loop(), list[object]()
+    over = loop.create_future()
+    there = StorageDaemon(StorageProcess(), loop, lambda *_: None, int, int, int)
+    there.call("query-jobs", {}, told.append)
+    there.wait(lambda: bool(told))
+    there.call("query-block-jobs", {}, over.set_result)
+    assert (told, await over) == ([[]], [])
+    there.close()
 
 
 @pytest.mark.parametrize(
