@@ -19,6 +19,8 @@ F_OFD_GETLK, F_OFD_SETLK = 36, 37
 USED_AT, UNSHARED_AT = 100, 200
 FLOCK = "@hhqqi0q"
 """struct flock: kind, whence, first byte, count, process."""
+WITHOUT_NAME: dict[str, dict[str, bytes]] = {}
+"""What is kept of images that no folder lists any more: by the descriptor's path, with which it ends, and by name."""
 
 
 class FileLock(ImageLock):
@@ -62,11 +64,15 @@ class FileLock(ImageLock):
         here = os.fstat(self._fd)
         if there is not None and (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
             return None
+        return self._by_descriptor()
+
+    def _by_descriptor(self) -> str:
         return f"/proc/{os.getpid()}/fd/{self._fd}"
 
     def close(self) -> None:
         """Hold nothing any more."""
         if self._fd >= 0:
+            WITHOUT_NAME.pop(self._by_descriptor(), None)  # another image may be at this path soon
             os.close(self._fd)
             self._fd = -1
 

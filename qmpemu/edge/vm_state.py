@@ -11,24 +11,24 @@ import os
 from qmpemu.core.table import Refused
 from qmpemu.edge.child import found, spawn
 from qmpemu.edge.disk_file import read, write
+from qmpemu.edge.image_locks import WITHOUT_NAME
 from qmpemu.edge.keyval import OptionError
 
 TOOL = "qemu-img"
 BY_DESCRIPTOR = "/proc/"
-WITHOUT_NAME: dict[str, bytes] = {}
-"""What belongs to images that no folder lists any more, and ends with them."""
 PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
 """What stands for itself in the name of a file that is named after a snapshot; the rest as in a URL."""
 
 
 def save(image: str, tag: str, data: bytes | None) -> None:
     """Keep it, or forget it for None. Raises Refused."""
-    path = _path(image, tag)
     if image.startswith(BY_DESCRIPTOR):
-        WITHOUT_NAME.pop(path, None)
+        kept = WITHOUT_NAME.setdefault(image, {})
+        kept.pop(tag, None)
         if data is not None:
-            WITHOUT_NAME[path] = data
+            kept[tag] = data
         return
+    path = _path(image, tag)
     try:
         if data is not None:
             write(path, data)
@@ -41,7 +41,7 @@ def save(image: str, tag: str, data: bytes | None) -> None:
 def load(image: str, tag: str) -> bytes | None:
     """What was kept, or None. Raises Refused for a file that is damaged or none of ours."""
     if image.startswith(BY_DESCRIPTOR):
-        return WITHOUT_NAME.get(_path(image, tag))
+        return WITHOUT_NAME.get(image, {}).get(tag)
     try:
         return read(_path(image, tag))
     except OptionError as error:

@@ -15,6 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from disk_client import DISK, DONE, drive, image, nodes, start, told
 from emulators import Emulator, say
 
+from qmpemu.edge import vm_state
+from qmpemu.edge.image_locks import FileLock
+
 pytestmark = pytest.mark.usefixtures("disk_image")
 GONE = "Could not open 'disk.qcow2': No such file or directory"
 
@@ -118,3 +121,15 @@ def test_a_lost_file_is_opened_by_its_name(emulator: Emulator) -> None:
     assert say(client, "blockdev-reopen", options=[{**options, "read-only": False}]) == {}
     rows = {each["node-name"]: each["ro"] for each in say(client, "query-named-block-nodes")}
     assert (rows["n1"], rows["f1"]) == (False, False)
+
+
+def test_a_guest_that_was_kept_ends_with_its_image() -> None:
+    """A file that comes to its descriptor has none of its guests."""
+    lock = FileLock("disk.qcow2")
+    Path("disk.qcow2").unlink()
+    path = lock.elsewhere()
+    assert path is not None
+    vm_state.save(path, "a", b"guest")
+    assert vm_state.load(path, "a") == b"guest"
+    lock.close()
+    assert vm_state.load(path, "a") is None
