@@ -267,3 +267,19 @@ def test_internal_snapshots_of_a_disk(emulator: Emulator) -> None:
     assert (gone["name"], gone["id"], gone["vm-state-size"]) == ("a", "1", 0)
     why = "Snapshot with id 'null' and name 'a' does not exist on device 'n0'"
     assert refusal(client, "blockdev-snapshot-delete-internal-sync", device="n0", name="a") == why
+
+
+def test_a_commit_ends_at_the_base_that_it_began_with(emulator: Emulator) -> None:
+    """Though another image has come below that meanwhile."""
+    client = start(emulator)
+    client.ask("blockdev-snapshot-sync", node_name="n0", snapshot_file="o.qcow2", snapshot_node_name="o")
+    image("create", "-q", "-f", "qcow2", "below.qcow2", "8M")
+    file = {"driver": "file", "filename": "below.qcow2"}
+    client.ask("blockdev-add", driver="qcow2", node_name="below", file=file)
+    client.put("block-commit", device="o", job_id="j")
+    told(client, "BLOCK_JOB_READY")
+    client.put("blockdev-snapshot", node="below", overlay="n0")
+    told(client, "ready")
+    client.put("job-complete", id="j")
+    told(client, "null")
+    assert (drive(client)["node-name"], drive(client)["backing_file"]) == ("n0", "below.qcow2")

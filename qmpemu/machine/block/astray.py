@@ -145,7 +145,7 @@ class Astray:
         top = str(arguments.get("top-node", device))
         if top not in self._blocks.nodes:
             return
-        base = self._blocks.nodes.get(str(arguments.get("base-node") or self._blocks.bottom(top)))
+        base = self._blocks.nodes.get(str(arguments.get("base-node") or self._blocks.bottom(top).name))
         if base is None or base.name not in self._only_read or not _may_follow(base):
             return
         told = told_path(base.path)

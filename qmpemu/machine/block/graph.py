@@ -274,12 +274,12 @@ class Blocks:
         node = self.nodes.get(name)
         return next((each.name for each in self.nodes.values() if each.backing is node is not None), None)
 
-    def bottom(self, name: str) -> str:
+    def bottom(self, name: str) -> Node:
         """The last of its backing chain."""
         node = self.nodes[name]
         while node.backing is not None:
             node = node.backing
-        return node.name
+        return node
 
     def replayed(self) -> list[dict[str, object]]:
         """What makes all nodes anew: their options, each after those it refers to."""

@@ -94,6 +94,6 @@ def _written(blocks: Blocks, command: str, arguments: dict[str, Any]) -> str:
     node = arguments.get(WRITTEN[command][0])
     if command == "block-commit" and arguments["device"] in blocks.nodes:
         top = arguments.get("top-node", arguments["device"])
-        node = node or blocks.bottom(str(arguments["device"]))
+        node = node or blocks.bottom(str(arguments["device"])).name
         return "" if node == top else str(node)  # refused for that first
     return str(node)

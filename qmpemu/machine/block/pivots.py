@@ -40,6 +40,8 @@ class Pivots:
         self.jobs: dict[str, tuple[str, dict[str, object]]] = {}
         """Commands and their arguments, by job."""
         self._completing: set[str] = set()
+        self._bases: dict[str, Node] = {}
+        """Below all that a commit is of, as its disk was when it began."""
         self.on_stream: Callable[[str, str | None], object] | None = None
         """Called with device and base of a stream that has ended well."""
 
@@ -78,23 +80,23 @@ class Pivots:
 
     def begins(self, command: str, arguments: dict[str, object]) -> None:
         """A command that starts a job is on its way: what the job tells may come before its reply."""
-        top = str(arguments.get("top-node", arguments.get("device")))
-        if command == "block-commit" and "base-node" not in arguments and top in self._blocks.nodes:
-            arguments = {**arguments, "base-node": self._blocks.bottom(top)}  # as it is now
+        job, top = str(arguments.get("job-id", arguments.get("device"))), arguments.get("device")
         if command in KINDS:
-            self.jobs[str(arguments.get("job-id", arguments.get("device")))] = (command, arguments)
+            self.jobs[job] = (command, arguments)
+        if command == "block-commit" and top in self._blocks.nodes:
+            self._bases[job] = self._blocks.bottom(str(top))
 
     def completed(self, job: str, *, failed: bool) -> None:
         """A job is over: the graph becomes what it was for."""
         command, arguments = self.jobs.pop(job, ("", {}))
         asked = job in self._completing
         self._completing.discard(job)
-        target = self._targets.pop(job, None)
+        target, bottom = self._targets.pop(job, None), self._bases.pop(job, None)
         self._blocks.copies.pop(job, None)
         if failed:
             return
         if command == "block-commit":
-            self._commit(arguments, asked=asked)
+            self._commit(arguments, bottom, asked=asked)
         elif command == "block-stream":
             self._stream(arguments)
         elif command == "blockdev-mirror" and asked:
@@ -139,11 +141,11 @@ class Pivots:
         """Whether the real block layer keeps what comes in the node's place, be it for nobody's use."""
         return all(drive.held for drive in self._blocks.drives if drive.node is self._blocks.nodes.get(node))
 
-    def _commit(self, arguments: dict[str, object], *, asked: bool) -> None:
+    def _commit(self, arguments: dict[str, object], bottom: Node | None, *, asked: bool) -> None:
         """asked: whether it was told to go over; a cancelled one that was ready has ended well, and nothing moves."""
         device = str(arguments["device"])
         top = str(arguments.get("top-node", device))
-        base = str(arguments.get("base-node") or self._blocks.bottom(top))
+        base = str(arguments.get("base-node") or (bottom and bottom.name))
         if top == device:
             self._make_read_only(base, read_only=False)
             if asked:
