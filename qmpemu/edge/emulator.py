@@ -65,7 +65,7 @@ class Emulator:
             end = self._mux_end(chardev)
             if end is not None:
                 end.front, chardev.write = PortFront(self, chardev), end.send
-        self._add_qtest(self.vm.config)
+        self._add_test_tools(self.vm.config)
         self._open_vnc()
         spice = self.vm.machine.display.spice
         if spice is not None:
@@ -167,13 +167,22 @@ class Emulator:
                 raise OptionError(f"-vnc {server.options['typed']}: {error}") from None
             self._vnc.append(front)
 
-    def _add_qtest(self, config: MachineConfig) -> None:
+    def _add_test_tools(self, config: MachineConfig) -> None:
         stream = self.streams.get(config.qtest or "")
         if config.qtest is not None and stream is not None:
             from qmpemu.edge.qtest import QtestFront
 
             self.vm.machine.chardevs[config.qtest].frontend_open = True
             stream.front = QtestFront(self, stream, config.qtest_log)
+
+        stream = self.streams.get(config.debugger or "")
+        if config.debugger is not None:
+            chardev = self.vm.machine.chardevs[config.debugger]
+            chardev.frontend_open = chardev.taken = True
+            if stream is not None:
+                from qmpemu.edge.gdb import GdbFront
+
+                stream.front = GdbFront(self, stream)
 
     def _add_monitor(self, monitor: Monitor) -> None:
         on_mux = monitor.chardev.backend == "mux"

@@ -131,6 +131,8 @@ class MachineConfig:
     """--preconfig: nothing starts before x-exit-preconfig."""
     qtest_accel = False
     """-accel qtest: nothing runs on the processor, and only qtest moves the virtual clock."""
+    debugger: str | None = None
+    """-gdb: the label of its character device."""
     qtest: str | None = None
     """-qtest: the label of its character device."""
     qtest_log: str | None = None

@@ -9,6 +9,7 @@
     short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
     checked_options   those that change nothing here        config_file       -readconfig
     boot_menu         -boot splash=, splash-time=, ...  object_options    -object
+    gdb_options       -gdb, -s
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """
@@ -92,6 +93,10 @@ def _finish_rare(parser: Parser) -> None:
         from qmpemu.edge.argv import numa_options
 
         numa_options.finish(parser)
+    if parser.debuggers:
+        from qmpemu.edge.argv import gdb_options
+
+        gdb_options.finish(parser)
     if parser.boots:
         from qmpemu.edge.argv import kernel_options
 

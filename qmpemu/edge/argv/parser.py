@@ -68,6 +68,7 @@ OPTIONS: dict[str, Handler] = {}
 RARE = {
     **dict.fromkeys(("append", "dtb", "initrd", "kernel"), "kernel_options"),
     **dict.fromkeys(("fsdev", "virtfs"), "file_systems"),
+    **dict.fromkeys(("gdb", "s"), "gdb_options"),
     "numa": "numa_options",
     "object": "object_options",
     "readconfig": "config_file",
@@ -141,6 +142,8 @@ class Parser:
         """-numa: how it was typed, its kind, its parameters."""
         self.deprecated = False
         """Whether the machine type is one that will be gone."""
+        self.debuggers: list[tuple[str, str]] = []
+        """-gdb, -s: where, and how it was typed."""
         self.debug_console: str | None = None
         """-debugcon as it was typed."""
         self.speaker: str | None = None
