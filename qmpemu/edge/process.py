@@ -34,6 +34,10 @@ AT_FILE = ": \x01"
 """What stands before a place in a file of options (`argv.config_file`)."""
 
 
+AUDIO_LAYER = "audio: "
+"""What QEMU's audio layer says begins with its own name, and has no time."""
+
+
 def main(end: Callable[[int], int] = int) -> int:
     """Run as QEMU would; the exit status is the return value.
 
@@ -105,7 +109,8 @@ def _serve(
 
     def report(text: str) -> None:
         stamp = f"{_utc_now()} " if options.timestamps else ""
-        print(f"{stamp}{program}: {text}", file=sys.stderr, flush=True)
+        first = "" if text.startswith(AUDIO_LAYER) else f"{stamp}{program}: "
+        print(f"{first}{text}", file=sys.stderr, flush=True)
 
     side = HostSide(config, options, profile, loop, report)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.devices import memory_backend
 from qmpemu.machine.devices.bus import Bus
-from qmpemu.machine.devices.requirements import note
+from qmpemu.machine.devices.requirements import note, without_sound
 from qmpemu.machine.early_backends import add_each, is_late
 
 TYPE_CHECKING = False
@@ -89,6 +89,9 @@ def _add_device(machine: Machine, given: dict[str, object], typed: str) -> None:
     device = machine.plugging.devices.add(given, running=False)
     if machine.tpm is not None and device.kind.startswith("tpm-"):
         machine.tpm.has_device = True
+    sound = without_sound(device, machine.config.audiodevs)
+    if sound is not None:
+        machine.host.report(sound)
     said = note(device)
     if said is not None:
         machine.host.report(f"{typed}: {said}")

@@ -191,8 +191,8 @@ class MachineConfig:
         """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
         self.warnings: list[str] = []
         """What is said on standard error at the start."""
-        self.audiodevs: set[str] = set()
-        """-audiodev: ids."""
+        self.audiodevs: list[str] = []
+        """-audiodev: ids; the first is that of devices that name none."""
         self.file_systems: dict[str, str] = {}
         """-fsdev, -virtfs: name -> the host's folder."""
         self.passed_fds: list[tuple[int, int, str | None]] = []

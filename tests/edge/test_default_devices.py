@@ -55,6 +55,9 @@ LINES = """
     -nographic -serial none
     -vga none
     -vga virtio
+    -audio none,model=hda -usbdevice tablet
+    -machine q35 -audio driver=none,model=ac97,id=x -device virtio-balloon-pci
+    -nodefaults -audio none,model=sb16
     -device bochs-display
     -device isa-serial
     -device ide-cd

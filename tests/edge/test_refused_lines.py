@@ -77,6 +77,26 @@ REFUSED = """
 -device mptsas1068 -device scsi-cd,scsi-id=9
 -device pvscsi -device scsi-cd,scsi-id=64 -device scsi-cd,scsi-id=64
 -usb -device usb-bot -device scsi-cd -device scsi-cd
+-audio none
+-audio driver=foo,model=ac97
+-audio driver=none,model=pcspk
+-audio model=hda
+-audio pa,model=hda
+-audio none,model=hda -audio none,model=ac97
+-audio none,model=hda -M none
+-audio none,model=sb16 -M none
+-audio none,model=hda,foo=bar
+-audiodev none,id=a,timer-period=x
+-audiodev none,id=a,timer-period=-1
+-audiodev none,id=a,in.mixing-engine=x
+-audiodev none,id=a,in.format=foo
+-audiodev none,id=a,in.foo=1
+-audiodev none,id=a,in=x
+-audiodev none,id=a,in.fixed-settings=off,in.channels=1
+-audiodev wav,id=a,server=x
+-audiodev id=a
+-audiodev none,id=a -device AC97,audiodev=b
+-device intel-hda -device hda-duplex,audiodev=b
 -kernel /dev/null
 -kernel /
 -kernel /etc/hostname

@@ -43,6 +43,7 @@ SAID = """
 -M q35,accel=hvf:tcg,smp.cpus=2,boot.order=d,memory.size=1G
 -global foo.bar=1 -global VGA.x=1 -global PIIX4_PM.disable_s3=1 -M q35 -device e1000 -msg guest-name=on
 -global qemu64-x86_64-cpu.vmx=on -global driver=e1000,property=mitigation,value=off
+-audiodev none,id=a -audiodev wav,id=b,path=x.wav -device intel-hda -device hda-micro -device sb16 -msg timestamp=on
 -nodefaults -netdev user,id=u -netdev hubport,id=a,hubid=1,netdev=u -netdev hubport,id=b,hubid=2 -device e1000,netdev=b
 """
 

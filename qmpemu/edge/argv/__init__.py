@@ -9,7 +9,7 @@
     short_options     -drive, -hda, -nic, -serial, ...        default_options   what is there unless told otherwise
     checked_options   those that change nothing here        config_file       -readconfig
     boot_menu         -boot splash=, splash-time=, ...  object_options    -object
-    gdb_options       -gdb, -s
+    gdb_options       -gdb, -s                              audio_options     -audiodev, -audio
 
 Error texts as measured on QEMU 7.2 (facts/qmp-wire.md §13).
 """
@@ -77,7 +77,10 @@ def _finish(parser: Parser) -> None:
         processor_options.tell_of_levels(parser)
         machine_options.choose_accelerator(parser)
         machine_options.tell_of_type(parser)
-        checked_options.check_audio(parser.audio, spice=parser.spice)
+        if parser.audio:
+            from qmpemu.edge.argv import audio_options
+
+            audio_options.check(parser)
         checked_options.check_speaker(parser)
         machine_options.check_size(parser)
         _finish_rare(parser)

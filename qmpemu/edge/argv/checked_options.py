@@ -35,9 +35,6 @@ SANDBOX = {
     "spawn": ("allow", "deny"),
     "resourcecontrol": ("allow", "deny"),
 }
-AUDIO = ("none", "alsa", "coreaudio", "dbus", "dsound", "jack", "oss", "pa", "sdl", "spice", "wav")
-AUDIO_MODULES = ("coreaudio", "dsound", "jack", "pa", "sdl")
-"""Drivers that the profile's QEMU lacks: they come with the package qemu-system-gui, or with another system."""
 MODULE_MISSING = "module {} not found, do you want to install qemu-system-gui package?"
 TPM = """Parameter 'type' expects a TPM backend type
 Supported TPM types (choose only one):
@@ -180,31 +177,6 @@ def _sandbox(parser: Parser, argument: str) -> None:
         if value not in SANDBOX[key]:
             raise OptionError(f"invalid argument for {key}")
     _accepted(parser)
-
-
-@option("audiodev")
-def _audiodev(parser: Parser, argument: str) -> None:
-    options = keyval.parse_json_or_keyval(argument, "driver")
-    if options.get("driver") not in AUDIO:
-        raise OptionError(f"Parameter 'driver' does not accept value '{options.get('driver')}'")
-    if "id" not in options:
-        raise OptionError("Parameter 'id' is missing")
-    parser.audio.append(str(options["driver"]))
-    parser.config.audiodevs.add(str(options["id"]))
-    _accepted(parser)
-
-
-def check_audio(drivers: list[str], *, spice: bool) -> None:
-    """Whether each driver can be made; that is tried once all options are known. Raises Unprefixed.
-
-    spice: there is a SPICE display, which its driver belongs to.
-    """
-    for driver in drivers:
-        if driver in AUDIO_MODULES:
-            missing = MODULE_MISSING.format(f"audio-audio-{driver}")
-            raise Unprefixed(f"{missing}\naudio: Unknown audio driver `{driver}'", program="qemu")
-        if (driver == "spice" and not spice) or (driver == "oss" and not os.path.exists("/dev/dsp")):
-            raise Unprefixed(f"Could not init `{driver}' audio driver", program="audio")
 
 
 def check_speaker(parser: Parser) -> None:

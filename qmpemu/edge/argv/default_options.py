@@ -70,7 +70,7 @@ def finish(parser: Parser) -> None:
         "nic": network_options.finish(parser),
         "ide": _disks(parser),
         "usb": [OnBoard("usb", each) for each in config.usb_controllers],
-        "end": _usb_devices(parser),
+        "end": [*_sound(parser), *_usb_devices(parser)],
     }
     _monitor(parser)
     late = ("video", "nic", "end") if config.family == "q35" else ("end",)
@@ -90,6 +90,7 @@ def _check_background(parser: Parser, absent: set[str]) -> None:
 def _without_board(parser: Parser) -> None:
     """Back ends are made all the same; nothing is on them."""
     network_options.finish(parser)
+    _sound(parser)
     _virtio(parser)
     for kind in parser.lines:
         _lines(parser, kind, {kind})
@@ -211,6 +212,14 @@ def _usb_devices(parser: Parser) -> list[OnBoard]:
         if name not in USB:
             raise OptionError(f"{typed}: could not add USB device '{name}'")
     return [OnBoard("end", {"driver": USB[name]}) for name, _ in parser.usb_devices]
+
+
+def _sound(parser: Parser) -> list[OnBoard]:
+    if parser.sound is None:
+        return []
+    from qmpemu.edge.argv import audio_options
+
+    return audio_options.cards(parser)
 
 
 def _virtio(parser: Parser) -> None:

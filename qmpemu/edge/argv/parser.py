@@ -69,6 +69,7 @@ RARE = {
     **dict.fromkeys(("append", "dtb", "initrd", "kernel"), "kernel_options"),
     **dict.fromkeys(("fsdev", "virtfs"), "file_systems"),
     **dict.fromkeys(("gdb", "s"), "gdb_options"),
+    **dict.fromkeys(("audio", "audiodev"), "audio_options"),
     "numa": "numa_options",
     "object": "object_options",
     "readconfig": "config_file",
@@ -99,10 +100,10 @@ class Shown(Exception):
     """A list that was asked for, as it goes to standard output (`help_lists`)."""
 
 
-STRICT = ("smp", "boot", "audiodev")
+STRICT = ("smp", "boot", "audio", "audiodev")
 """Options whose words all need a value."""
 NAMED = frozenset(
-    "accel audiodev boot device fw_cfg mon name net netdev nic numa object sandbox smp tpmdev vnc".split()
+    "accel audio audiodev boot device fw_cfg mon name net netdev nic numa object sandbox smp tpmdev vnc".split()
 )
 PLAIN = frozenset("drive msg overcommit rtc smbios spice".split())
 """Options whose switches are looked at here: those whose first word may stand without a name, and the others."""
@@ -132,6 +133,8 @@ class Parser:
         self.usb_devices: list[tuple[str, str]] = []
         self.audio: list[str] = []
         """The drivers of -audiodev."""
+        self.sound: tuple[str, str] | None = None
+        """-audio: the model of its card, and the audio device that is behind it."""
         self.spice = False
         """Whether there is a -spice, wherever it stands."""
         self.machine_accel: str | None = None

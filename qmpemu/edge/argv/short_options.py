@@ -124,7 +124,13 @@ def finish(parser: Parser) -> None:
         from qmpemu.edge.argv import netdev_options
 
         netdev_options.check_all(parser.plain_netdevs)
-    short = parser.drives or parser.networks or any(parser.lines.values()) or config.usb_controllers
+    short = (
+        parser.drives
+        or parser.networks
+        or any(parser.lines.values())
+        or config.usb_controllers
+        or parser.sound
+    )
     if config.nodefaults and not short and config.vga in (None, "none"):
         return
     from qmpemu.edge.argv import default_options

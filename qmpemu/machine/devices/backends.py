@@ -89,6 +89,8 @@ class Backends:
                 self._link(device, name, str(value))
             elif name == "netdev":
                 self._machine.netdevs.join(str(value), device, about.owner("netdev"))
+            elif name == "audiodev" and value not in self._machine.config.audiodevs:
+                raise Refused(f"Property '{about.owner(name)}.audiodev' can't find value '{value}'")
             elif name in CHARDEVS:
                 self._chardev(str(value), f"{about.owner(name)}.{name}")
 

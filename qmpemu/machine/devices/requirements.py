@@ -159,6 +159,21 @@ def note(device: Device) -> str | None:
     return NOTES.get(device.kind)
 
 
+SOUND = {
+    **dict.fromkeys(("hda-duplex", "hda-micro", "hda-output"), "hda"),
+    **{name: name.lower() for name in ("AC97", "ES1370", "adlib", "cs4231a", "gus", "sb16", "usb-audio")},
+}
+"""What has sound -> how its audio device calls it."""
+
+
+def without_sound(device: Device, audiodevs: list[str]) -> str | None:
+    """What the audio layer says of a device that takes the first audio device without naming it."""
+    if not audiodevs or device.kind not in SOUND or "audiodev" in device.values:
+        return None
+    name = SOUND[device.kind]
+    return f"audio: Device {name}: audiodev default parameter is deprecated, please specify audiodev={audiodevs[0]}"
+
+
 PASSED_THROUGH = ("scsi-block", "scsi-generic")
 
 
