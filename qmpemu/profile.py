@@ -29,12 +29,16 @@ JSON_STARTS = '-0123456789"{'
 NAME_CHARS_MAX, DEPTH_MAX = 200, 4
 """Arguments beyond these were never recorded; a client may send a name longer than a file system takes."""
 
+COMPAT_FILE = "compat.json"
+"""Where it stands what older machine types give devices otherwise."""
 GLOBALS_FILE = "globals.json"
 """Where it stands what is said of a -global that met no device."""
 HELP_FILE = "help.json"
 """Where the lists stand that options show."""
 LACKING_FILE = "cpu/tcg/lacking.json"
 """Where it stands which features the accelerator has none of."""
+QTREE_FILE = "qtree.json"
+"""Where it stands how `info qtree` tells of devices."""
 PROPERTIES_FILE = "properties.json"
 """Where it stands which properties the types of objects have."""
 OLD_FILE = "cpu/tcg/old.json"
@@ -271,6 +275,21 @@ class Profile:
         about = {} if data is None else loads(data).get(machine, {})
         return {**about.get("all", {}), **about.get(model, {})}
 
+    def compat(self, machine: str) -> dict[str, dict[str, Any]]:
+        """Class -> what devices of it have otherwise in that machine type; None for what is as usual again."""
+        data = self._read(COMPAT_FILE)  # profiles of an older recorder lack it
+        told = {} if data is None else loads(data)
+        found: dict[str, dict[str, Any]] = {}
+        for beginning, steps in told.items():
+            if not machine.startswith(beginning) or not machine[-1:].isdigit():
+                continue
+            for version, given in steps:
+                if _numbers(version) < _numbers(machine.rpartition("-")[2]):
+                    break
+                for kind, values in given.items():
+                    found.setdefault(kind, {}).update(values)
+        return found
+
     def type_properties(self, name: str) -> list[dict[str, str]] | str | None:
         """The properties of a type, or why it has none; None for one that is not recorded."""
         data = self._read(PROPERTIES_FILE)  # profiles of an older recorder lack it
@@ -281,6 +300,11 @@ class Profile:
         if why is not None or name not in told["types"]:
             return why
         return [told["rows"][number] for number in told["lists"][told["types"][name]]]
+
+    def qtree(self) -> dict[str, Any] | None:
+        """How `info qtree` tells of devices: `lines` of types, `names` of properties by class; None in old profiles."""
+        data = self._read(QTREE_FILE)
+        return None if data is None else dict(loads(data))
 
     def pluggable(self) -> dict[str, Any]:
         """Every type or alias that -device takes: its `type`, its `bus`, whether it is `pluggable` at run time."""
@@ -296,6 +320,10 @@ class Profile:
         data = self._read(name)
         assert data is not None, f"the profile {self.name} lacks {name}"
         return data
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def cpu_file(accel: str, model: str) -> str | None:

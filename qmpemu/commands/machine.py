@@ -324,3 +324,25 @@ def _balloon(ctx: Context) -> Balloon:
     if not found.present:
         raise QmpError("No balloon device has been activated", "DeviceNotActive")
     return found
+
+
+@command("x-query-usb")
+def x_query_usb(ctx: Context) -> object:
+    """-> what `info usb` shows."""
+    from qmpemu.commands.hmp import info_devices
+
+    return _for_humans(info_devices.usb(ctx), "x-query-usb")
+
+
+@command("x-query-numa")
+def x_query_numa(ctx: Context) -> object:
+    """-> what `info numa` shows."""
+    from qmpemu.commands.hmp import info_devices
+
+    return _for_humans(info_devices.numa(ctx), "x-query-numa")
+
+
+def _for_humans(text: str, name: str) -> dict[str, str]:
+    if text.startswith("qmpemu does not"):
+        raise not_emulated(name)
+    return {"human-readable-text": text.replace("\r\n", "\n")}

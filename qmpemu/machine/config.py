@@ -219,6 +219,10 @@ class MachineConfig:
         """Whether firmware gives an operating system ACPI tables."""
         return self.family != "none" and "acpi" not in self.switched_off
 
+    def is_newest(self, version: dict[str, int]) -> bool:
+        """Whether the machine's type is of the newest version, that of the program."""
+        return self.machine.endswith("-{major}.{minor}".format_map(version))
+
     @property
     def has_pm(self) -> bool:
         """Whether the board has power management registers: a PC's are a device that is there for ACPI alone."""

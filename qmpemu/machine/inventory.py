@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from qmpemu.hardware import DiskDrive, Hardware, Nic, PciAddress
 from qmpemu.machine.block.nodes import DISK_DRIVERS, FLASH
+from qmpemu.machine.devices.options import NO_ADDRESS
 from qmpemu.machine.devices.pci import functions
 
 TYPE_CHECKING = False
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
 
-FIRST_MAC = "52:54:00:12:34:"
-"""QEMU's own addresses, for adapters that are given none: the last byte counts from 0x56."""
 SATA_PCI, IDE_PCI = PciAddress(0, 0, 31, 2), PciAddress(0, 0, 1, 1)
 """The built-in disk controllers of q35 and pc."""
 
@@ -94,10 +93,8 @@ def _ide(machine: Machine, device: Device) -> tuple[str, PciAddress | None, int]
 def _nics(machine: Machine) -> list[Nic]:
     networks = {each.nic: each.kind for each in machine.netdevs.all.values() if each.nic is not None}
     found: list[Nic] = []
-    number = 0x56
     for device in machine.plugging.nics():
-        mac = str(device.values.get("mac", f"{FIRST_MAC}{number:02x}"))
-        number += "mac" not in device.values
+        mac = str(device.values.get("mac", NO_ADDRESS))
         up = machine.netdevs.link_up(device)
         found.append(Nic(device.kind, mac.lower(), networks.get(device, ""), link_up=up))
     return found

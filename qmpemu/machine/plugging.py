@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from qmpemu.machine.devices.acpi_hotplug import AcpiHotplug
     from qmpemu.machine.devices.pci import PciBuses
     from qmpemu.machine.early_backends import EarlyBackends
     from qmpemu.machine.machine import Machine
@@ -75,6 +76,7 @@ class Plugging:
         self._machine = machine
         self._profile = profile
         self._pci: PciBuses | None = None
+        self._acpi: AcpiHotplug | None = None
         self.hotplug = Hotplug()
         self.objects, self.netdevs = early.objects, early.netdevs
         self.balloon = Balloon(config.memory_bytes)
@@ -88,6 +90,11 @@ class Plugging:
         self.ost: dict[tuple[str, str], OstReported] = {}
         """Last _OST by slot type and slot."""
         self.devices = Devices(Catalog(profile), lambda: board_buses(machine), Backends(machine))
+        self.devices.find_acpi = self._acpi_hotplug
+        if not config.is_newest(profile.version):
+            from qmpemu.machine.devices.compat import Compat
+
+            self.devices.compat = Compat(profile, config.machine)
         self.devices.held = lambda: machine.migrates and machine.migration.under_way
         self.devices.next_unattached = lambda reserved: next_unattached(machine, reserved)
         self.devices.on_hub = self.plugged
@@ -112,6 +119,13 @@ class Plugging:
 
             self._pci = PciBuses(self._machine, self._profile)
         return self._pci
+
+    def _acpi_hotplug(self) -> AcpiHotplug:
+        if self._acpi is None:
+            from qmpemu.machine.devices.acpi_hotplug import AcpiHotplug
+
+            self._acpi = AcpiHotplug(self._machine.config, self.devices.compat)
+        return self._acpi
 
     # --- objects --------------------------------------------------------------------------------------------
 
@@ -160,7 +174,7 @@ class Plugging:
         now_ns = machine.clock.now_ns
         self.devices.check_removable(device, id_or_path, now_ns)
         kind = self._kind_of_notice(device)
-        if kind is None:
+        if kind is None or self._in_dark_slot(device):
             machine.blocks.leave(device.path)
             machine.call_in_host_time(0, lambda: self._gone(device))
             return
@@ -169,6 +183,13 @@ class Plugging:
         device.asked_ns = now_ns
         machine.facts.publish(DeviceUnplugRequested(id=device.id))
         self._notify(self._notice(device, kind, leaving=True))
+
+    def _in_dark_slot(self, device: Device) -> bool:
+        """Whether a bridge handles it that has not switched its slot on since it came, so that nobody is asked."""
+        bridge = device.bus.owner if device.bus is not None and device.bus.is_pci else None
+        if bridge is None or not device.hotplugged or device.bus.hotplug != bridge.path:  # type: ignore[union-attr]
+            return False
+        return not self.pci.knows(device)
 
     def reset(self) -> None:
         """Machine reset: what was asked to leave a PCI slot leaves now; the guest's drivers are gone."""

@@ -23,6 +23,8 @@ WITHIN = ("virtio-backend", "xhci-core", "serial")
 """Devices that others are made of, whose properties are seen in those."""
 OF_PM = frozenset(("acpi-device", "acpi-pcihp-bsel"))
 """Properties that power management registers bring to the board and to its bus."""
+ACPI = ("ICH9-LPC", "PIIX4_PM")
+"""Types of the board's devices that have ACPI's registers."""
 FIXED = frozenset({"type", "parent_bus", "hotplugged", "hotpluggable", "legacy-addr", "attached"})
 """Properties of a device that nobody ever sets."""
 
@@ -211,10 +213,12 @@ class Tree:
             here.table.insert(name)
 
     def link(self, bus: str, number: int, kind: str, path: str) -> None:
-        """A device is on a bus, the number-th that ever was."""
+        """A device is on a bus, the number-th that ever was; negative for the next one."""
         found = _below(self.root, [part for part in bus.split("/") if part])
         if found is None:
             return
+        if number < 0:
+            number = 1 + max((_number(name) for name in found.properties if name[:6] == "child["), default=-1)
         found.properties[f"child[{number}]"], found.values[f"child[{number}]"] = f"link<{kind}>", path
         found.order = _bus_order(found)
 
@@ -334,6 +338,10 @@ def recorded(
     if not config.has_pm:
         for each in made.values():
             each.lose(OF_PM)
+    if not config.is_newest(profile.version) or any(each.driver in ACPI for each in config.globals):
+        from qmpemu.machine.devices.compat import fit
+
+        fit(made, config, profile)
     return made
 
 

@@ -33,6 +33,9 @@ QUERIES: tuple[tuple[str, dict[str, str]], ...] = (
     ("human-monitor-command", {"command-line": "info numa"}),
     ("human-monitor-command", {"command-line": "info memdev"}),
     ("human-monitor-command", {"command-line": "info uuid"}),
+    ("human-monitor-command", {"command-line": "info qtree"}),
+    ("x-query-usb", {}),
+    ("x-query-numa", {}),
 )
 LINES = """
     -name defaults

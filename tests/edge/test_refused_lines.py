@@ -53,6 +53,10 @@ REFUSED = """
 -cpu host
 -object input-linux,id=i,evdev=/dev/input/nosuch
 -object input-linux,id=i,evdev=/dev/null
+-object iothread,id=i -device virtio-rng-pci,rng=i
+-device virtio-serial-pci,id=s -device virtio-rng-pci,rng=s
+-device isa-ipmi-kcs,bmc=ide.0
+-device ipmi-bmc-sim,id=b -device pci-ipmi-kcs,bmc=b -device isa-ipmi-kcs,bmc=b
 -object secret,id=s,file=/none
 -object secret,id=s,file=/etc
 -object secret,id=s,file=/none,data=x

@@ -33,6 +33,19 @@ SHOWN = {
         "/machine/unattached/device[2]/lapic/apic-msi[0] /machine/unattached/device[2]/smram[0] "
         "/machine/peripheral/usb/bus@0master[0]"
     ),
+    "-M q35 -device pcie-root-port,id=p,chassis=1 -device pcie-pci-bridge,id=b,bus=p "
+    "-device pci-bridge,id=c,bus=b,addr=1,chassis_nr=4,shpc=off -device pxb-pcie,id=x,bus_nr=50 "
+    "-device pcie-root-port,id=px,chassis=2,bus=x "
+    "-device pcie-root-port,id=off,chassis=3,hotplug=off,bus=pcie.0 -device ramfb,id=fb": (
+        "/machine/peripheral/p/p /machine/peripheral/b/b /machine/peripheral/c/c /machine/peripheral/px/px "
+        "/machine/peripheral/px /machine/peripheral/off/off /machine/peripheral/fb /machine/unattached/sysbus"
+    ),
+    "-M pc -global PIIX4_PM.acpi-root-pci-hotplug=off -device pci-bridge,id=b,chassis_nr=1": (
+        "/machine/i440fx/pci.0 /machine/peripheral/b/b /machine/unattached/device[18]"
+    ),
+    "-M q35 -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off -device pcie-root-port,id=p": (
+        "/machine/peripheral/p/p /machine/unattached/device[2]"
+    ),
     "-M pc,acpi=off,i8042=off,vmport=on -vga std -chardev msmouse,id=m": (
         "/machine/unattached/device[13] /machine/i440fx/pci.0 /machine/i440fx"
     ),
@@ -117,5 +130,37 @@ def test_the_boards_parts_are_listed_in_order(tmp_path: Path, line: str) -> None
     for kind in ("ours", "real"):
         emulator = Emulator(kind, tmp_path).start("-S", *shlex.split(line))
         heard.append(emulator.client().ask("qom-list", path="/machine/unattached"))
+        emulator.kill()
+    assert heard[0] == heard[1]
+
+
+PLUGGED = (
+    "-device pcie-root-port,id=r1,chassis=1 -device pcie-root-port,id=r2,chassis=2 "
+    "-device pcie-root-port,id=off,chassis=3,hotplug=off -device virtio-net-pci,id=n1,bus=r1 "
+    "-device i82801b11-bridge,id=old -device pcie-pci-bridge,id=pb -device pci-bridge,id=so,bus=pb,addr=1,shpc=off,"
+    "chassis_nr=9"
+)
+ADDED = (
+    {"driver": "virtio-net-pci", "id": "n2", "bus": "r2"},
+    {"driver": "virtio-net-pci", "id": "n3", "bus": "off"},
+    {"driver": "e1000", "id": "n4", "bus": "old"},
+    {"driver": "e1000", "id": "n5", "bus": "pb", "addr": "2"},
+    {"driver": "e1000", "id": "n6", "bus": "so", "addr": "2"},
+)
+
+
+@pytest.mark.parametrize("machine", ["pc-q35-7.2"])
+def test_who_plugs_in_as_on_the_real_one(tmp_path: Path, machine: str) -> None:
+    """ACPI asks the guest; a port itself lets a device go at once whose slot it has not switched on."""
+    heard = []
+    for kind in ("ours", "real"):
+        emulator = Emulator(kind, tmp_path).start("-S", "-M", machine, *shlex.split(PLUGGED))
+        client = emulator.client()
+        found = [say(client, "device_add", **each) for each in ADDED]
+        for name in "n1 n1 n2 n5 so r1".split():
+            found.append(say(client, "device_del", id=name))
+        poll(lambda: machine == "pc-q35-7.2" or "not found" in str(say(client, "qom-list", path="n5")))  # noqa: B023
+        rows = say(client, "qom-list", path="/machine/peripheral")
+        heard.append([*found, sorted(row["name"] for row in rows)])
         emulator.kill()
     assert heard[0] == heard[1]

@@ -29,6 +29,12 @@ def _chardev(ctx: Context) -> str:
     return "".join(f"{row['label']}: filename={row['filename']}\r\n" for row in _asked(ctx, "query-chardev"))
 
 
+def _qtree(ctx: Context) -> str:
+    from qmpemu.commands.hmp import info_qtree
+
+    return info_qtree.show(ctx)
+
+
 # --- processors, memory, jobs ---------------------------------------------------------------------------------
 
 
@@ -82,6 +88,7 @@ INFO: dict[str, Callable[[Context], str | Later]] = {
     "memory_size_summary": _memory_size,
     "block-jobs": info_block.jobs,
     "blockstats": info_block.stats,
+    "qtree": _qtree,
     "sev": _sev,
     "tpm": _tpm,
     **info_devices.INFO,

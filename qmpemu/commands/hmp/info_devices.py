@@ -85,20 +85,31 @@ def _region(region: dict[str, Any]) -> str:
 
 def usb(ctx: Context) -> str:
     """Each device with its port, bus after bus."""
-    buses = [bus for device in ctx.machine.devices.all for bus in device.buses if bus.kind == USB_BUS]
+    buses = usb_buses(ctx)
     if not buses:
         raise QmpError("USB support not enabled")
-    found = [(number, device) for number, bus in enumerate(buses) for device in bus.devices]
-    if any(usb_devices.product(device) is None for _, device in found):
+    found = list(usb_addresses(ctx, buses))
+    if any(usb_devices.product(device) is None for _, device, _ in found):
         return "qmpemu does not emulate the command 'info usb'\r\n"
+    return _text([_plugged(number, buses[number], device, address) for number, device, address in found])
+
+
+def usb_buses(ctx: Context) -> list[Bus]:
+    """In the order of their numbers."""
+    return [bus for device in ctx.machine.devices.all for bus in device.buses if bus.kind == USB_BUS]
+
+
+def usb_addresses(ctx: Context, buses: list[Bus]) -> Iterator[tuple[int, Device, int]]:
+    """Each device: its bus's number, itself, and its address there, 0 where nobody gave it one."""
     runs, by_os = ctx.machine.plugging.pci.is_set_up, ctx.machine.devices.processors.by_os
-    addresses = dict.fromkeys(range(len(buses)), 0)
-    lines = []
-    for number, device in found:
-        addressed = runs and (by_os or not device.hotplugged) and device.kind not in usb_devices.UNATTACHED
-        addresses[number] += addressed
-        lines.append(_plugged(number, buses[number], device, addresses[number] if addressed else 0))
-    return _text(lines)
+    for number, bus in enumerate(buses):
+        last = 0
+        for device in bus.devices:
+            addressed = (
+                runs and (by_os or not device.hotplugged) and device.kind not in usb_devices.UNATTACHED
+            )
+            last += addressed
+            yield number, device, last if addressed else 0
 
 
 def _plugged(number: int, bus: Bus, device: Device, address: int) -> str:

@@ -34,6 +34,7 @@ PARAMETERS = {
     "client_migrate_info": "protocol:s hostname:s port:i? tls-port:i? cert-subject:s?",
     "closefd": "fdname:s",
     "getfd": "fdname:s",
+    "dumpdtb": "filename:F",
     "dump-guest-memory": "paging:!p detach:!d windmp:!w zlib:!z lzo:!l snappy:!s filename:F begin:l? length:l?",
     "memsave": "val:l size:i filename:s",
     "pmemsave": "val:l size:i filename:s",

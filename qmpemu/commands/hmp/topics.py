@@ -21,6 +21,10 @@ PARAMETERS = {
     "rocker-of-dpa-groups": "name:s type:i?",
     "stats": "target:s names:s? provider:s?",
     "trace-events": "name:s? vcpu:i?",
+    "virtio-queue-element": "path:s queue:i index:i?",
+    "virtio-queue-status": "path:s queue:i",
+    "virtio-status": "path:s",
+    "virtio-vhost-queue-status": "path:s queue:i",
 }
 TARGETS = ("vm", "vcpu")
 
@@ -78,4 +82,23 @@ def dirty_rate(ctx: Context) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-SHOWN: dict[str, Callable[[Context, Given], str]] = {"stats": _stats, "trace-events": _events}
+def _virtio(name: str) -> Callable[[Context, Given], str]:
+    """What a virtio device has with its driver: whose device is none is refused; of others it is not kept."""
+
+    def shown(ctx: Context, given: Given) -> str:
+        members: dict[str, object] = {"path": given["path"]}
+        members |= {each: int(given[each]) for each in ("queue", "index") if each in given}
+        try:
+            ctx.commands(f"x-query-{name}", members)
+        except QmpError as error:
+            return f"Error: {error}\r\n"
+        return ""
+
+    return shown
+
+
+SHOWN: dict[str, Callable[[Context, Given], str]] = {
+    "stats": _stats,
+    "trace-events": _events,
+    **{name: _virtio(name) for name in PARAMETERS if name.startswith("virtio-")},
+}

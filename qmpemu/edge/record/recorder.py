@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from qemu.qmp import ExecInterruptedError, ExecuteError, QMPClient
 
 from qmpemu import __version__
-from qmpemu.edge.record import devices, features, globals, helps, versions
+from qmpemu.edge.record import compat, devices, features, globals, helps, qtree, versions
 from qmpemu.edge.record.models import models
 from qmpemu.edge.record.monitor import monitor_commands
 from qmpemu.edge.record.preconfig import allowed
@@ -36,12 +36,15 @@ from qmpemu.edge.record.refusals import refusals
 from qmpemu.edge.record.tree import tree
 from qmpemu.edge.record.type_properties import type_properties
 from qmpemu.edge.record.widths import Asker
+from qmpemu.machine.devices.catalog import HOME
 from qmpemu.profile import (
+    COMPAT_FILE,
     GLOBALS_FILE,
     HELP_FILE,
     LACKING_FILE,
     OLD_FILE,
     PROPERTIES_FILE,
+    QTREE_FILE,
     VMX_FILE,
     added_file,
     cpu_file,
@@ -110,6 +113,7 @@ class Recorder:
         await self._features()
         await self._versions()
         await self._devices()
+        await self._compat()
         self._write(GLOBALS_FILE, await globals.unmet(self.binary, self._classes()))
         self._write(HELP_FILE, await helps.helps(self.binary))
         self._write("profile.json", {**self._about, "kvm_recorded": kvm_recorded, "recordings": self._argv})
@@ -282,15 +286,21 @@ class Recorder:
             for name in devices.further(types):
                 await self._reply(client, "common", (), "device-list-properties", {"typename": name})
         self._write("devices.json", types)
+        shown = qtree.Types()
         for name in sorted({*DEVICES, *devices.further(types)} & types.keys()):
-            await self._device(name, **types[name])
+            await self._device(name, shown, **types[name])
+        async with self._emulator("pc", "tcg") as (client, _):
+            await shown.read(client)
+        self._write(QTREE_FILE, shown.told(self._parents()))
 
     def _classes(self) -> list[str]:
         """Every type that is a device."""
         asked = reply_file("common", "qom-list-types", {"implements": "device", "abstract": True})
         return [row["name"] for row in json.loads(self._place(asked).read_bytes())["return"]]
 
-    async def _device(self, name: str, *, type: str, bus: str | None, pluggable: bool) -> None:
+    async def _device(
+        self, name: str, shown: qtree.Types, *, type: str, bus: str | None, pluggable: bool
+    ) -> None:
         """Record one device by the first recipe that makes it, if any does; its file says which."""
         asked = reply_file("common", "device-list-properties", {"typename": type})
         properties = {row["name"] for row in json.loads(self._place(asked).read_bytes())["return"]}
@@ -298,11 +308,31 @@ class Recorder:
             try:
                 async with self._emulator("q35", "tcg", *words) as (client, _):
                     about = await devices.device(client)
+                    await shown.read(client)
             except RecordError:  # refused, or made and refused when the machine is done
                 continue
             self._write(added_file("device", name), {**about, "recording": self._argv.pop()})
             return
         self._progress(f"no device {name}: it needs something of the host's")
+
+    def _parents(self) -> dict[str, str]:
+        """Type -> the type above it."""
+        asked = reply_file("common", "qom-list-types", {"abstract": True})
+        rows = json.loads(self._place(asked).read_bytes())["return"]
+        return {row["name"]: row["parent"] for row in rows if "parent" in row}
+
+    async def _compat(self) -> None:
+        recordings = []
+        for file in sorted((self.folder / "device").iterdir()):
+            about = json.loads(file.read_bytes())
+            kind = about["objects"][HOME]["values"]["type"]
+            recordings.append((kind, about["recording"], about["pci"] is not None))
+        async with self._emulator("none", "tcg") as (client, _):
+            names = await versions.machine_types(client)
+        known = len(self._argv)
+        found = await compat.all_steps(names, recordings, self._emulator, self._parents())
+        del self._argv[known:]  # the file names the types
+        self._write(COMPAT_FILE, found)
 
     # --- tools ------------------------------------------------------------------------------------------------
 

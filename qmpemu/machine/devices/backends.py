@@ -5,6 +5,7 @@ from __future__ import annotations
 from qmpemu.core.table import Refused
 from qmpemu.machine.block import properties
 from qmpemu.machine.devices import memory, requirements
+from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 LINK = "link<"
 CHARDEVS = ("chardev", "chardev1", "chardev2", "chardev3", "chardev4")
+KINDS = {"rng-backend": "rng-"}
+"""What a link's type is -> how the types of what it may name begin, where that is not the same."""
+WRONG_KIND = "Invalid parameter type for '{}', expected: {}"
 MOUNT_TAG_MAX = 31
 BUSY = "can't use already busy memdev: "
 BUSY_MEMORY = {"virtio-mem-pci": "'memdev' property specifies a busy memdev: "}
@@ -86,7 +90,7 @@ class Backends:
         kinds = about.kinds()
         for name, value in list(device.values.items()):
             if kinds.get(name, "").startswith(LINK):
-                self._link(device, name, str(value))
+                self._link(device, name, str(value), kinds[name][len(LINK) : -1])
             elif name == "netdev":
                 self._machine.netdevs.join(str(value), device, about.owner("netdev"))
             elif name == "audiodev" and value not in self._machine.config.audiodevs:
@@ -119,8 +123,13 @@ class Backends:
         if reason is not None and reason != "Is a directory":
             raise Refused(f"cannot initialize fsdev '{name}': failed to open '{folder}': {reason}")
 
-    def _link(self, device: Device, name: str, target: str) -> None:
-        found = self._machine.objects.find(target)
+    def _link(self, device: Device, name: str, target: str, wanted: str) -> None:
+        found = self._machine.objects.all.get(target.removeprefix("/objects/"))
+        if found is None:
+            self._link_device(name, target, wanted)
+            return
+        if not found.kind.startswith(KINDS.get(wanted, wanted)):
+            raise Refused(WRONG_KIND.format(name, wanted))
         if name == "memdev":
             if found.users:
                 raise Refused(BUSY_MEMORY.get(device.kind, BUSY) + target)
@@ -129,6 +138,21 @@ class Backends:
             device.granule = memory.PAGE if found.kind == "memory-backend-ram" else memory.FILE_PAGE
         found.users.append(device)
         self._held.setdefault(device, []).append(found)
+
+    def _link_device(self, name: str, target: str, wanted: str) -> None:
+        """Look for another device that a link names, or for anything else of that name. Raises Refused or QmpError."""
+        device = self._machine.devices.at(target)
+        if device is None:
+            from qmpemu.machine.qom import Ambiguous, NotFound
+
+            try:
+                self._machine.qom.find(target)
+            except (NotFound, Ambiguous):
+                raise device_not_found(target) from None
+        if device is None or not (wanted == "device" or device.kind.startswith(KINDS.get(wanted, wanted))):
+            raise Refused(WRONG_KIND.format(name, wanted))
+        if name == "bmc" and any(each.values.get("bmc") == target for each in self._machine.devices.all):
+            raise Refused("BMC object is already in use")
 
     def _chardev(self, label: str, named: str) -> None:
         chardev = self._machine.chardevs.get(label)

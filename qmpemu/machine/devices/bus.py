@@ -277,10 +277,23 @@ def _ide(bus: Bus, device: Device) -> int:
     return unit
 
 
+def _hda(bus: Bus, device: Device) -> int:
+    """The number of a codec: behind the latest, where none is given."""
+    asked = int(str(device.values.get("cad", UNSET)))
+    number = asked if asked != UNSET else int(bus.devices[-1].values["cad"]) + 1 if bus.devices else 0
+    if number >= CODECS:
+        raise Refused("HDA audio codec address is full")
+    device.values["cad"] = number
+    return number
+
+
+UNSET, CODECS = 0xFFFF_FFFF, 15
+
 _FINDERS = {
     "PCI": _pci,
     "usb-bus": _usb,
     "SCSI": _scsi,
     "virtio-serial-bus": _virtio_serial,
     "IDE": _ide,
+    "HDA": _hda,
 }

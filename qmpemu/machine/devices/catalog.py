@@ -45,6 +45,10 @@ class Recorded:
         """Property -> QOM type of the device itself."""
         return {name: kind for name, kind in self.objects[""]["rows"] if not kind.startswith("child<")}
 
+    def has(self, name: str) -> bool:
+        """Whether it has that property."""
+        return any(row[0] == name for row in self.objects[""]["rows"])
+
     def has_part(self, name: str) -> bool:
         """Whether it is made of an object of that name."""
         return any(row == name and kind.startswith("child<") for row, kind in self.objects[""]["rows"])
@@ -82,6 +86,10 @@ class Listed:
     def kinds(self) -> dict[str, str]:
         """Property -> QOM type."""
         return {row["name"]: row["type"] for row in self.rows}
+
+    def has(self, name: str) -> bool:
+        """Whether it has that property."""
+        return any(row["name"] == name for row in self.rows)
 
     def has_part(self, name: str) -> bool:
         """Whether it is made of an object of that name."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PLUGGED = "/machine/device-memory[0]"
 HANDLERS = ("ICH9-LPC", "PIIX4_PM")
+NEXT = -1
+"""The number of a device on the board's own bus, which follows from those before it."""
 FIRST_UNITS = {"q35": 12, "pc": 4}
 """Units of the board's own disk controller."""
 
@@ -57,13 +59,20 @@ class InTree:
 
     def links(self) -> Iterator[tuple[str, int, str, str]]:
         """Each device on a bus: the bus's path, its number there, its type and its path."""
+        from qmpemu.machine.devices import shown
+
         for device in self._machine.devices.all:
             if device.bus is not None:
                 yield device.bus.path, device.child, device.kind, device.path
+            elif shown.is_on_board(device):
+                yield shown.MAIN_BUS, NEXT, device.kind, device.path
+            if device.kind in EXPANDERS:
+                above = device.buses[0].path.rpartition("/")[0]
+                yield shown.MAIN_BUS, NEXT, "pxb-host", above
 
     def object_of(self, device: Device) -> Object:
         """The device as the object tree shows it."""
-        from qmpemu.machine.devices import shown
+        from qmpemu.machine.devices import derived, shown
 
         family = self._machine.config.family
         if device.kind.endswith(CPU_SUFFIX):
@@ -73,6 +82,7 @@ class InTree:
         made = shown.device(
             device, shown.Around(self._machine.devices, self._handler(), FIRST_UNITS.get(family, 0))
         )
+        derived.fit(self._machine, device, made)
         if device.kind.startswith("virtio-balloon"):
             behind = made.children[VIRTIO_BACKEND[1:]]
             for each in (made, behind):

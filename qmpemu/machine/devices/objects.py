@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.devices import memory_backend, object_rules
-from qmpemu.qmp.errors import device_not_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,13 +101,6 @@ class Objects:
         if found is None or found.users:
             raise Refused(f"object '{name}' is in use, can not be deleted")
         del self.all[name]
-
-    def find(self, name: str) -> UserObject:
-        """The object that a link names, by id or path. Raises QmpError."""
-        found = self.all.get(name.removeprefix("/objects/"))
-        if found is None:
-            raise device_not_found(name)
-        return found
 
 
 def check_range(made: UserObject, name: str, value: object) -> None:

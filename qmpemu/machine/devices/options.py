@@ -8,7 +8,10 @@ from qmpemu.qmp.order import ordered
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from qmpemu.machine.devices.catalog import Listed, Recorded
+    from qmpemu.machine.devices.table import Device
 
     About = Recorded | Listed
 
@@ -133,3 +136,36 @@ def _mac(about: About, name: str, given: object) -> str:
 
 def _is_hex(text: str) -> bool:
     return all(char in "0123456789abcdefABCDEF" for char in text)
+
+
+QUEUES = {"virtio-blk": ("num-queues", 0xFFFF, 1), "virtio-scsi": ("num_queues", 0xFFFF_FFFF, 3)}
+"""Beginning of a type -> the option for its queues, what that is unset, how many vectors there are beside theirs."""
+QUEUES_MAX = 1024
+UNSET_VECTORS = 0xFFFF_FFFF
+
+
+def set_queues(kind: str, values: dict[str, object], processors: int) -> None:
+    """Of a disk or its controller that say nothing of it: a queue for each processor, a vector for each queue."""
+    for beginning, (name, unset, more) in QUEUES.items():
+        if not kind.startswith(beginning):
+            continue
+        if values.get(name, unset) == unset:
+            values[name] = min(processors, QUEUES_MAX - more + 1)
+        if values.get("vectors", UNSET_VECTORS) == UNSET_VECTORS:
+            values["vectors"] = int(str(values[name])) + more
+
+
+NO_ADDRESS = "00:00:00:00:00:00"
+ADDRESS, FIRST_ADDRESS = "52:54:00:12:34:", 0x56
+"""What the hardware addresses of cards begin with that are given none, and how the first one ends."""
+
+
+def address(given: object, others: Iterable[Device]) -> object:
+    """A card's hardware address: the first that no other has, where none is given."""
+    if given not in (None, NO_ADDRESS):
+        return given
+    taken = {each.values.get("mac") for each in others}
+    number = FIRST_ADDRESS
+    while f"{ADDRESS}{number:02x}" in taken:
+        number += 1
+    return f"{ADDRESS}{number:02x}"

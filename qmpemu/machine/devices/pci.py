@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from qmpemu.core.json_text import loads
 from qmpemu.machine.devices import virtio_modes
+from qmpemu.machine.devices.acpi_hotplug import SHPC_BRIDGES
 from qmpemu.machine.devices.bus import EXPANDERS, EXPRESS_PORTS, Bus
 from qmpemu.machine.devices.pci_setup import BUSES, IO, KINDS, MEMORY, PREFETCH, Function, set_up
-from qmpemu.machine.devices.regions import sized
+from qmpemu.machine.devices.regions import MSIX_BAR, sized
 from qmpemu.machine.devices.table import Device
 from qmpemu.machine.onboard import absent_types
 from qmpemu.machine.wiring import ram_split
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 ROM_BAR, SHPC_BAR = 6, 0
 NO_ROM = {"romfile": ""}
-MSIX_BAR = 1
-"""Of a virtio device: where its interrupt vectors are, if it has any."""
-SHPC_BRIDGES = ("pci-bridge", "pci-bridge-seat", "pcie-pci-bridge")
-"""Bridges with the standard hot-plug controller."""
 WITHOUT = {"cxl-rp": frozenset((IO,))}
 """Windows that a bridge does not have."""
 RESERVES = {
@@ -62,6 +59,11 @@ class PciBuses:
         """Firmware finds what there is now; where it puts it is worked out when somebody asks."""
         self._layout = {}
         self._seen = {bus: _functions(bus) for bus in self._all()}
+
+    def knows(self, device: Device) -> bool:
+        """Whether firmware or an operating system has seen a function."""
+        seen = () if self._seen is None else self._seen.values()
+        return device in self._layout or any(device is each for found in seen for _, each in found)
 
     def os_starts(self, device: Device) -> None:
         """An operating system has found a function that was plugged in: it gets what is free on its bus."""
@@ -115,6 +117,20 @@ class PciBuses:
             rows = self._rows(bus, bus.number, functions if bus is roots[0] else [])
             found.append({"bus": bus.number, "devices": rows})
         return [*reversed(found[1:]), {**board[0], **found[0]}]
+
+    def row(self, device: Device | None, slot: int, function: int) -> Row | None:
+        """What is told of one function, an added one, or else the board's own at a place on the root bus."""
+        roots = self._roots()
+        if not roots:
+            return None
+        board = self._board_rows()[0]["devices"]
+        self._set_up(roots, board)
+        if device is None:
+            found = next((each for each in board if _place(each) == (slot, function)), None)
+            return None if found is None else self._placed(found, (slot, function))
+        assert device.bus is not None
+        known = device.recorded is not None and device.recorded.pci is not None
+        return self._placed(_row(device, slot * 8 + function, device.bus.number), device) if known else None
 
     def added(self) -> list[Row]:
         """The functions that are not the board's own, on its root bus and behind bridges."""

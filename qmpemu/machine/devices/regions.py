@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 ROM_BAR = 6
+MSIX_BAR = 1
+"""Of a virtio device: where its interrupt vectors are, if it has any."""
 VIDEO = {"VGA": (0, "vgamem_mb"), "secondary-vga": (0, "vgamem_mb"), "vmware-svga": (1, "vgamem_mb")}
 """Adapter -> the region that is its memory, and the option in MiB."""
 QXL = ("qxl", "qxl-vga")
@@ -37,6 +39,8 @@ def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]
         regions = _qxl(values, regions)
     elif device.kind == "ivshmem-plain" and "size" in values:
         regions = _with(regions, 2, rounded(_number(values, "size")))
+    elif device.kind.startswith("virtio") and _number(values, "vectors") > 0:
+        regions = _with(regions, MSIX_BAR, vectors_size(_number(values, "vectors")))
     elif device.kind == "pci-testdev" and _number(values, "membar"):
         regions = [*regions, _wide(2, rounded(_number(values, "membar")))]
     return regions
@@ -83,6 +87,12 @@ def _with(regions: list[dict[str, Any]], bar: int, size: int) -> list[dict[str, 
 
 def _number(values: Mapping[str, Any], name: str, default: int = 0) -> int:
     return int(str(values.get(name, default)))
+
+
+def vectors_size(count: int) -> int:
+    """The region in which a virtio function has its interrupt vectors, and behind them which of them wait."""
+    waiting = (count + 63) // 64 * 8
+    return rounded(max(4096, max(2048, 16 * count) + waiting))
 
 
 def rounded(size: int) -> int:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from qmpemu.machine.devices import virtio_modes
+from qmpemu.machine.devices.acpi_hotplug import BOARD
+from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.catalog import HOME, RECORDED_ID, VIRTIO_BACKEND
-from qmpemu.machine.devices.regions import QXL, qxl_sizes
+from qmpemu.machine.devices.regions import QXL, qxl_sizes, vectors_size
+from qmpemu.machine.devices.table import PERIPHERAL
 from qmpemu.machine.qom import Object
 from qmpemu.qmp.order import as_inserted
 
@@ -67,6 +70,11 @@ def device(shown: Device, around: Around) -> Object:
         top.values.update(NO_DISK)
     if shown.kind in QXL:
         top.values.update(qxl_sizes(shown.values))
+    _fit_vectors(shown, made)
+    if shown.values.get("serial") and "device_id" in top.properties and "device_id" not in shown.values:
+        top.values["device_id"] = shown.values["serial"]
+    if shown.kind == "usb-storage":
+        _fit_disk(shown, made)
     line = made.get("/serial")
     if line is not None and "chardev" in shown.values:
         line.values["chardev"] = shown.values["chardev"]
@@ -77,6 +85,36 @@ def device(shown: Device, around: Around) -> Object:
     if "serial" in top.properties and "serial" not in shown.values and bus_number(shown) is not None:
         top.values["serial"] = f"QM{around.first_unit(shown) + (bus_number(shown) or 0) + 1:05}"
     return top
+
+
+VECTOR_BYTES, VECTORS_APART, VECTORS_PAGE = 16, 2048, 4096
+"""Of the region that a virtio function has for its interrupt vectors."""
+OF_DISK = ("drive", "serial", "removable", "share-rw")
+"""Options of a USB disk that are those of the SCSI disk within."""
+
+
+def _fit_vectors(shown: Device, made: dict[str, Object]) -> None:
+    """The regions for interrupt vectors, by their number."""
+    count = shown.values.get("vectors")
+    if not shown.kind.startswith("virtio") or "/msix-table[0]" not in made or not isinstance(count, int):
+        return
+    made["/msix-table[0]"].values["size"] = count * VECTOR_BYTES
+    made["/msix-pba[0]"].values.update(
+        {"addr": max(VECTORS_APART, count * VECTOR_BYTES), "size": (count + 63) // 64 * 8}
+    )
+    for path, each in made.items():
+        if path.endswith("-msix[0]"):
+            each.values["size"] = vectors_size(count)
+
+
+def _fit_disk(shown: Device, made: dict[str, Object]) -> None:
+    """The SCSI disk within a USB disk, which takes the drive over."""
+    for path, each in made.items():
+        if path.endswith("/legacy[0]"):
+            each.values.update({name: shown.values[name] for name in OF_DISK if name in shown.values})
+            if shown.values.get("serial"):
+                each.values["device_id"] = shown.values["serial"]
+    made[""].values["drive"] = ""
 
 
 NO_SIZE = 0xFFFF_FFFF
@@ -101,12 +139,12 @@ class Around:
         self._devices = devices
         self._handler = handler
         self._first = first
-        self._numbers = _numbered(devices)
+        self._numbers = _numbered(devices) if devices.find_acpi().counts else {}
 
     def fit(self, bus: Bus, shown: Object) -> None:
         """A bus as it is here."""
-        if str(shown.values["hotplug-handler"]).startswith(BOARD):
-            shown.values["hotplug-handler"] = self._handler
+        if bus.is_pci:
+            shown.values["hotplug-handler"] = self._handler if bus.hotplug.startswith(BOARD) else bus.hotplug
         if "acpi-pcihp-bsel" not in shown.properties:
             return
         number = self._numbers.get(bus)
@@ -124,7 +162,6 @@ class Around:
         return self._first + sum(AHCI_UNITS for each in before if "ahci" in each.kind)
 
 
-BOARD = "/machine/unattached/device["
 AHCI_UNITS = 12
 
 
@@ -140,8 +177,7 @@ def _numbered(devices: Devices) -> dict[Bus, int]:
     found: dict[Bus, int] = {}
 
     def visit(bus: Bus) -> None:
-        off = bus.owner is not None and bus.owner.values.get("hotplug") is False
-        if bus.hotplug and not off:
+        if bus.hotplug:
             found[bus] = len(found)
         for each in reversed(bus.devices):
             for behind in each.buses if not each.hotplugged else ():
@@ -222,7 +258,9 @@ def _here(shown: Device, value: object) -> object:
     if value == HOME or value.startswith(f"{HOME}/"):
         return shown.path + shown.renamed(value[len(HOME) :])
     owner = shown.bus.owner if shown.bus is not None else None
-    return f"{owner.path}/{BOARD_WINDOWS[value]}" if owner is not None and value in BOARD_WINDOWS else value
+    if owner is None or owner.kind in EXPANDERS or value not in BOARD_WINDOWS:
+        return value
+    return f"{owner.path}/{BOARD_WINDOWS[value]}"
 
 
 def _own_values(shown: Device) -> dict[str, object]:
@@ -231,16 +269,37 @@ def _own_values(shown: Device) -> dict[str, object]:
     bus = shown.bus
     values["hotplugged"] = shown.hotplugged
     values["hotpluggable"] = shown.pluggable and (bus is None or bool(bus.hotplug))
+    if is_on_board(shown):
+        values["hotpluggable"] = False
     if bus is not None:
         values["parent_bus"] = bus.path
     if bus is not None and bus.is_pci and isinstance(shown.place, int):
         slot, function = divmod(shown.place, 8)
         values.update({"addr": shown.place, "legacy-addr": f"{slot:02x}.{function:x}"})
+        if shown.kind in SAS_CONTROLLERS and not shown.values.get(SAS):
+            values[SAS] = SAS_START | slot << 8 | function
     kinds = shown.recorded.kinds() if shown.recorded is not None else {}
     for name, kind in kinds.items():
         if kind.startswith("link<") and name in shown.values:
-            values[name] = f"/objects/{str(shown.values[name]).removeprefix('/objects/')}"
+            home = next((path for start, path in LINKED.items() if kind[5:].startswith(start)), "/objects")
+            values[name] = f"{home}/{str(shown.values[name]).rpartition('/')[2]}"
     return values
+
+
+SAS, SAS_CONTROLLERS = "sas_address", ("megasas", "megasas-gen2", "mptsas1068")
+SAS_START = 0x35254 << 44
+"""What a controller's address begins with; its place follows."""
+LINKED = {"ipmi-bmc": PERIPHERAL, "nvme-subsys": PERIPHERAL}
+"""Types of links that name devices; others name user objects."""
+
+
+def is_on_board(shown: Device) -> bool:
+    """Whether it is on the board's own bus, on which everything else is."""
+    known = shown.bus is None and shown.recorded is not None
+    return known and shown.recorded.objects[""]["values"].get("parent_bus") == MAIN_BUS  # type: ignore[union-attr]
+
+
+MAIN_BUS = "/machine/unattached/sysbus"
 
 
 def _unrecorded(shown: Device) -> Object:

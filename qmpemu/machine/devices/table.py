@@ -14,7 +14,7 @@ from __future__ import annotations
 from qmpemu.core.facts import Fact
 from qmpemu.core.table import Refused
 from qmpemu.machine.devices import expander, memory, options, processors
-from qmpemu.machine.devices.bus import EXPANDERS, Bus
+from qmpemu.machine.devices.bus import EXPANDERS, PCI_KINDS, Bus
 from qmpemu.machine.devices.catalog import CPU_SUFFIX, RECORDED_ID, Catalog, Kind, Listed, Recorded
 from qmpemu.qmp.errors import device_not_found
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
+    from qmpemu.machine.devices.acpi_hotplug import AcpiHotplug
+    from qmpemu.machine.devices.compat import Compat
     from qmpemu.machine.devices.globals import Globals
 
     class Backends(Protocol):
@@ -144,6 +146,10 @@ class Devices:
         """How many NUMA nodes there are."""
         self.globals: Globals | None = None
         """What their properties are unless they say otherwise; None where nothing was said."""
+        self.compat: Compat | None = None
+        """What they are in an older machine type; None in the newest."""
+        self.find_acpi: Callable[[], AcpiHotplug]
+        """Which buses are ACPI's to plug."""
         self.all: list[Device] = []
 
     # --- finding ------------------------------------------------------------------------------------------------
@@ -222,6 +228,11 @@ class Devices:
             device.values = options.values(about, given)
             if self.globals is not None:
                 device.values = self.globals.of(about, running=device.hotplugged) | device.values
+            if self.compat is not None:
+                device.values = self.compat.of(about.type_name, about.kinds()) | device.values
+            options.set_queues(device.kind, device.values, self.processors.started)
+            if about.has("mac"):
+                device.values["mac"] = options.address(device.values.get("mac"), self.all)
         return about
 
     def _realize(self, device: Device, about: Recorded | Listed | None) -> None:
@@ -270,6 +281,8 @@ class Devices:
             if not any(name == "hotplug-handler" for name, _ in about["rows"]):
                 continue
             kind, handler = about["values"]["type"], about["values"]["hotplug-handler"]
+            if kind in PCI_KINDS:
+                handler = self.find_acpi().handler(device)
             above, _, recorded = path.rpartition("/")
             name = self._bus_name(device, recorded, kind)
             made.append(Bus(name, kind, f"{device.path}{above}/{name}", handler, device))
@@ -368,8 +381,12 @@ class Devices:
 
 def _check_pluggable(kind: Kind, bus: Bus | None) -> None:
     """Whether such a device can be plugged in at run time. Raises Refused."""
-    if bus is not None and not bus.hotplug:
-        raise Refused(f"Bus '{bus.name}' does not support hotplugging")
+    if bus is not None and (not bus.hotplug or bus.is_pci):
+        from qmpemu.machine.devices.acpi_hotplug import why_not
+
+        why = why_not(bus)
+        if why is not None:
+            raise Refused(why)
     if kind.bus == "System":
         raise Refused("Bus 'main-system-bus' does not support hotplugging")
     if bus is None and kind.name not in memory.DRIVERS and not kind.name.endswith(CPU_SUFFIX):
