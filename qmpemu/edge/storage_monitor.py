@@ -21,6 +21,7 @@ from qemu.qmp import Message, QMPClient, QMPError, Runstate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from selectors import SelectorKey
 
 STEPS = 4
 """Turns of the client's loop between a command and its bytes, or between bytes and what they say."""
@@ -34,10 +35,12 @@ class StorageMonitor:
 
     def __init__(self, fd: int) -> None:
         self.told: deque[dict[str, Any] | None] = deque()
-        self._selector = EpollSelector()
+        self._selector = _Selector()
         self._turns = asyncio.SelectorEventLoop(self._selector)
-        self._client = _Client(self._hear)
+        self._client = _Client(self._hear, self._leaves)
         self._passed = 0
+        """Messages that came or left."""
+        self._settled = (-1, -1)
         self._arrival: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._run(self._connect(socket.socket(fileno=fd)))
@@ -53,12 +56,15 @@ class StorageMonitor:
 
     def advance(self) -> None:
         """Send and hear what can be without waiting."""
-        self._run(self._settle())
+        self._settled = (-1, -1)
+        while self._settled != self._seen:  # a loop reads once more as it stops
+            self._run(self._settle())
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Until something has been told, or for `timeout_s`."""
         if not self.told:
             self._run(self._arrive(timeout_s))
+            self.advance()  # what has been read beside it would wake nobody
 
     def close(self) -> None:
         """Hang up."""
@@ -98,11 +104,16 @@ class StorageMonitor:
             await self._client.execute_msg(message)
 
     async def _settle(self) -> None:
-        passed = -1
-        while passed != self._passed:
-            passed = self._passed
+        """Turn until nothing has been read, told or sent for so long: what has been read wakes nobody again."""
+        self._settled = (-1, -1)
+        while self._settled != self._seen:
+            self._settled = self._seen
             for _ in range(STEPS):
                 await asyncio.sleep(0)
+
+    @property
+    def _seen(self) -> tuple[int, int]:
+        return self._passed, self._selector.found
 
     async def _arrive(self, timeout_s: float | None) -> None:
         self._arrival = self._turns.create_future()
@@ -121,18 +132,34 @@ class StorageMonitor:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
+    def _leaves(self) -> None:
+        self._passed += 1
+
+
+class _Selector(EpollSelector):
+    """It counts what it has found to be readable or writable."""
+
+    found = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        """As ever."""
+        ready = super().select(timeout)
+        self.found += len(ready)
+        return ready
+
 
 class _Client(QMPClient):
     """It tells of every message in the order in which they come, where `execute` and `events` are apart."""
 
-    def __init__(self, hear: Callable[[dict[str, Any]], object]) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], object], leaves: Callable[[], object]) -> None:
         super().__init__()
         self.negotiate = False  # it would ask for out-of-band commands, which overtake others
-        self._hear = hear
+        self._hear, self._leaves = hear, leaves
 
     def _cb_inbound(self, msg: Message) -> Message:
         self._hear(dict(msg))
         return msg
 
     def _cb_outbound(self, msg: Message) -> Message:
+        self._leaves()
         return msg  # without writing it out for a log that nobody reads

@@ -22,6 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from emulators import PATIENCE_S, Emulator, runs
 
+from qmpemu.edge.storage_monitor import StorageMonitor
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -252,3 +254,32 @@ def test_a_domains_own_folder_is_used(folder: str, used: bool, monkeypatch: pyte
         made = Path(private_folder())
         assert made.parent == (home if used else other)
         assert made.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("turn", range(1, 20))
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_comes_at_any_turn_is_told(turn: int, waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or wakes the emulator: a reply that is read in the last moment is not left in a buffer."""
+    daemon, ours = socket.socketpair()
+    daemon.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
+    monitor = StorageMonitor(ours.detach())
+    monitor.told.clear()
+    turns = 0
+    select_as_ever = monitor._selector.select
+
+    def select_later(timeout: float | None = None) -> Any:
+        nonlocal turns
+        turns += 1
+        if turns == turn:
+            daemon.sendall(b'{"return": {}, "id": "__qmp#00001"}\r\n')
+        return select_as_ever(timeout)
+
+    monkeypatch.setattr(monitor._selector, "select", select_later)
+    for _ in range(2):
+        monitor.send("query-jobs", {})
+    daemon.sendall(b'{"return": {}, "id": "__qmp#00000"}\r\n')
+    (monitor.wait if waits else monitor.advance)()
+    monkeypatch.undo()
+    assert len(monitor.told) == (1 if turns < turn else 2) or select.select([monitor.fileno()], [], [], 0)[0]
+    daemon.close()
+    monitor.close()
