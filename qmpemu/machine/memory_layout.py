@@ -22,6 +22,7 @@ SYSTEM, PORTS = "/machine/unattached/system[0]", "/machine/unattached/io[0]"
 NODES = "/machine/pc.ram[0]"
 """What the memory of NUMA nodes is put together in."""
 HOTPLUG_PORTS, HOTPLUG_BYTES = 0xA00, 24
+NVDIMM_PORT, NVDIMM_BYTES = 0xA18, 4
 
 
 class Layout:
@@ -71,6 +72,8 @@ def show(objects: dict[str, Object], config: MachineConfig, new: type[Object]) -
         objects[NODES] = _region(pattern, "", 0, config.memory_bytes, new)
     if made.plugged:
         objects["/machine/device-memory[0]"] = _region(pattern, SYSTEM, made.plugged_at, made.plugged, new)
+    if config.switches.get("nvdimm"):
+        objects["/machine/nvdimm-acpi-io[0]"] = _region(pattern, PORTS, NVDIMM_PORT, NVDIMM_BYTES, new)
     if made.plugged and config.memory_slots:
         path = next(path for path, each in objects.items() if each.type_name in ("PIIX4_PM", "ICH9-LPC"))
         ports = _region(pattern, PORTS, HOTPLUG_PORTS, HOTPLUG_BYTES, new)

@@ -6,6 +6,8 @@ lacks stands before the first one that is made later, and moves all those behind
 
 from __future__ import annotations
 
+from qmpemu.machine.ghash import Table
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,22 +37,28 @@ TABLES = tuple(
     for name in (r"acpi\x2frsdp", r"acpi\x2ftables", "table-loader")
 )
 """ACPI's tables on their way to the firmware."""
-CREATED = {
-    "pc": (
-        "isa-bios i0 i1 i2 pci i3 0 system io i4 i5 i6 i7 1 i8 pc.rom i9 i10 2 3 i11 i12 4 ram- "
-        "above-4g ram-below-4g 5 sysbus i13 i14 6 i15 7 pc.bios 8 i16 i17 i18 i19 i20 i21 i22 9 "
-        "ioport80 i23 i24 10 11 12 13 14 15 ide[1] 16 ioportF0 17 i25 i26 ide ide[3] ide[2] 18 i27 "
-        "19 20 21 22 23 24 25 26"
-    ),
-    "q35": (
-        "i0 pc.bios i1 i2 sysbus 0 i3 i4 i5 1 i6 2 i7 i8 3 i9 4 system ram-below-4g i10 i11 5 i12 "
-        "isa-bios i13 i14 pci 6 i15 i16 7 8 i17 ioport80 i18 i19 9 i20 10 pc.rom 11 i21 i22 i23 i24 "
-        "i25 12 i26 13 14 15 ioportF0 16 17 18 19 20 io 21 22 23 24 ram-above-4g"
-    ),
+FIRST = (
+    "peripheral peripheral-anon nvdimm nvdimm-persistence hmat system.flash0 pflash0 system.flash1 pflash1 "
+    "pcspk-audiodev cxl cxl-fmw unattached pc.ram[0] device-memory[0]"
+).split()
+"""What a machine of its own, beside its type's properties, has first; flash chips that are not used leave it again."""
+THEN = {
+    "pc": "fw_cfg i440fx smram rtc-time rtc_state acpi-device nvdimm-acpi-io[0]".split(),
+    "q35": "fw_cfg q35 smram acpi-device rtc-time rtc_state nvdimm-acpi-io[0]".split(),
 }
-"""The order in which a bare board puts its parts under /machine/unattached: numbers of devices, `i` with those of
-interrupt lines, names of others with their `[0]` left out. Found from how QEMU 7.2 lists them: it decides where names
-collide."""
+REGIONS = {
+    0: "sysbus system[0] io[0]".split(),
+    2: "pci[0] ram-below-4g[0] ram-above-4g[0] pc.bios[0] isa-bios[0] pc.rom[0]".split(),
+}
+PORTS = ["ioport80[0]", "ioportF0[0]"]
+REGIONS_BEFORE = {"pc": {**REGIONS, 8: PORTS}, "q35": {**REGIONS, 7: PORTS}}
+"""Recorded number of a device -> what comes to be there before it."""
+LINES_OF = {"pc": {6: 1, 8: 24, 16: 2, 18: 1}, "q35": {4: 24, 5: 1, 14: 2}}
+"""The same -> how many interrupt lines come behind it."""
+LINES_WITHOUT_HPET = {6: 1, 9: 1, 10: 1, 13: 2, 16: 2, 18: 2}
+"""Of a PC whose devices are not led over one."""
+IDE = ("pc", 17, ["ide[0]", "ide[1]", "ide[2]", "ide[3]"])
+"""All this is the order in which QEMU 7.2 makes its objects, as a debugger sees it: it decides where names collide."""
 BEFORE = {
     "pc": {
         "video": "hpet",
@@ -143,30 +151,44 @@ def in_order(names: Iterable[str], family: str, numbers: Numbers) -> list[str]:
     """Names under /machine/unattached in the order in which they come to be there."""
     found = set(names)
     order: list[str] = []
-    devices = sorted((name for name in found if name.startswith(DEVICE)), key=_number)
-    others = _behind(family)
-    bare = {numbers.moved(f"{UNATTACHED}/{DEVICE}{number}]"): number for number in others}
-    for name in ("", *devices):
-        order += [name] if name else []
-        behind = others[bare[f"{UNATTACHED}/{name}"]] if f"{UNATTACHED}/{name}" in bare else []
-        order += [each for each in (others[-1] if not name else behind) if each in found]
+    bare: dict[str, int] = {}
+    for number in range(len(found)):
+        bare.setdefault(numbers.moved(f"{UNATTACHED}/{DEVICE}{number}]").rpartition("/")[2], number)
+    bare.pop("", None)
+    regions = {**REGIONS_BEFORE[family]}
+    has_hpet = HPET in bare.values()
+    lines = LINES_OF[family] if has_hpet or family != "pc" else LINES_WITHOUT_HPET
+    line = 0
+    for name in sorted((name for name in found if name.startswith(DEVICE)), key=_number):
+        number = bare.get(name, -1)
+        for start in [each for each in regions if each <= number]:
+            order += regions.pop(start)
+        order.append(name)
+        order += [f"{LINE}{line + each}]" for each in range(lines.get(number, 0))]
+        line += lines.get(number, 0)
+        if (family, number) == IDE[:2]:
+            order += IDE[2]
     known = set(order)
-    return [*order, *(name for name in names if name not in known)]
+    return [*(name for name in order if name in found), *(name for name in names if name not in known)]
 
 
-def _behind(family: str) -> dict[int, list[str]]:
-    """Behind which device of a bare board, by its number, others come; -1 for those before the first."""
-    found: dict[int, list[str]] = {-1: []}
-    last = -1
-    for each in CREATED[family].split():
-        if each.isdigit():
-            last = int(each)
-            found[last] = []
-        elif each[0] == "i" and each[1:].isdigit():
-            found[last].append(f"{LINE}{each[1:]}]")
-        else:
-            found[last].append(each if each == "sysbus" or each[-1] == "]" else f"{each}[0]")
-    return found
+def machine_order(names: Iterable[str], family: str) -> list[str]:
+    """What a machine has beside its type's properties, of these names, as QEMU lists it."""
+    found, table = set(names), Table()
+    for name in FIRST:
+        if name in found or name in FLASH:
+            table.insert(name)
+    for name in FLASH:
+        if name not in found:
+            table.remove(name)
+    for name in THEN[family]:
+        if name in found:
+            table.insert(name)
+    return table.names()
+
+
+FLASH = ("system.flash0", "pflash0", "system.flash1", "pflash1")
+HPET = 8
 
 
 def _number(name: str) -> int:

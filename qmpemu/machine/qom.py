@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.ghash import Table, listed
-from qmpemu.machine.onboard import UNATTACHED, Numbers, in_order, processor_name
+from qmpemu.machine.onboard import UNATTACHED, Numbers, in_order, machine_order, processor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class Tree:
             board = machine.children["unattached"]
             order = in_order(board.children, config.family, Numbers(config, profile))
             board.children = {name: board.children[name] for name in order}
+            order_machine(machine, config.family)
 
     def graft(self, path: str, made: Object) -> None:
         """Put an object with all below it at `path`."""
@@ -271,6 +272,12 @@ class Tree:
 
     def _child(self, parent: Object, name: str, type_name: str = "container") -> Object:
         return parent.children.setdefault(name, Object(type_name))
+
+
+def order_machine(machine: Object, family: str) -> None:
+    """Let what the machine has of its own stand as QEMU lists it, behind what is its type's."""
+    own = machine_order([*machine.properties, *machine.children], family)
+    machine.order = [*(name for name in machine.order or () if name not in own), *own]
 
 
 def _number_board(root: Object, config: MachineConfig) -> None:

@@ -22,6 +22,7 @@ QUERIES: tuple[tuple[str, dict[str, str]], ...] = (
     ("query-pci", {}),
     ("query-mice", {}),
     ("query-rx-filter", {}),
+    ("qom-list", {"path": "/machine"}),
     ("qom-list", {"path": "/machine/unattached"}),
     ("qom-list", {"path": "/machine/peripheral-anon"}),
     ("qom-list", {"path": "/chardevs"}),
@@ -83,6 +84,13 @@ LINES = """
     -nodefaults -chardev null,id=a,mux=on -serial chardev:a -chardev socket,id=c,path=/none,reconnect=9
     -nodefaults -readconfig {folder}/machine.cfg
     -machine pc,vmport=off -usbdevice tablet -usbdevice mouse -m 256,slots=2,maxmem=1G -device virtio-serial-pci
+    -smp 5 -m 4G
+    -machine pc,hpet=off,nvdimm=on -smp 2
+    -machine pc,i8042=off,pit=off
+    -machine pc,pic=off,acpi=off
+    -machine q35,pic=off,smbus=off -smp 3
+    -machine q35,nvdimm=on -m 1G,slots=2,maxmem=6G -drive if=pflash,file={folder}/d.iso,format=raw,readonly=on
+    -nodefaults -drive if=pflash,file={folder}/d.iso,format=raw
     -machine q35,hpet=off -smbios type=1,uuid=5e3b1a44-8d51-4b0a-8f5e-000000000001
 """.strip().splitlines()
 REFUSED = """

@@ -40,14 +40,14 @@ def fit(blocks: Blocks, config: MachineConfig) -> None:
 
 def show(tree: Tree, machine: Machine) -> None:
     """Put the chips into the object tree: the firmware is in them, and they are on the board's own bus."""
-    from qmpemu.machine.qom import Object
+    from qmpemu.machine.qom import Object, order_machine
 
     chips = [drive for drive in machine.blocks.drives if drive.qdev.startswith(FLASH)]
     if not chips:
         return
     _, board = tree.find("/machine")
     _, bus = tree.find("/machine/unattached/sysbus")
-    tree.prune("/machine/unattached/pc.bios[0]")
+    board.children["unattached"].children.pop("pc.bios[0]", None)
     after = [(bus.properties[name], bus.values[name]) for name in _children(bus)][1:]
     end = FOUR_GIB
     secure = any(
@@ -73,6 +73,7 @@ def show(tree: Tree, machine: Machine) -> None:
         tree.graft(drive.qdev, made)
         board.properties[f"pflash{number}"], board.values[f"pflash{number}"] = "str", held
         links.append((f"link<{CHIP}>", drive.qdev))
+    order_machine(board, machine.config.family)
     for place_, (kind, value) in enumerate([*links, *after], start=1):
         bus.properties[f"child[{place_}]"], bus.values[f"child[{place_}]"] = kind, value
 
