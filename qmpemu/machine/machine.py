@@ -370,8 +370,12 @@ class Machine:
         self._reset_tpm()
         if self._io_ports is not None:
             self._io_ports.reset()
-        if any(each.kind.startswith(DRAINING) for each in self.devices.all):
-            self.block_layer.drain()
+        if self.store_up:
+            from qmpemu.machine.devices.resets import reset_order
+
+            for disk in reset_order(self.devices.all):
+                if disk.kind.startswith(DRAINING):
+                    self.block_layer.reset(disk.path)
 
     def _reset_tpm(self) -> None:
         """One that refuses ends the process."""

@@ -218,3 +218,37 @@ def test_a_copy_without_room(emulator: Emulator, small: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=32M", str(small)], check=True)
     client.put("block-job-resume", device="j")
     assert told(client, "BLOCK_JOB_READY")[-1] == "BLOCK_JOB_READY"
+
+
+@pytest.mark.parametrize(
+    ("disks", "jobs"),
+    [
+        (("scsi-hd,drive=n0,id=d0,bus=sc.0", "virtio-blk-pci,drive=a,bus=r"), ["k", "j"]),
+        (("virtio-blk-pci,drive=n0,id=d0,bus=r", "scsi-hd,drive=a,bus=sc.0"), ["j", "k"]),
+        (("scsi-hd,drive=a,bus=sc.0", "scsi-hd,drive=n0,bus=sc.0"), ["j", "k"]),
+        (("scsi-hd,drive=a,bus=sc.0",), ["k"]),
+        (("ide-hd,drive=a,bus=ide.0", "scsi-hd,drive=n0,bus=sc.0"), ["j"]),
+    ],
+)
+def test_disks_are_reset_one_after_the_other(
+    emulator: Emulator, disks: tuple[str, ...], jobs: list[str]
+) -> None:
+    """What came last first, with what is behind it; jobs of what no device has go on, and those of IDE disks."""
+    more = [word for each in disks for word in ("-device", each)]
+    port = (
+        "-device",
+        "pcie-root-port,id=r,chassis=1,slot=1",
+        "-blockdev",
+        "null-co,node-name=a,size=1048576",
+    )
+    client = start(emulator, *port, *more)
+    mirror(client)
+    say(client, "blockdev-add", driver="null-co", node_name="b", size=1 << 20)
+    client.put("blockdev-mirror", device="a", target="b", sync="full", job_id="k")
+    told(client, "BLOCK_JOB_READY")
+    client.put("system_reset")
+    paused = []
+    while (message := client.read()).get("event") != "RESET":
+        if message.get("data", {}).get("status") == "standby":
+            paused.append(message["data"]["id"])
+    assert paused == jobs

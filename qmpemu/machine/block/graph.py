@@ -349,12 +349,17 @@ class Blocks:
 
     def leave(self, path: str) -> None:
         """The device at that path is about to go."""
-        for drive in self.drives:
-            own = path in (drive.qdev, f"/machine/peripheral/{drive.qdev}") or drive.qdev.startswith(
-                f"{path}/"
-            )
-            if self.holders is not None and own:
+        for drive in self.drives_of(path):
+            if self.holders is not None:
                 self.holders.leaves(drive)
+
+    def drives_of(self, path: str) -> list[Drive]:
+        """The drives of the device at that path."""
+        return [
+            drive
+            for drive in self.drives
+            if path in (drive.qdev, f"/machine/peripheral/{drive.qdev}") or drive.qdev.startswith(f"{path}/")
+        ]
 
     @property
     def has_names(self) -> bool:

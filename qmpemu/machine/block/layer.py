@@ -62,8 +62,14 @@ class BlockLayer:
                 pass
         self.needed().open(options, here=False)
 
+    def reset(self, path: str) -> None:
+        """The device at that path is reset: what is on its way to its image arrives."""
+        for drive in self.blocks.drives_of(path):
+            if self._store is not None and drive.node is not None:
+                self._store.working.pause(drive.node, times=1)
+
     def drain(self) -> None:
-        """The machine stops, or a disk is reset: what is on its way to the images arrives."""
+        """The machine stops: what is on its way to the images arrives."""
         if self._store is not None:
             self._store.drain()
 
