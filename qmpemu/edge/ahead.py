@@ -45,7 +45,10 @@ class Ahead:
         if self._heard != heard:
             self._emulator.loop.call_later(QUIET_S, self._go_on)
         elif self._left:
-            import_module(self._left.pop())
+            try:
+                import_module(self._left.pop())
+            except ImportError:
+                pass  # whoever needs it is told
             self._emulator.loop.call_soon(self._go_on)
         else:
             gc.freeze()  # none of it is garbage, ever
