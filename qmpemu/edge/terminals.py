@@ -38,6 +38,11 @@ class StdioStream(FdStream):
         if self._found is not None:
             termios.tcsetattr(0, termios.TCSANOW, self._found)
 
+    def finish(self) -> None:
+        """All that was said goes out, and waits for whoever reads it: as by the real one, which always waits."""
+        os.set_blocking(1, True)
+        super().finish()
+
     def close(self) -> None:
         """Leave the terminal as it was found: others have it open."""
         self.remove()

@@ -187,6 +187,8 @@ class MachineConfig:
         """-drive and its like, and the default ones, in order."""
         self.onboard: list[OnBoard] = []
         """What the board makes beside the bare machine's devices, in order."""
+        self.unmade_cards: list[str] = []
+        """-net nic, -nic: names and models of cards for which there is no board."""
         self.hub: list[tuple[str, int]] = []
         """-net: who is on the hub, in order: a back end's id, or the number of a card of the board."""
         self.warnings: list[str] = []

@@ -241,7 +241,12 @@ class Plugging:
         if self._machine.config.default_network:
             return []
         alone = [name for device, name in self._named_cards() if "netdev" not in device.values]
-        return [*self.netdevs.unpaired(), *(f"nic {name} has no peer" for name in alone)]
+        unmade = self._machine.config.unmade_cards
+        return [
+            *self.netdevs.unpaired(bare=self._machine.config.family == "none"),
+            *(f"nic {name} has no peer" for name in alone),
+            *(f"requested NIC ({each}) was not created (not supported by this machine?)" for each in unmade),
+        ]
 
     def _named_cards(self) -> Iterator[tuple[Device, str]]:
         unnamed: list[str] = []

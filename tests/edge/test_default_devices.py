@@ -84,14 +84,28 @@ LINES = """
     -nodefaults -chardev null,id=a,mux=on -serial chardev:a -chardev socket,id=c,path=/none,reconnect=9
     -nodefaults -readconfig {folder}/machine.cfg
     -machine pc,vmport=off -usbdevice tablet -usbdevice mouse -m 256,slots=2,maxmem=1G -device virtio-serial-pci
+    -nodefaults -netdev hubport,id=a,hubid=3 -netdev hubport,id=b,hubid=4 -device e1000,netdev=b -nic user
+    -netdev user,id=u -netdev hubport,id=a,hubid=0,netdev=u -netdev hubport,id=b,hubid=0 -device e1000,netdev=b
+    -netdev hubport,id=a,hubid=1 -device e1000,netdev=a,id=n -net user -net nic,addr=0:7 -netdev user,id=q
     -smp 5 -m 4G
     -machine pc,hpet=off,nvdimm=on -smp 2
     -machine pc,i8042=off,pit=off
     -machine pc,pic=off,acpi=off
     -machine q35,pic=off,smbus=off -smp 3
+    -machine q35,nvdimm=on -m 1G,slots=2,maxmem=6G
+    -machine q35,hpet=off -smbios type=1,uuid=5e3b1a44-8d51-4b0a-8f5e-000000000001
+""".strip().splitlines()
+ORDERED = """
+    -name defaults
+    -machine q35
+    -nodefaults -smp 5 -m 4G -hda {folder}/d.qcow2
+    -machine pc,hpet=off,nvdimm=on -smp 2
+    -machine pc,i8042=off,pit=off -usb
+    -machine pc,pic=off,acpi=off
+    -machine q35,pic=off,smbus=off,hpet=off -smp 3
+    -machine q35,nvdimm=on -m 1G,slots=2,maxmem=6G -audio none,model=hda
     -machine q35,nvdimm=on -m 1G,slots=2,maxmem=6G -drive if=pflash,file={folder}/d.iso,format=raw,readonly=on
     -nodefaults -drive if=pflash,file={folder}/d.iso,format=raw
-    -machine q35,hpet=off -smbios type=1,uuid=5e3b1a44-8d51-4b0a-8f5e-000000000001
 """.strip().splitlines()
 REFUSED = """
     -nodefaults -drive if=foo
@@ -248,6 +262,21 @@ def test_devices_without_device(ours: Emulator, folder: Path, line: str) -> None
     real = told(REAL, line, folder)
     assert len(real) == len(QUERIES) + 3
     assert told(ours.program, line, folder) == real
+
+
+@pytest.mark.parametrize("line", [line.strip() for line in ORDERED])
+def test_order_as_real(ours: Emulator, folder: Path, line: str) -> None:
+    """What qom-list tells of a machine and its board stands in the same order."""
+    asked = [{"execute": "qmp_capabilities"}]
+    asked += [
+        {"execute": "qom-list", "arguments": {"path": path}} for path in ("/machine", "/machine/unattached")
+    ]
+    asked.append({"execute": "quit"})
+    real, mine = (
+        ended(binary, line, folder, "".join(map(json.dumps, asked))).stdout.splitlines()[2:4]
+        for binary in (REAL, ours.program)
+    )
+    assert [json.loads(each) for each in mine] == [json.loads(each) for each in real]
 
 
 @pytest.mark.parametrize("line", [line.strip() for line in REFUSED])

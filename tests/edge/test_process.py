@@ -207,6 +207,20 @@ def test_commands_from_a_file(emulator: Emulator, tmp_path: Path) -> None:
     assert [next(iter(each)) for each in said] == ["QMP", "return", "return", "timestamp", "return"]
 
 
+def test_all_is_said_on_standard_output(emulator: Emulator, tmp_path: Path) -> None:
+    """Whoever reads late finds every reply, and be it more than a pipe holds."""
+    file = tmp_path / "commands"
+    count = 40
+    file.write_text(
+        '{"execute":"qmp_capabilities"}' + '{"execute":"query-commands"}' * count + '{"execute":"quit"}'
+    )
+    with file.open() as commands:
+        process = emulator.start(*NONE, "-qmp", "stdio", qmp=False, stdin=commands).process
+    assert process is not None
+    said = process.communicate(timeout=20)[0].splitlines()
+    assert sum('"return"' in line for line in said) == count + 2
+
+
 def test_tcp(emulator: Emulator) -> None:
     """-qmp tcp:HOST:PORT listens there; query-chardev shows both ends of the connection."""
     with socket.socket() as probe:

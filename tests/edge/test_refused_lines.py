@@ -81,6 +81,22 @@ REFUSED = """
 -device mptsas1068 -device scsi-cd,scsi-id=9
 -device pvscsi -device scsi-cd,scsi-id=64 -device scsi-cd,scsi-id=64
 -usb -device usb-bot -device scsi-cd -device scsi-cd
+-net nic,macaddr=01:00:00:00:00:01
+-net nic,addr=foo -net user
+-net nic,addr=0x20 -net user
+-net nic,addr=1:5,model=virtio -net user
+-net nic,addr=5.1 -net user
+-net nic,vectors=-1
+-net user,name=a
+-nic user,name=a
+-nic user,addr=5
+-netdev vde,id=a,port=1x
+-netdev tap,id=a,queues=x
+-netdev tap,id=a,sndbuf=x
+-netdev vhost-user,id=a,chardev=c,queues=x -chardev null,id=c
+-netdev user,id=a,ipv6-prefixlen=x
+-netdev l2tpv3,id=a,src=a,dst=b,txsession=x
+-netdev tap,id=a,helper=/none
 -audio none
 -audio driver=foo,model=ac97
 -audio driver=none,model=pcspk

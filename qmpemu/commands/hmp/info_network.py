@@ -9,33 +9,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.commands.registry import Context
     from qmpemu.machine.devices.netdevs import Netdev
+    from qmpemu.machine.devices.table import Device
 
-DESCRIBED = ("user", "tap", "socket", "stream", "dgram")
+DESCRIBED = ("user", "tap", "socket", "stream", "dgram", "hubport", "l2tpv3")
 NOT_EMULATED = "qmpemu does not emulate the command 'info network'\r\n"
 
 
 def network(ctx: Context) -> str:
-    """Each card with its back end, after the back ends that have none; one of another kind is not described."""
+    """Hubs, then each card with its back end, after the back ends that have none; not where one is not described."""
     machine = ctx.machine
     networks = machine.netdevs
     if any(each.kind not in DESCRIBED or _by_descriptor(each) for each in networks.all.values()):
         return NOT_EMULATED
-    hub = networks.hub
-    ends = {name: _queues(ctx, name, each) for name, each in networks.all.items()}
-    behind = {each.nic: name for name, each in networks.all.items() if each.nic is not None}
+    on_hubs = networks.joined() | {name for name, each in networks.all.items() if each.kind == PORT}
+    ends = {name: _queues(ctx, name, each) for name, each in networks.all.items() if each.kind != PORT}
     cards = {
         nic: f"{name}: index=0,type=nic,model={nic.kind},macaddr={mac}\r\n"
         for nic, name, mac in machine.plugging.cards()
     }
-    lines = ["hub 0\r\n"] if hub else []
-    for port, each in reversed(list(enumerate(hub))):
-        peer = ends[each][0] if isinstance(each, str) else cards[each] if each else None
-        lines.append(f" \\ hub0port{port}: {peer}" if peer is not None else f" \\ hub0port{port}\r\n")
-    alone = [name for name, each in networks.all.items() if each.nic is None and name not in hub]
+    lines = _hubs(ctx, ends, cards)
+    plugged = [nic for nic in cards if nic in networks.hub]
+    plugged += [each.nic for each in networks.all.values() if each.kind == PORT and each.nic is not None]
+    behind = {each.nic: name for name, each in networks.all.items() if each.nic is not None}
+    wired = {*on_hubs, *(each for each in networks.hub if isinstance(each, str))}
+    alone = [name for name, each in networks.all.items() if each.nic is None and name not in wired]
     lines += [line for name in alone if networks.all[name].after not in cards for line in ends[name]]
     for nic, name, _ in machine.plugging.cards():
         later = [line for each in alone if networks.all[each].after is nic for line in ends[each]]
-        if nic in hub:
+        if nic in plugged:
             lines += later
             continue
         lines.append(cards[nic])
@@ -44,6 +45,29 @@ def network(ctx: Context) -> str:
             lines.append(f"{queue} \\ {end}")
         lines += later
     return "".join(lines)
+
+
+PORT = "hubport"
+
+
+def _hubs(ctx: Context, ends: dict[str, list[str]], cards: dict[Device, str]) -> list[str]:
+    """Each hub with what is on its ports, the newest first."""
+    networks = ctx.machine.netdevs
+    hubs: dict[str, list[str]] = {}
+    for name, each in networks.all.items():
+        if each.kind == PORT:
+            peer = ends[each.joined][0] if each.joined in ends else cards.get(each.nic) if each.nic else None
+            hubs.setdefault(str(each.options["hubid"]), []).append(_port(name, peer))
+    for number, on in enumerate(networks.hub):
+        peer = ends[on][0] if isinstance(on, str) else cards[on] if on else None
+        hubs.setdefault("0", []).append(_port(f"hub0port{number}", peer))
+    return [
+        line for number, ports in reversed(hubs.items()) for line in (f"hub {number}\r\n", *reversed(ports))
+    ]
+
+
+def _port(name: str, peer: str | None) -> str:
+    return f" \\ {name}: {peer}" if peer is not None else f" \\ {name}\r\n"
 
 
 def _by_descriptor(netdev: Netdev) -> bool:
@@ -55,15 +79,33 @@ def _queues(ctx: Context, name: str, netdev: Netdev) -> list[str]:
     """A back end, and each queue of a tap with several."""
     options = netdev.options
     if netdev.kind == "tap":
-        fds = str(options.get("fds", options.get("fd", ""))).split(":")
+        if "fds" not in options and "fd" not in options:
+            return [f"{name}: index=0,type=tap,{_own_tap(ctx, name, options)}\r\n"]
+        fds = str(options.get("fds", options.get("fd"))).split(":")
         numbers = [ctx.machine.named_fds.get(fd, fd) for fd in fds]
         return [f"{name}: index={index},type=tap,fd={fd}\r\n" for index, fd in enumerate(numbers)]
     if netdev.kind == "user":
         restricted = "on" if options.get("restrict") in (True, *ON) else "off"
         return [f"{name}: index=0,type=user,net={shown_network(options)},restrict={restricted}\r\n"]
+    if netdev.kind == "l2tpv3":
+        return [f"{name}: index=0,type=l2tpv3,l2tpv3: connected\r\n"]
     told = {"socket": _place, "dgram": _datagrams}.get(netdev.kind)
     text = told(options) if told is not None else _stream(ctx, options)
     return [f"{name}: index=0,type={netdev.kind},{text}\r\n"]
+
+
+def _own_tap(ctx: Context, name: str, options: dict[str, object]) -> str:
+    """A tap device that QEMU would have made itself: by its name, or by the next free one."""
+    if "helper" in options:
+        return f"helper={options['helper']}"
+    makes = [
+        each
+        for each, netdev in ctx.machine.netdevs.all.items()
+        if netdev.kind == "tap" and not netdev.options.keys() & {"ifname", "fd", "fds", "helper"}
+    ]
+    interface = options.get("ifname") or f"tap{makes.index(name)}"
+    up, down = options.get("script", "/etc/qemu-ifup"), options.get("downscript", "/etc/qemu-ifdown")
+    return f"ifname={interface},script={up},downscript={down}"
 
 
 def _stream(ctx: Context, options: dict[str, object]) -> str:

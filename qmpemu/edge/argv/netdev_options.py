@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qmpemu.core.options import OptionError, switch
+from qmpemu.core.options import OptionError, size, switch
 from qmpemu.core.table import Refused
 
 TYPE_CHECKING = False
@@ -34,6 +34,9 @@ NEEDED = {
 SWITCHES = frozenset(
     "restrict ipv4 ipv6 vnet_hdr vhost vhostforce udp cookie64 counter pincounter server x-svq".split()
 )
+NUMBERS = frozenset(
+    "port mode queues poll-us txcookie rxcookie txsession rxsession offset ipv6-prefixlen".split()
+)
 NESTED = ("stream", "dgram")
 """Kinds whose words are members of members."""
 
@@ -60,8 +63,10 @@ def check(kind: str, given: Mapping[str, object]) -> None:
     for name in known:
         if name in given and name in SWITCHES and not (kind == "socket" and name == "udp"):
             switch(name, str(given[name]))
-        elif name == "hubid" and not str(given[name]).lstrip("-").isdigit():
-            raise OptionError(f"Parameter '{name}' expects an int64 value")
+        elif name in given and name in NUMBERS | {"hubid"}:
+            _check_number(kind, name, str(given[name]))
+        elif name == "sndbuf" and name in given:
+            _check_size(name, str(given[name]))
     wrong = next((name for name in given if name.partition(".")[0] not in (*known, "type", "id")), None)
     if wrong is not None:
         raise OptionError(
@@ -69,6 +74,19 @@ def check(kind: str, given: Mapping[str, object]) -> None:
         )
     if kind == "user":
         _check_user(given)
+
+
+def _check_number(kind: str, name: str, text: str) -> None:
+    signed = name in ("hubid", "ipv6-prefixlen") or kind.startswith("vhost-user")
+    if not text.removeprefix("-" if signed else "").isdigit():
+        raise OptionError(f"Parameter '{name}' expects {'an int64' if signed else 'a uint64'} value")
+
+
+def _check_size(name: str, text: str) -> None:
+    try:
+        size(name, text, "B")
+    except OptionError:
+        raise OptionError(f"Parameter '{name}' expects a size value") from None
 
 
 def _check_nested(kind: str, given: Mapping[str, object]) -> None:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 CARD = frozenset(("type", "id", "netdev", "macaddr", "model", "addr", "vectors"))
 """-net nic"""
-NIC = frozenset(("type", "model", "mac", "addr"))
+NIC = frozenset(("type", "model", "mac"))
 CARDS = ("model", "mac", "macaddr", "addr", "vectors")
 USER = frozenset(
     """
     id restrict net host ipv4 ipv6 ipv6-net ipv6-prefix ipv6-host hostname tftp bootfile dhcpstart dns dnssearch smb
-    smbserver hostfwd guestfwd ip ipv6-prefixlen ipv6-dns domainname tftp-server-name name
+    smbserver hostfwd guestfwd ip ipv6-prefixlen ipv6-dns domainname tftp-server-name
     """.split()
 )
 MODELS = {
@@ -52,6 +52,8 @@ def finish(parser: Parser) -> list[OnBoard]:
         if name is not None and any(each["id"] == name for each in config.netdevs):
             raise OptionError(f"{typed}: Duplicate ID '{name}'")
         if options["type"] == "none":
+            if kind == "net":
+                parser.next_network()
             continue
         is_card = options["type"] == "nic"
         peer = options.get("netdev")
@@ -59,9 +61,9 @@ def finish(parser: Parser) -> list[OnBoard]:
             raise OptionError(f"{typed}: netdev '{peer}' not found")
         netdev = options.get("netdev") if is_card else _back_end(parser, kind, options)
         if is_card or kind == "nic":
-            cards.append(_card(parser, kind, options, netdev))
+            cards += _card(parser, kind, options, netdev)
             if kind == "net" and netdev is None:
-                config.hub.append(("", len(cards) - 1))
+                config.hub.append(("", len(cards) - 1 if cards else 0))
     _warn(config)
     return cards
 
@@ -77,7 +79,7 @@ def _warn(config: MachineConfig) -> None:
 
 def _back_end(parser: Parser, kind: str, options: dict[str, str]) -> str:
     config = parser.config
-    name = options.get("id") or f"#net{100 + len(config.netdevs)}"
+    name = options.get("id") or parser.next_network()
     own: dict[str, object] = {key: value for key, value in options.items() if key not in CARDS}
     if kind == "net":
         config.hub.append((name, -1))
@@ -85,9 +87,13 @@ def _back_end(parser: Parser, kind: str, options: dict[str, str]) -> str:
     return name
 
 
-def _card(parser: Parser, kind: str, options: dict[str, str], netdev: str | None) -> OnBoard:
-    default = "e1000e" if parser.config.family == "q35" else "e1000"
-    asked = options.get("model", default)
+def _card(parser: Parser, kind: str, options: dict[str, str], netdev: str | None) -> list[OnBoard]:
+    config = parser.config
+    name = "anonymous" if kind == "nic" else options.get("id") or parser.next_network()
+    if config.family == "none":
+        config.unmade_cards.append(f"{name}, model {options.get('model', 'unspecified')}")
+        return []
+    asked = options.get("model", "e1000e" if config.family == "q35" else "e1000")
     model = MODELS.get(asked)
     if model is None:
         raise Unprefixed(f"Unsupported NIC model: {asked}")
@@ -98,10 +104,24 @@ def _card(parser: Parser, kind: str, options: dict[str, str], netdev: str | None
     if model.startswith("virtio") and (kind == "nic" or "vectors" in options):
         made["vectors"] = options.get("vectors", 0)  # -nic: no MSI-X unless asked for (measured)
     if "addr" in options:
-        made["addr"] = options["addr"]
+        made["addr"] = _slot(options["addr"], model)
     if netdev is not None:
         made["netdev"] = netdev
-    return OnBoard("nic", made)
+    return [OnBoard("nic", made)]
+
+
+def _slot(address: str, model: str) -> str:
+    """The slot of `[[DOMAIN:]BUS:]SLOT` on the first bus, in hexadecimal. Raises Unprefixed."""
+    *before, slot = address.split(":")
+    try:
+        if len(before) > 2 or any(int(each, 16) for each in before) or not 0 <= int(slot, 16) < SLOTS:
+            raise ValueError
+    except ValueError:
+        raise Unprefixed(f"Invalid PCI device address {address} for device {model}") from None
+    return slot
+
+
+SLOTS = 32
 
 
 def _check(options: dict[str, str], typed: str) -> None:
@@ -113,11 +133,15 @@ def _check(options: dict[str, str], typed: str) -> None:
     wrong = next((key for key in options if key not in CARD), None)
     if kind == "nic" and wrong is not None:
         raise OptionError(f"{typed}: Invalid parameter '{wrong}'")
+    vectors = options.get("vectors", "0")
+    if kind == "nic" and not vectors.isdigit():
+        raise OptionError(f"{typed}: Parameter 'vectors' expects a uint64 value")
     mac = options.get("mac", options.get("macaddr"))
     if mac is not None and not _is_mac(mac):
         raise OptionError(f"{typed}: invalid syntax for ethernet address")
     if mac is not None and int(mac.replace("-", ":").partition(":")[0], 16) & 1:
-        raise OptionError(f"{typed}: NIC cannot have multicast MAC address")
+        odd = "" if typed.startswith("-nic") else " (odd 1st byte)"
+        raise OptionError(f"{typed}: NIC cannot have multicast MAC address{odd}")
     if kind == "user":
         known = USER | (NIC if typed.startswith("-nic") else {"type"})
         wrong = next((key for key in options if key not in known), None)

@@ -129,6 +129,7 @@ class Parser:
         """-drive and its like: options and how they were typed."""
         self.networks: list[tuple[str, dict[str, str], str]] = []
         """-nic and -net: which, options, and how they were typed."""
+        self._networks_named = 0
         self.lines: dict[str, list[tuple[str, str]]] = {"serial": [], "parallel": []}
         self.usb_devices: list[tuple[str, str]] = []
         self.audio: list[str] = []
@@ -264,6 +265,11 @@ class Parser:
         if not os.path.exists(path):
             raise OptionError(f"{path}: Could not open '{path}': No such file or directory")
         self.drives.append(({"index": "0", "media": "disk", "file": path}, path))
+
+    def next_network(self) -> str:
+        """A name for a card or a back end that has none; QEMU takes the last two digits by chance."""
+        self._networks_named += 1
+        return f"#net{self._networks_named - 1}00"
 
     def add_chardev(self, chardev: Chardev) -> Chardev:
         """Add a character device that the current option defines. Raises OptionError."""

@@ -90,9 +90,15 @@ class Netdevs:
         ends = ((name, each.joined) for name, each in self.all.items())
         return {end for name, other in ends if other is not None for end in (name, other)}
 
-    def unpaired(self) -> list[str]:
-        """What is said at the start of hubs (-netdev hubport), the newest first, and of back ends without a card."""
-        told: list[str] = []
+    def unpaired(self, *, bare: bool) -> list[str]:
+        """What is said at the start of hubs (-netdev hubport), the newest first, and of back ends without a card.
+
+        bare: there is no board to take the cards of -net.
+        """
+        empty = [f"hub0port{port}" for port, each in enumerate(self.hub) if each is None]
+        told = [f"hub port {name} has no peer" for name in reversed(empty)]
+        if bare and any(isinstance(each, str) for each in self.hub):
+            told.append("hub 0 with no nics")
         ports = {name: each for name, each in reversed(self.all.items()) if each.kind == "hubport"}
         paired = self.joined()
         for number in reversed(dict.fromkeys(each.options["hubid"] for each in reversed(ports.values()))):
@@ -114,7 +120,7 @@ class Netdevs:
                 told.append(f"hub {number} is not connected to host network")
         wired = {*paired, *(each for each in self.hub if isinstance(each, str))}
         alone = [name for name, each in self.all.items() if each.nic is None and name not in wired]
-        return [*told, *(f"netdev {name} has no peer" for name in alone)]
+        return [*told, *(f"netdev {name} has no peer" for name in [*alone, *empty])]
 
     def join(self, name: str, device: Device, owner: str) -> None:
         """Put a card on a back end. Raises Refused."""

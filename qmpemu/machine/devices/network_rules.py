@@ -37,6 +37,8 @@ def check(options: Options, host: Host, chardevs: Mapping[str, Chardev]) -> None
         _vhost_vdpa(options, host)
     elif kind == "dgram":
         _datagrams(options)
+    elif kind == "bridge":
+        _helper(options, host)
     elif kind == "vde":
         raise Refused("Could not open vde: No such file or directory")
 
@@ -51,6 +53,7 @@ def _tap(options: Options, host: Host) -> None:
         *names, last = (f"{name}=" for name in ALONE[way])
         raise Refused(f"{', '.join(names)}, and {last} are invalid with {way}=")
     if way == "helper":
+        _helper(options, host)
         return
     numbers = str(options[way]).split(":") if way == "fds" else [str(options[way])]
     if "vhostfds" in options and len(str(options["vhostfds"]).split(":")) != len(numbers):
@@ -59,6 +62,17 @@ def _tap(options: Options, host: Host) -> None:
         if not number.isdigit():
             raise Refused(f"Invalid file descriptor number '{number}'")
         _see(int(number), str(options["id"]), host)
+
+
+def _helper(options: Options, host: Host) -> None:
+    """It is not run; what it would fail at first is looked at."""
+    needed = str(options["helper"]).split()[0] if options.get("helper") else ACL
+    if host.why_unreadable(needed) is not None:
+        raise Refused("bridge helper failed")
+
+
+ACL = "/etc/qemu/bridge.conf"
+"""Which bridges QEMU's own helper may put a tap device on; without it, none."""
 
 
 def _see(fd: int, name: str, host: Host) -> None:
