@@ -173,6 +173,20 @@ def test_a_job_that_is_over_lets_nobody_write_to_a_disk(emulator: Emulator) -> N
     assert say(client, "transaction", actions=[{"type": "blockdev-backup", "data": data}, bitmap]) == why
 
 
+def test_a_backup_does_not_go_to_a_disk_that_is_kept_by_the_same_transaction(emulator: Emulator) -> None:
+    """The disk is what it was, and so is its image."""
+    client = start(emulator)
+    client.ask("blockdev-add", driver="null-co", node_name="one", size=8 << 20)
+    data = {"device": "one", "target": "n0", "sync": "full", "job-id": "j", "filter-node-name": "filter"}
+    kept = {"type": "blockdev-snapshot-internal-sync", "data": {"device": "n0", "name": "s"}}
+    disk = used("block device '/machine/peripheral-anon/device[0]/virtio-backend'", "n0")
+    why = CONFLICT.format("n0", "write", used("node 'filter'", "n0", "target"), disk)
+    for actions in ([kept], []):
+        backup = {"type": "blockdev-backup", "data": data}
+        assert say(client, "transaction", actions=[*actions, backup]) == f"Could not create node: {why}"
+    assert "snapshots" not in drive(client)["image"]
+
+
 def test_nobody_writes_to_what_is_below_a_snapshot(emulator: Emulator) -> None:
     """What keeps others off is the overlay, before it is asked whether it is only read."""
     client = start(emulator)

@@ -50,6 +50,27 @@ def refuse_export(blocks: Blocks, command: str, arguments: dict[str, Any]) -> No
             raise QmpError(REFUSED.format(node=node, drive=drive.name or drive.qdev))
 
 
+COPIED = (
+    "Could not create node: Permission conflict on node '{node}': permissions 'write' are both required by node "
+    "'{copy}' (uses node '{node}' as 'target' child) and unshared by block device '{drive}' (uses node '{node}' as "
+    "'root' child)."
+)
+
+
+def refuse_copy(blocks: Blocks, arguments: dict[str, Any]) -> None:
+    """What a transaction needs as a root gets no guard, and no backup of its may go there. Raises QmpError."""
+    actions = arguments["actions"]
+    for number, action in enumerate(actions):
+        target = action["data"].get("target") if action["type"] == "blockdev-backup" else None
+        others = actions[:number] + actions[number + 1 :]
+        if target is None or target not in sources("transaction", {"actions": others}):
+            continue
+        for drive in blocks.drives:
+            if drive.attached and not drive.shares and drive.node and drive.node.name == target:
+                copy = action["data"].get("filter-node-name") or blocks.anonymous()
+                raise QmpError(COPIED.format(node=target, copy=copy, drive=drive.name or drive.qdev))
+
+
 RESIZED = (
     "Permission conflict on node '{node}': permissions 'resize' are both required by an unnamed block device (uses "
     "node '{node}' as 'root' child) and unshared by {user}."

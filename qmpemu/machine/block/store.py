@@ -12,7 +12,7 @@ from qmpemu.machine.block import inactive
 from qmpemu.machine.block.astray import Astray
 from qmpemu.machine.block.backend import GONE
 from qmpemu.machine.block.ending import Ending
-from qmpemu.machine.block.guards import GUARD, UNNAMED, concerned, refuse_export, written
+from qmpemu.machine.block.guards import GUARD, UNNAMED, concerned, refuse_copy, refuse_export, written
 from qmpemu.machine.block.happened import FACTS
 from qmpemu.machine.block.holders import OWN, Holders
 from qmpemu.machine.block.lost import Lost
@@ -116,6 +116,8 @@ class Store:
     def _guarded(self, command: str, arguments: dict[str, object]) -> list[Drive]:
         """The drives that are to keep a command off their nodes. Raises QmpError."""
         self._wait_for_holders()
+        if command == "transaction":
+            refuse_copy(self._blocks, arguments)
         drives = concerned(self._blocks, command, arguments)
         if self.works:  # a guard would let jobs pause, and is no root
             drives = [each for each in drives if each.node and not self.working.involves(each.node)]
