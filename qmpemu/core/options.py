@@ -29,6 +29,10 @@ class OptionError(Exception):
 SIZE_SUFFIXES = {"B": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 
 
+HEX_SUFFIXES = ("K", "M", "G", "T", "P")
+"""Those that are no digits of a hexadecimal number; QEMU warns of them there."""
+
+
 def is_identifier(name: str) -> bool:
     """Whether QEMU takes it as an id: a letter, then letters, digits, `-`, `.` and `_`."""
     return name[:1].isalpha() and name.isascii() and all(c.isalnum() or c in "-._" for c in name)
@@ -77,7 +81,7 @@ def size(key: str, value: str, default_suffix: str) -> int:
     """A size in bytes: decimal, with a fraction only of a suffix' unit, or hexadecimal. Raises OptionError."""
     number, shift = value, SIZE_SUFFIXES[default_suffix]
     hexadecimal = value[:2].lower() == "0x"
-    if value[-1:].upper() in SIZE_SUFFIXES and not hexadecimal:
+    if value[-1:].upper() in (HEX_SUFFIXES if hexadecimal else SIZE_SUFFIXES):
         number, shift = value[:-1], SIZE_SUFFIXES[value[-1].upper()]
     try:
         count = int(number, 16) if hexadecimal else _decimal(number, fraction=shift > 0)

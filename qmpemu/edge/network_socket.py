@@ -106,3 +106,21 @@ def why_no_tap(fd: int) -> tuple[str, bool]:
     except OSError as error:
         return str(error.strerror), is_open
     return "", True
+
+
+def why_no_listener(place: str) -> str | None:
+    """Connect to a UNIX socket's path, or HOST:PORT, and hang up."""
+    host, colon, port = place.rpartition(":")
+    try:
+        if not colon or "/" in place:
+            family, address = sockets.AF_UNIX, place
+        else:
+            family, _, address = sockets.look_up(host, port, passive=False)[0]
+        sock = sockets.socket(family)
+        try:
+            sock.connect(address)
+        finally:
+            sock.close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

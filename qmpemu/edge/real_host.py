@@ -231,14 +231,13 @@ class RealHost(Host):
 
     def why_no_listener(self, path: str) -> str | None:
         """Connect, and hang up."""
-        from socket import AF_UNIX, socket
+        from qmpemu.edge.network_socket import why_no_listener
 
-        with socket(AF_UNIX) as sock:
-            try:
-                sock.connect(path)
-            except OSError as error:
-                return error.strerror or str(error)
-        return None
+        return why_no_listener(path)
+
+    def has_key(self, serial: int) -> bool:
+        """By what the kernel lists."""
+        return self.why_unreadable("/proc/keys") is None and f"{serial:08x} " in open("/proc/keys").read()
 
     def has_nodes(self, nodes: Iterable[int]) -> bool:
         """By what the kernel shows."""

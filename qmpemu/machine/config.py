@@ -246,6 +246,11 @@ class MachineConfig:
         return bool(said) and said[-1].strip("0x") != ""
 
     @property
+    def grows(self) -> bool:
+        """Whether there may be more memory than at the start, for which there is a NUMA node in any case."""
+        return self.memory_most_bytes > self.memory_bytes
+
+    @property
     def memory_bytes(self) -> int:
         """RAM as asked for by -m, else the machine's default: 128 MiB, none for `-machine none`."""
         if self.memory_asked_bytes is not None:

@@ -216,8 +216,12 @@ class Host:
         return "", True
 
     def why_no_listener(self, path: str) -> str | None:
-        """The operating system's reason why nothing listens on that UNIX socket; None where something does."""
+        """The system's reason why nothing listens on a UNIX socket, or at HOST:PORT; None where something does."""
         return None
+
+    def has_key(self, serial: int) -> bool:
+        """Whether the kernel keeps such a key that may be seen."""
+        return False
 
     def image(self, driver: str, path: str) -> Image:
         """What the image at `path` is, read as `driver` (file, raw, qcow2). Raises OSError, NeedsOpening."""

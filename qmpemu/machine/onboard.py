@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.machine.config import MachineConfig, OnBoard
+    from qmpemu.machine.qom import Object
     from qmpemu.profile import Profile
 
 UNATTACHED, DEVICE = "/machine/unattached", "device["
@@ -185,6 +186,20 @@ def machine_order(names: Iterable[str], family: str) -> list[str]:
         if name in found:
             table.insert(name)
     return table.names()
+
+
+def order_objects(root: Object, config: MachineConfig) -> None:
+    """Those of the command line come before the machine's own memory."""
+    container = root.children.get("objects")
+    if container is not None:
+        first = [str(each["id"]) for each in config.objects if each["id"] in container.children]
+        container.children = {name: container.children[name] for name in first} | container.children
+
+
+def order_machine(machine: Object, family: str) -> None:
+    """Let what the machine has of its own stand as QEMU lists it, behind what is its type's."""
+    own = machine_order([*machine.properties, *machine.children], family)
+    machine.order = [*(name for name in machine.order or () if name not in own), *own]
 
 
 FLASH = ("system.flash0", "pflash0", "system.flash1", "pflash1")

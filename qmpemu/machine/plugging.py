@@ -100,8 +100,8 @@ class Plugging:
         self.devices.on_hub = self.plugged
         slots = self.devices.processors
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
-        slots.nodes = config.numa_nodes if config.numa or config.memory_slots else None
-        self.devices.nodes = max(len(config.numa_sizes), int(bool(config.memory_slots)))
+        slots.nodes = config.numa_nodes if config.numa or config.grows else None
+        self.devices.nodes = max(len(config.numa_sizes), int(config.grows))
         self.devices.memory.nodes = self.devices.nodes
         self.devices.memory.count = config.memory_slots
         self.devices.memory.has_acpi = config.has_acpi
@@ -140,7 +140,7 @@ class Plugging:
                 raise Refused(f"Device '{chardev.label}' is in use")
         from qmpemu.machine.devices.object_rules import check_names
 
-        check_names(given, self._machine.chardevs, self.netdevs.all)
+        check_names(given, self._machine.chardevs, self.netdevs.all, self.objects.all)
         self.objects.add(given)
         if chardev is not None:
             chardev.taken = chardev.frontend_open = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.ghash import Table, listed
-from qmpemu.machine.onboard import UNATTACHED, Numbers, in_order, machine_order, processor_name
+from qmpemu.machine.onboard import UNATTACHED, Numbers, in_order, order_machine, order_objects, processor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ class Tree:
         for path, made_later in shown:
             if path.startswith("/objects/") or not preconfig:  # devices are made when it ends
                 self.graft(path, made_later)
+        order_objects(self.root, config)
         if preconfig:
             return
         for bus, number, kind, device in links:
@@ -272,12 +273,6 @@ class Tree:
 
     def _child(self, parent: Object, name: str, type_name: str = "container") -> Object:
         return parent.children.setdefault(name, Object(type_name))
-
-
-def order_machine(machine: Object, family: str) -> None:
-    """Let what the machine has of its own stand as QEMU lists it, behind what is its type's."""
-    own = machine_order([*machine.properties, *machine.children], family)
-    machine.order = [*(name for name in machine.order or () if name not in own), *own]
 
 
 def _number_board(root: Object, config: MachineConfig) -> None:

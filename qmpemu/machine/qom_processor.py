@@ -69,7 +69,7 @@ def _place(config: MachineConfig, index: int) -> dict[str, object]:
     slots.topology = config.topology
     place = slots.props(index)
     where = [int(str(place.get(name, 0))) for name in ("socket-id", "die-id", "core-id", "thread-id")]
-    nodes = config.numa or config.memory_most_bytes > config.memory_bytes
+    nodes = config.numa or config.grows
     node = {"node-id": config.numa_nodes.get(index, 0)} if nodes else {}
     return {"die-id": 0, **place, **node, "apic-id": slots.apic_id(where)}
 

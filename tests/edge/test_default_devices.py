@@ -87,6 +87,9 @@ LINES = """
     -nodefaults -netdev hubport,id=a,hubid=3 -netdev hubport,id=b,hubid=4 -device e1000,netdev=b -nic user
     -netdev user,id=u -netdev hubport,id=a,hubid=0,netdev=u -netdev hubport,id=b,hubid=0 -device e1000,netdev=b
     -netdev hubport,id=a,hubid=1 -device e1000,netdev=a,id=n -net user -net nic,addr=0:7 -netdev user,id=q
+    -netdev user,id=n -device e1000,netdev=n -object filter-dump,id=g,netdev=n,file=x,maxlen=100 -m 128,maxmem=1G
+    -netdev user,id=n -object filter-replay,id=f,netdev=n -object filter-rewriter,id=g,netdev=n,position=id=f -m 0
+    -netdev user,id=n -object filter-replay,id=f,netdev=n -object filter-buffer,id=g,netdev=n,interval=5,position=head
     -smp 5 -m 4G
     -machine pc,hpet=off,nvdimm=on -smp 2
     -machine pc,i8042=off,pit=off

@@ -81,6 +81,18 @@ REFUSED = """
 -device mptsas1068 -device scsi-cd,scsi-id=9
 -device pvscsi -device scsi-cd,scsi-id=64 -device scsi-cd,scsi-id=64
 -usb -device usb-bot -device scsi-cd -device scsi-cd
+-m 0xM
+-m 128,slots=-1,maxmem=1G
+-device vfio-pci,host=foo
+-device vfio-pci,host=ff:1f.7
+-device vfio-pci,host=1:ff:1f.7
+-device vfio-pci,host=0000:00:20.0
+-device vfio-pci,sysfsdev=/tmp
+-device vmgenid,guid=foo
+-device vmgenid,guid=324e6eafd1d14bf6bf41b9bb6c91fb87
+-device vmgenid,guid=
+-cpu qemu64,memory=x
+-cpu qemu64,realized=on
 -net nic,macaddr=01:00:00:00:00:01
 -net nic,addr=foo -net user
 -net nic,addr=0x20 -net user

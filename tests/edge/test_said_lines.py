@@ -44,6 +44,8 @@ SAID = """
 -M q35,accel=hvf:tcg,smp.cpus=2,boot.order=d,memory.size=1G
 -global foo.bar=1 -global VGA.x=1 -global PIIX4_PM.disable_s3=1 -M q35 -device e1000 -msg guest-name=on
 -global qemu64-x86_64-cpu.vmx=on -global driver=e1000,property=mitigation,value=off
+-m 0x10M
+-m 0x10 -msg timestamp=on
 -M none -net nic
 -M none -net user
 -M none -net nic,model=foo -net user -msg timestamp=on

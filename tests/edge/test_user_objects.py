@@ -18,6 +18,24 @@ if TYPE_CHECKING:
     from tests.edge.emulators import Client
 
 REFUSED = """
+-object input-barrier,id=b,name=x,server=127.0.0.1,port=1
+-object dbus-vmstate,id=d,addr=unix:path=/none
+-object dbus-vmstate,id=d,addr=foo
+-object secret_keyring,id=s,serial=1
+-object filter-dump,id=f,netdev=n,file=/none/x -netdev user,id=n
+-object filter-buffer,id=f,netdev=n,interval=0 -netdev user,id=n
+-object filter-mirror,id=f,netdev=n,outdev=x -netdev user,id=n
+-object filter-redirector,id=f,netdev=n -netdev user,id=n
+-object filter-redirector,id=f,netdev=n,indev=c,outdev=c -netdev user,id=n -chardev null,id=c
+-object filter-redirector,id=f,netdev=n,indev=x -netdev user,id=n
+-object filter-redirector,id=f,netdev=n,outdev=x -netdev user,id=n
+-object filter-replay,id=f,netdev=n,position=foo -netdev user,id=n
+-object filter-replay,id=f,netdev=n,status=foo -netdev user,id=n
+-object filter-replay,id=f,netdev=n,position=id=g -netdev user,id=n
+-object filter-replay,id=f,netdev=n,position=id=f -netdev user,id=n
+-object cryptodev-backend-builtin,id=c,queues=2
+-object iothread,id=i,thread-pool-min=8,thread-pool-max=4
+-object iothread,id=1x
 -object rng-random,id=r,filename=/dev/null,opened=off
 -object secret,id=s,data=x,loaded=on
 -object main-loop,id=m -object main-loop,id=n

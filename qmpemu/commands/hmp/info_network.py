@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qmpemu.machine.devices import net_filters
 from qmpemu.machine.devices.options import ON
 from qmpemu.machine.devices.user_network import shown_network
 
@@ -23,6 +24,7 @@ def network(ctx: Context) -> str:
         return NOT_EMULATED
     on_hubs = networks.joined() | {name for name, each in networks.all.items() if each.kind == PORT}
     ends = {name: _queues(ctx, name, each) for name, each in networks.all.items() if each.kind != PORT}
+    told = {name: [*end, *_filters(ctx, name)] for name, end in ends.items()}
     cards = {
         nic: f"{name}: index=0,type=nic,model={nic.kind},macaddr={mac}\r\n"
         for nic, name, mac in machine.plugging.cards()
@@ -33,9 +35,9 @@ def network(ctx: Context) -> str:
     behind = {each.nic: name for name, each in networks.all.items() if each.nic is not None}
     wired = {*on_hubs, *(each for each in networks.hub if isinstance(each, str))}
     alone = [name for name, each in networks.all.items() if each.nic is None and name not in wired]
-    lines += [line for name in alone if networks.all[name].after not in cards for line in ends[name]]
+    lines += [line for name in alone if networks.all[name].after not in cards for line in told[name]]
     for nic, name, _ in machine.plugging.cards():
-        later = [line for each in alone if networks.all[each].after is nic for line in ends[each]]
+        later = [line for each in alone if networks.all[each].after is nic for line in told[each]]
         if nic in plugged:
             lines += later
             continue
@@ -43,7 +45,7 @@ def network(ctx: Context) -> str:
         for number, end in enumerate(ends.get(behind.get(nic, ""), ())):
             queue = f"{name}: index={number},type=nic,\r\n" if number else ""
             lines.append(f"{queue} \\ {end}")
-        lines += later
+        lines += [*_filters(ctx, behind.get(nic, "")), *later]
     return "".join(lines)
 
 
@@ -68,6 +70,11 @@ def _hubs(ctx: Context, ends: dict[str, list[str]], cards: dict[Device, str]) ->
 
 def _port(name: str, peer: str | None) -> str:
     return f" \\ {name}: {peer}" if peer is not None else f" \\ {name}\r\n"
+
+
+def _filters(ctx: Context, name: str) -> list[str]:
+    found = net_filters.shown(name, ctx.machine.objects.all)
+    return ["filters:\r\n", *found] if found else []
 
 
 def _by_descriptor(netdev: Netdev) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from qmpemu.core.json_text import loads
+from qmpemu.core.options import HEX_SUFFIXES
 from qmpemu.core.table import Refused
 from qmpemu.edge import keyval
 from qmpemu.edge.argv import groups, machine_values
@@ -218,12 +219,17 @@ def _memory(parser: Parser, argument: str) -> None:
     config = parser.config
     size = options.get("size", "128")
     keyval.size("size", size, "B")  # 1.5 is looked at as it is, and none
-    asked = keyval.size("size", f"{size}M" if size[-1:].isdigit() else size, "B")
-    config.memory_asked_bytes = -(-asked // MEMORY_GRANULE) * MEMORY_GRANULE
+    if size[:2].lower() == "0x" and size[-1:].upper() in HEX_SUFFIXES:
+        parser.warn(f"{OF_HEX}: {size}")
+    in_mega = f"{size}M" if size[-1:].isdigit() else size
+    asked = keyval.size("size", in_mega, "B")
+    if in_mega[:2].lower() == "0x" and in_mega[-1:].upper() in HEX_SUFFIXES:
+        config.warnings.append(f"warning: {OF_HEX}: {in_mega}")
+    config.memory_asked_bytes = -(-asked // MEMORY_GRANULE) * MEMORY_GRANULE or None
     if "slots" in options and "maxmem" not in options:
         raise Unprefixed("slots specified but no max-size")
     if "maxmem" in options:
-        config.memory_slots = int(options.get("slots", "0"), 0)
+        config.memory_slots = int(options.get("slots", "0"), 0) % (1 << 64)
         config.memory_most_bytes = keyval.size("maxmem", options["maxmem"], "B")
         if config.memory_most_bytes < config.memory_bytes:
             raise Unprefixed(
@@ -238,6 +244,7 @@ def _memory(parser: Parser, argument: str) -> None:
 
 
 MOST_SLOTS = 256
+OF_HEX = "Using a multiplier suffix on hex numbers is deprecated"
 
 
 def check_size(parser: Parser) -> None:

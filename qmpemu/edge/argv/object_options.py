@@ -8,7 +8,9 @@ Texts are those of QEMU's older visitor of options, not those of its keyval (mea
 from __future__ import annotations
 
 from qmpemu.core.json_text import loads
+from qmpemu.core.options import is_identifier
 from qmpemu.edge import keyval
+from qmpemu.edge.argv.groups import NO_IDENTIFIER
 from qmpemu.edge.argv.parser import Parser, Unprefixed, option
 from qmpemu.edge.keyval import OptionError
 from qmpemu.qmp.errors import QmpError
@@ -37,6 +39,8 @@ def _object(parser: Parser, argument: str) -> None:
         raise OptionError(f"Parameter 'qom-type' does not accept value '{kind}'")
     _require(members, "id")
     plain = not argument.startswith("{")
+    if plain and not is_identifier(str(members["id"])):
+        raise OptionError(NO_IDENTIFIER)
     if plain:
         members = _typed(parser.profile.schema, argument, members)
     try:

@@ -124,6 +124,10 @@ def _check_value(prefix: str, name: str, kind: str, value: str) -> None:
     """A property's value, read as a text. Raises Unprefixed."""
     if kind == "bool" and value not in ON + OFF:
         raise Unprefixed(f"{prefix}Parameter '{name}' expects 'on' or 'off'")
+    if name == "memory":
+        raise Unprefixed(f"{prefix}Device '{value}' not found")
+    if name == "realized" and value in ON:
+        raise Unprefixed(f"{prefix}CPU socket-id is not set")
     if name == "vendor" and len(value) != VENDOR_LETTERS:
         raise Unprefixed(f"{prefix}Property '.vendor' doesn't take value '{value}'")
     if kind in INTEGERS:

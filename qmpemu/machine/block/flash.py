@@ -40,7 +40,8 @@ def fit(blocks: Blocks, config: MachineConfig) -> None:
 
 def show(tree: Tree, machine: Machine) -> None:
     """Put the chips into the object tree: the firmware is in them, and they are on the board's own bus."""
-    from qmpemu.machine.qom import Object, order_machine
+    from qmpemu.machine.onboard import order_machine
+    from qmpemu.machine.qom import Object
 
     chips = [drive for drive in machine.blocks.drives if drive.qdev.startswith(FLASH)]
     if not chips:

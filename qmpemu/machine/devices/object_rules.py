@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.devices import limits
+from qmpemu.machine.devices import limits, net_filters
 from qmpemu.machine.devices.memory_backend import BEGINNING
 from qmpemu.qmp.errors import device_not_found
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
     from typing import Any
 
+    from qmpemu.machine.chardev import Chardev
+    from qmpemu.machine.devices.objects import UserObject
     from qmpemu.machine.host import Host
 
     Rule = Callable[[Mapping[str, Any], Mapping[str, object], Host], object]
@@ -37,11 +39,18 @@ def check(given: Mapping[str, Any], others: Mapping[str, object], host: Host) ->
         rule(given, others, host)
 
 
-def check_names(given: Mapping[str, Any], chardevs: Container[str], netdevs: Container[str]) -> None:
-    """Whether the character devices and networks that it names are there. Raises Refused, QmpError."""
+def check_names(
+    given: Mapping[str, Any],
+    chardevs: Mapping[str, Chardev],
+    netdevs: Container[str],
+    others: Mapping[str, UserObject],
+) -> None:
+    """Whether the character devices, networks and filters that it names are there. Raises Refused, QmpError."""
     kind = str(given["qom-type"])
-    if kind.startswith("filter-") and given.get("netdev") not in netdevs:
-        raise Refused("Parameter 'netdev' expects a network backend id")
+    if kind.startswith("filter-"):
+        if given.get("netdev") not in netdevs:
+            raise Refused("Parameter 'netdev' expects a network backend id")
+        net_filters.check(given, others, chardevs)
     if kind == "cryptodev-vhost-user" and given.get("chardev") not in chardevs:
         raise device_not_found(str(given.get("chardev")))
     if kind == "qtest" and given.get("chardev") not in chardevs:
@@ -91,7 +100,59 @@ def _reservations(given: Mapping[str, Any], _: object, host: Host) -> None:
         raise Refused(f"Failed to connect to '{given.get('path')}': {reason}")
 
 
+def _barrier(given: Mapping[str, Any], _: object, host: Host) -> None:
+    place = f"{given.get('server', 'localhost')}:{given.get('port', BARRIER_PORT)}"
+    reason = host.why_no_listener(place)
+    if reason is not None:
+        raise Refused(f"Failed to connect to '{place}': {reason}")
+    raise Refused("qmpemu does not emulate the object 'input-barrier'")
+
+
+BARRIER_PORT = 24800
+
+
+def _bus(given: Mapping[str, Any], _: object, host: Host) -> None:
+    address = str(given["addr"])
+    kind, colon, rest = address.partition(":")
+    if not colon:
+        raise Refused(
+            f"failed to connect to DBus: 'Address element “{address}” does not contain a colon (:)'"
+        )
+    path = rest.partition(",")[0].removeprefix("path=")
+    reason = host.why_no_listener(path) if kind == "unix" and path.startswith("/") else None
+    if reason is not None:
+        raise Refused(f"failed to connect to DBus: 'Could not connect: {reason}'")
+    raise Refused("qmpemu does not emulate the object 'dbus-vmstate'")
+
+
+def _key(given: Mapping[str, Any], _: object, host: Host) -> None:
+    """No key of the kernel's is read."""
+    serial = int(given["serial"])
+    if host.has_key(serial):
+        raise Refused("qmpemu does not emulate the object 'secret_keyring'")
+    raise Refused(f"Unable to read serial key {serial:08x}: Required key not available")
+
+
+def _threads_of_pool(given: Mapping[str, Any], _: object, __: object) -> None:
+    if int(given.get("thread-pool-min", 0)) > int(given.get("thread-pool-max", POOL_MOST)):
+        raise Refused("bad thread-pool-min/thread-pool-max values")
+
+
+POOL_MOST = 64
+
+
+def _builtin(given: Mapping[str, Any], _: object, __: object) -> None:
+    if int(given.get("queues", 1)) != 1:
+        raise Refused("Only support one queue in cryptdov-builtin backend")
+
+
 RULES: dict[str, Rule] = {
+    "cryptodev-backend-builtin": _builtin,
+    "dbus-vmstate": _bus,
+    "filter-dump": net_filters.begin_dump,
+    "input-barrier": _barrier,
+    "iothread": _threads_of_pool,
+    "secret_keyring": _key,
     "input-linux": _event_device,
     "main-loop": _main_loop,
     "pr-manager-helper": _reservations,

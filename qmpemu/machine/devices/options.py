@@ -65,6 +65,8 @@ def _value(about: About, name: str, kind: str, given: object) -> object:
         return _pci_address(about, given)
     if name in ("mac", "macaddr"):
         return _mac(about, name, given)
+    if name == "guid" and given != "auto" and not _is_uuid(str(given)):
+        raise Refused(f"Property '{about.owner(name)}.{name}' doesn't take value '{given}'")
     if kind == "bool":
         return _switch(name, given)
     if kind in INTEGERS:
@@ -125,6 +127,14 @@ def _pci_address(about: About, given: object) -> object:
     if not 0 <= numbers[0] < 32 or not 0 <= numbers[1] < 8:
         raise Refused(f"Property '{about.owner('addr')}.addr' doesn't take value '{given}'")
     return numbers[0] * 8 + numbers[1]
+
+
+def _is_uuid(text: str) -> bool:
+    parts = text.split("-")
+    return [len(each) for each in parts] == UUID_PARTS and all(map(_is_hex, parts))
+
+
+UUID_PARTS = [8, 4, 4, 4, 12]
 
 
 def _mac(about: About, name: str, given: object) -> str:

@@ -342,8 +342,27 @@ def _vfio(values: Mapping[str, object], why_unreadable: Callable[[str], str | No
             "No provided host device",
             "Use -device vfio-pci,host=DDDD:BB:DD.F or -device vfio-pci,sysfsdev=PATH_TO_DEVICE",
         )
-    path = path or f"/sys/bus/pci/devices/{values['host']}"
-    _host(str(path), f"vfio {path}: no such host device", why_unreadable)
+    path = str(path or f"/sys/bus/pci/devices/{_host_address(str(values['host']))}")
+    if why_unreadable(path) is not None:
+        _host(path, f"vfio {path}: no such host device", why_unreadable)
+    _host(
+        f"{path}/iommu_group",
+        f"vfio {path.rstrip('/').rpartition('/')[2]}: no iommu_group found",
+        why_unreadable,
+    )
+
+
+def _host_address(given: str) -> str:
+    """[DOMAIN:]BUS:SLOT.FUNCTION, with its domain and all digits. Raises Refused."""
+    place, _, function = given.partition(".")
+    try:
+        numbers = [int(each, 16) for each in place.split(":")]
+        if not 2 <= len(numbers) <= 3 or not int(function, 16) < 8 or numbers[-1] > 31 or numbers[-2] > 255:
+            raise ValueError
+    except ValueError:
+        raise Refused(f"Property 'vfio-pci.host' doesn't take value '{given}'") from None
+    *domain, bus, slot = numbers
+    return f"{(domain or [0])[0]:04x}:{bus:02x}:{slot:02x}.{int(function, 16)}"
 
 
 def _host(path: str, text: str, why_unreadable: Callable[[str], str | None]) -> None:
