@@ -5,6 +5,7 @@
     widths.json     what introspection hides of argument types         refusals.json   "not found" by command
     preconfig.json  the commands that --preconfig allows                devices.json    what -device takes
     device/<type>.json, object/<type>.json   one of each as it stands in a machine that has not run
+    compat.json     what older machine types give devices              qtree.json      how `info qtree` tells of them
     replies/<layer>/<command>.json, or <command>/<arguments>.json      {"return": ...} or {"error": ...} as on the wire
 
 Layers, the first that has the file wins: `<machine>-bare` (only where nothing was added to the machine), `common-kvm`

@@ -195,3 +195,21 @@ def test_a_machine_under_kvm_has_its_devices() -> None:
     types = {about["values"]["type"] for about in kvm.values()}
     assert {"kvmclock", "kvm-pit", "kvm-i8259"} <= types
     assert profile.tree("none", accel="kvm") == profile.tree("none")
+
+
+@pytest.mark.parametrize(
+    ("machine", "kind", "values"),
+    [
+        ("pc-q35-7.2", "virtio-rng-pci-base", {}),
+        ("pc-q35-7.1", "virtio-rng-pci-base", {"vectors": 0}),
+        ("pc-i440fx-4.0", "virtio-balloon-device", {"page-poison": False, "qemu-4-0-config-size": True}),
+        ("pc-i440fx-3.1", "virtio-balloon-device", {"page-poison": False, "qemu-4-0-config-size": None}),
+        ("pc-q35-6.1", "pcie-slot", {"x-native-hotplug": False}),
+        ("microvm", "virtio-device", {}),
+    ],
+)
+def test_older_machine_types_have_devices_otherwise(
+    profile: Profile, machine: str, kind: str, values: dict[str, object]
+) -> None:
+    """Each version's are on top of those of newer ones."""
+    assert profile.compat(machine).get(kind, {}) == values

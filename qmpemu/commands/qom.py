@@ -15,6 +15,9 @@ from qmpemu.qmp.encode import Raw
 from qmpemu.qmp.errors import QmpError, device_not_found, not_emulated
 from qmpemu.qmp.order import as_inserted
 
+REGION, ON_BUS = "memory-region", "child["
+"""A type of which nothing can be set, and the beginning of a bus's properties that cannot."""
+
 
 def _find(ctx: Context, path: str) -> tuple[str, Object]:
     try:
@@ -101,6 +104,8 @@ def qom_set(ctx: Context, *, path: str, property: str, value: object) -> object:
         check_range(made, property, value)
     elif not found.is_device and property not in found.children and property not in FIXED:
         found.get(property, path)
+        if found.type_name == REGION or property.startswith(ON_BUS):
+            raise QmpError(f"Property '{found.type_name}.{property}' is not writable")
         raise not_emulated("qom-set")
     elif found.properties.get(property, "").startswith("link<") and property not in FIXED:
         if not isinstance(value, str):
@@ -124,7 +129,7 @@ def _set_boot_index(ctx: Context, path: str, value: object) -> None:
         raise QmpError("Parameter 'bootindex' expects int32_t")
     devices = ctx.machine.devices.all
     whole = next((each for each in devices if f"{path}/".startswith(f"{each.path}/")), None)
-    check_boot_index(value, [each for each in devices if each is not whole])
+    check_boot_index(value, devices)
     if whole is not None:
         whole.values["bootindex"] = value
         ctx.machine.qom.find(whole.path)[1].set_boot_index(value)

@@ -41,13 +41,14 @@ def show(objects: dict[str, Object], config: MachineConfig, new: type[Object]) -
     """Put the sizes into the bare machine's objects, and the objects that come with more memory."""
     made = Layout(config)
     host = HOSTS[config.family]
+    fixed = objects[host].values.get("x-pci-hole64-fix") is not False
     numbers: dict[str, dict[str, object]] = {
         host: {
             "below-4g-mem-size": made.below,
             "above-4g-mem-size": made.above,
             "pci-hole-start": made.below,
-            "pci-hole64-start": made.hole,
-            "pci-hole64-end": made.hole_end,
+            "pci-hole64-start": made.hole if fixed else 0,
+            "pci-hole64-end": made.hole_end if fixed else 0,
         },
         f"{host}/mch/tseg-window[0]": {"addr": made.below},
         f"{host}/mch/tseg-blackhole[0]": {"addr": made.below},

@@ -130,6 +130,8 @@ class Object:
             owner = self._owner(name)
             device = f"device '{device_id}'" if device_id and owner is self else "anonymous device"
             link = "link " if self.properties[name].startswith("link<") else ""
+            if link and device == "anonymous device":
+                device = "device '(null)'"
             raise Refused(
                 f"Attempt to set {link}property '{name}' on {device} (type '{owner.type_name}') "
                 "after it was realized"

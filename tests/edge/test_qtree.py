@@ -20,7 +20,7 @@ LINES = (
     "-device virtio-serial-pci,id=vs -chardev null,id=c -device virtserialport,chardev=c,id=port,name=x "
     "-device ide-cd,bus=ide.0,id=cd -device VGA,id=video -device ich9-intel-hda,id=sound -device hda-duplex "
     "-device intel-iommu,id=iommu -device pxb-pcie,id=px,bus_nr=40",
-    f"-M pc {DISKS} -device ich9-usb-ehci1,id=e,addr=5.7,multifunction=on "
+    f"-M pc-i440fx-4.0 {DISKS} -device ich9-usb-ehci1,id=e,addr=5.7,multifunction=on "
     "-device ich9-usb-uhci1,masterbus=e.0,firstport=0,addr=5.0,multifunction=on -device usb-kbd,bus=e.0 "
     "-device virtio-scsi-pci,id=scsi -device scsi-hd,drive=n1,serial=xyz -device lsi,id=old "
     "-netdev user,id=u -device virtio-net-pci,netdev=u,mac=52:54:00:00:00:01 -device cirrus-vga -device isa-serial",

@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(400)  # more than a thousand starts of the real one
+@pytest.mark.timeout(900)  # more than a thousand starts of the real one
 async def test_recording_again_gives_the_shipped_profile(tmp_path: Path) -> None:
     """The profile is what the real QEMU says, and a recording can be repeated."""
     assert Path(REAL).exists(), f"{REAL} is missing; `make test` installs it"

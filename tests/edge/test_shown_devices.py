@@ -16,6 +16,23 @@ if TYPE_CHECKING:
 
     from tests.edge.emulators import Client
 
+OLD_DEVICES = (
+    "-smp 3 -blockdev null-co,node-name=n1,read-zeroes=on -blockdev null-co,node-name=n2,read-zeroes=on "
+    "-device pcie-root-port,id=p1,chassis=1 -device pcie-root-port,id=p2,chassis=2 "
+    "-device virtio-rng-pci,bus=p1,id=r -device virtio-net-pci,bus=p2,id=n -device virtio-blk-pci,drive=n1,id=d "
+    "-device nvme,drive=n2,serial=x,id=nv -device e1000e,id=e -device pcie-pci-bridge,id=b"
+)
+OLD_PATHS = (
+    " ".join(
+        f"/machine/peripheral/{path}"
+        for path in (
+            "p1 p1/p1 r r/virtio-backend n n/msix-table[0] d d/virtio-pci[0] d/virtio-pci[1] nv nv/nvme[0] "
+            "nv/msix-pba[0] e b b/b"
+        ).split()
+    )
+    + " /machine/unattached/device[4] /machine/q35 /machine/q35/mch"
+)
+"""Devices that older machine types have otherwise, and what is looked at."""
 SHOWN = {
     "-M q35 -device pxb-pcie,bus_nr=20,id=a -device pxb-pcie,bus_nr=40,id=b,bus=pcie.0 "
     "-device pcie-root-port,bus=b,id=rb,chassis=1 -device pcie-root-port,bus=a,id=ra,chassis=2 "
@@ -39,6 +56,21 @@ SHOWN = {
     "-device pcie-root-port,id=off,chassis=3,hotplug=off,bus=pcie.0 -device ramfb,id=fb": (
         "/machine/peripheral/p/p /machine/peripheral/b/b /machine/peripheral/c/c /machine/peripheral/px/px "
         "/machine/peripheral/px /machine/peripheral/off/off /machine/peripheral/fb /machine/unattached/sysbus"
+    ),
+    f"-M pc-q35-6.1 {OLD_DEVICES}": OLD_PATHS,
+    f"-M pc-q35-5.0 {OLD_DEVICES}": OLD_PATHS,
+    "-M pc-q35-4.0.1 -device virtio-balloon-pci,id=v -device bochs-display,id=g -device pcie-root-port,id=p": (
+        "/machine/peripheral/v /machine/peripheral/v/virtio-pci[1] /machine/peripheral/g /machine/peripheral/p"
+    ),
+    "-M pc-i440fx-3.1 -device virtio-balloon-pci,id=v -device usb-ehci -device usb-tablet,id=t -device VGA,id=g": (
+        "/machine/peripheral/v /machine/peripheral/v/virtio-pci[1] /machine/peripheral/t /machine/peripheral/g"
+    ),
+    f"-M pc-q35-2.6 {OLD_DEVICES}": OLD_PATHS,
+    "-M pc-i440fx-2.9 -device pci-bridge,id=b,chassis_nr=1 -device virtio-balloon-pci,id=v,bus=b,addr=1 "
+    "-device cirrus-vga,id=c -device usb-ehci -device usb-tablet,id=t": (
+        "/machine/peripheral/b /machine/peripheral/b/b /machine/peripheral/v /machine/peripheral/c "
+        "/machine/peripheral/t "
+        "/machine/i440fx /machine/fw_cfg /machine/unattached/device[18] /machine/unattached/device[13]"
     ),
     "-M pc -global PIIX4_PM.acpi-root-pci-hotplug=off -device pci-bridge,id=b,chassis_nr=1": (
         "/machine/i440fx/pci.0 /machine/peripheral/b/b /machine/unattached/device[18]"
@@ -109,8 +141,9 @@ def test_firmware_sets_up_as_the_real_one(tmp_path: Path, line: str) -> None:
             client = emulator.client()
             poll(lambda: set_up(client)[1] is not None)  # noqa: B023
             with contextlib.suppress(AssertionError):  # the real firmware may begin again
-                poll(lambda: found[:1] in ([], [set_up(client)]))  # noqa: B023
-            found.append(set_up(client))
+                poll(lambda: [each[0] for each in found[:1]] in ([], [set_up(client)]))  # noqa: B023
+            told = say(client, "human-monitor-command", command_line="qom-get /machine/q35 MCFG")
+            found.append((set_up(client), told))
         finally:
             emulator.kill()
     assert found[0] == found[1]
@@ -149,7 +182,7 @@ ADDED = (
 )
 
 
-@pytest.mark.parametrize("machine", ["pc-q35-7.2"])
+@pytest.mark.parametrize("machine", ["pc-q35-6.0", "pc-q35-7.2"])
 def test_who_plugs_in_as_on_the_real_one(tmp_path: Path, machine: str) -> None:
     """ACPI asks the guest; a port itself lets a device go at once whose slot it has not switched on."""
     heard = []
@@ -162,5 +195,33 @@ def test_who_plugs_in_as_on_the_real_one(tmp_path: Path, machine: str) -> None:
         poll(lambda: machine == "pc-q35-7.2" or "not found" in str(say(client, "qom-list", path="n5")))  # noqa: B023
         rows = say(client, "qom-list", path="/machine/peripheral")
         heard.append([*found, sorted(row["name"] for row in rows)])
+        emulator.kill()
+    assert heard[0] == heard[1]
+
+
+SET = (
+    ("/machine/unattached/ram-below-4g[0]", "size", 1),
+    ("/machine/unattached/sysbus", "child[0]", "/machine/q35"),
+    ("/machine/peripheral/d", "iothread", ""),
+    ("/machine/peripheral/d", "bootindex", 1),
+    ("/machine/peripheral/d", "bootindex", 2),
+    ("/machine/peripheral/d", "vectors", 2),
+    ("/machine/peripheral/d", "parent_bus", "/machine/q35/pcie.0"),
+    ("/machine/peripheral/d", "nosuch", 2),
+)
+
+
+def test_what_may_be_set_as_on_the_real_one(tmp_path: Path) -> None:
+    """Little of a device that is there, and nothing of memory and buses."""
+    heard = []
+    line = (
+        "-M q35 -blockdev null-co,node-name=n,read-zeroes=on -device virtio-blk-pci,drive=n,id=d,bootindex=1"
+    )
+    for kind in ("ours", "real"):
+        emulator = Emulator(kind, tmp_path).start("-S", *line.split())
+        client = emulator.client()
+        heard.append(
+            [say(client, "qom-set", path=path, property=name, value=value) for path, name, value in SET]
+        )
         emulator.kill()
     assert heard[0] == heard[1]

@@ -146,7 +146,8 @@ def _text(shown: Object, name: str) -> str:
     """A property's value."""
     if name == "addr":
         return str(shown.values.get("legacy-addr", shown.values[name]))
-    value, kind = shown.values[name], shown.properties.get(name, "")
+    value = shown.getters[name]() if name in shown.getters else shown.values[name]
+    kind = shown.properties.get(name, "")
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, int):

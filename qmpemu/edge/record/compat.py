@@ -16,6 +16,8 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from qemu.qmp import ExecuteError
+
 from qmpemu.edge.record.process import RecordError
 
 if TYPE_CHECKING:
@@ -31,46 +33,78 @@ if TYPE_CHECKING:
     """Type or class -> property -> value."""
     Steps = list[tuple[str, Values]]
 
+HOME = "/machine/peripheral"
 ROOTS = {"q35": "pcie.0", "pc": "pci.0"}
 NAMES = re.compile(r"\b(dev0|back|ctl|port0|up0|usb)\b(?!-)")
 """Ids in recipes."""
 DEVICE = re.compile(r'^ *dev: ([^,]+), id "([^"]*)"$')
 PROPERTY = re.compile(r"^ *([^ =]+) = (.*)$")
-ITS_OWN = frozenset({"mac", "sas_address", "serial", "cad", "addr", "bus", "irq"})
+ITS_OWN = frozenset(
+    "mac memaddr sas_address cad addr bus irq osk drive fsdev chardev memdev netdev bmc".split()
+)
 """Properties that tell one device from another."""
 FIRST_SLOT, FUNCTIONS = 3, 8
+PROCESSORS = ("-smp", "2")
+"""More than one, since newer devices have a queue for each."""
+PORT = "pcie-port"
+"""The class of ports, which differ on the board that has a place for them."""
+BEHIND = "virtio-backend"
+"""A part of a device that has properties of its own, which are seen in the device."""
+ACPI = frozenset(("ICH9-LPC", "PIIX4_PM"))
+"""Types that have properties that `info qtree` does not show."""
+PLAIN = re.compile("bool|u?int\\d+")
 
 
 async def all_steps(
     names: list[str], recordings: list[tuple[str, str, bool]], start: Start, parents: dict[str, str]
 ) -> dict[str, Steps]:
     """The whole file. names: machine types; parents: type -> the class above it."""
-    pc = Family("pc", pieces(recordings, "pc"), start)
-    found = {"": await _steps_of(pc, "pc-i440fx-", names, parents)}
+    ports = {kind for kind, *_ in recordings if PORT in _above(kind, parents)}
+    pc = Family("pc", pieces((each for each in recordings if each[0] not in ports), "pc"), start)
+    common = await _steps_of(pc, "pc-i440fx-", names, parents)
     known = {kind for kind, _ in pc.usual}
     left = [each for each in recordings if each[0] not in known]
     q35 = Family("q35", pieces(left, "q35"), start, known)
     further = await _steps_of(q35, "pc-q35-", names, parents)
-    return {**found, "pc-q35-": _without(further, found[""])}
+    for name in sorted(name for name in names if name.startswith("pc-q35-")):
+        version = name.removeprefix("pc-q35-")
+        if f"pc-i440fx-{version}" not in names:  # what holds there of each device
+            every = Family("q35", pieces(recordings, "q35"), start)
+            await _look(every)
+            further.append((version, gathered(await every.values(name), every.usual, parents)))
+    return {"": common, "pc-q35-": _without(sorted(further, key=lambda step: age(step[0])), common, parents)}
 
 
 async def _steps_of(family: Family, beginning: str, names: list[str], parents: dict[str, str]) -> Steps:
-    await family.values(family.name)
-    await family.join(family.name)
+    await _look(family)
     machines = sorted((name for name in names if name.startswith(beginning)), key=age)
     values = [(name.removeprefix(beginning), await family.values(name)) for name in machines]
     return [(version, gathered(changed, family.usual, parents)) for version, changed in steps(values)]
 
 
-def _without(further: Steps, known: Steps) -> Steps:
-    """Steps without what others, that are taken before, say of the same version."""
-    said = dict(known)
+async def _look(family: Family) -> None:
+    """Look at the newest type, with as few groups as there may be."""
+    await family.values(family.name)
+    await family.join(family.name)
+    family.usual.clear()
+    await family.values(family.name)
+
+
+def _without(further: Steps, common: Steps, parents: dict[str, str]) -> Steps:
+    """Steps without what follows from others, that are taken before."""
     found: Steps = []
     for version, given in further:
+        said: Values = {}
+        for earlier, values in common:
+            if age(earlier) <= age(version):
+                for kind, each in values.items():
+                    said.setdefault(kind, {}).update(each)
         left: Values = {}
         for kind, values in given.items():
-            there = said.get(version, {}).get(kind, {})
-            own = {name: value for name, value in values.items() if there.get(name, ...) != value}
+            implied: dict[str, Any] = {}
+            for above in reversed([kind, *_above(kind, parents)]):
+                implied |= said.get(above, {})
+            own = {name: value for name, value in values.items() if implied.get(name, ...) != value}
             left |= {kind: own} if own else {}
         found += [(version, left)] if left else []
     return found
@@ -118,6 +152,8 @@ class Family:
         self._start = start
         self._known = frozenset(known)
         self._groups = [parts]
+        self._kinds = {each.kind for each in parts}
+        self._board: dict[str, str] = {}
         self._last: Values = {}
         self._asked: dict[tuple[str, str, str], Any] = {}
         """Type, property and text -> value."""
@@ -130,29 +166,40 @@ class Family:
         is_newest, seen = not self.usual, set[str]()
         groups, self._groups = self._groups, []
         async for client, group in self._started(machine, groups):
-            shown = _parsed(str(await _human(client, "info qtree")), {each.id: each.kind for each in group})
+            self._board = self._board or await _board(client)
+            shown, behind = _parsed(str(await _human(client, "info qtree")), group, self._kinds)
+            shown |= await self._beside(client)
             shown = {about: text for about, text in shown.items() if about[0] not in self._known}
             seen.update(kind for kind, _ in shown)
             if is_newest:
                 self.usual.update(shown)
             else:
-                await self._ask(client, group, shown, found)
+                paths = {each.kind: f"{HOME}/{each.id}" for each in group}
+                await self._ask(client, {**self._board, **behind, **paths}, shown, found)
         found |= {kind: given for kind, given in self._last.items() if kind not in seen}
         self._last = found
         return found
 
-    async def _ask(self, client: QMPClient, group: list[Piece], shown: Shown, found: Values) -> None:
+    async def _beside(self, client: QMPClient) -> Shown:
+        """What the board's ACPI has beside what is shown."""
+        found: Shown = {}
+        for kind in ACPI & self._board.keys():
+            rows: Any = await client.execute("qom-list", {"path": self._board[kind]})
+            for row in rows:
+                if PLAIN.fullmatch(row["type"]):
+                    asked = {"path": self._board[kind], "property": row["name"]}
+                    with suppress(ExecuteError):  # some can only be set
+                        value = await client.execute("qom-get", asked)
+                        found[kind, row["name"]] = str(value)
+        return found
+
+    async def _ask(self, client: QMPClient, paths: dict[str, str], shown: Shown, found: Values) -> None:
         """Put the values of what is shown otherwise into `found`."""
-        paths = {each.kind: f"/machine/peripheral/{each.id}" for each in group}
         for (kind, name), text in shown.items():
-            if self.usual.get((kind, name), text) == text or name in ITS_OWN:
+            if self.usual.get((kind, name), text) == text or name in ITS_OWN or kind not in paths:
                 continue
             about = kind, name, text
             if about not in self._asked:
-                if kind not in paths:
-                    paths |= {**await _board(client), **paths}
-                if kind not in paths:  # a part of an added device, whose properties are seen in that
-                    continue
                 asked = {"path": paths[kind], "property": name}
                 self._asked[about] = await client.execute("qom-get", asked)
             found.setdefault(kind, {})[name] = self._asked[about]
@@ -184,7 +231,7 @@ class Family:
                 groups = [each for each in (group[:half], group[half:]) if half] + groups
 
     def _words(self, group: list[Piece]) -> list[str]:
-        return [word for each in group for word in each.placed(ROOTS[self.name])]
+        return [*PROCESSORS, *(word for each in group for word in each.placed(ROOTS[self.name]))]
 
 
 async def _human(client: QMPClient, line: str) -> Any:
@@ -204,19 +251,27 @@ async def _board(client: QMPClient) -> dict[str, str]:
     return found
 
 
-def _parsed(text: str, ids: dict[str, str]) -> Shown:
-    """Of the added devices and of the board's first of a type. ids: id -> type of an added device."""
+def _parsed(text: str, group: list[Piece], kinds: set[str]) -> tuple[Shown, dict[str, str]]:
+    """What is shown of the added devices, of what is behind their buses, and of the board's first of each type.
+
+    And where what is behind stands: type -> path. kinds: of all pieces, those of other groups as well.
+    """
     found: Shown = {}
-    kind, seen = "", set(ids.values())
+    behind: dict[str, str] = {}
+    ids, seen = {each.id: each.kind for each in group}, set(kinds)
+    kind, owner = "", ""
     for line in text.splitlines():
         if match := DEVICE.match(line):
             named, identity = match.groups()
+            owner = identity or owner
             is_first = not identity and named not in seen
             kind = named if ids.get(identity) == named or is_first else ""
             seen.add(named)
+            if is_first and named.startswith("virtio-"):
+                behind[named] = f"{HOME}/{owner}/{BEHIND}"
         elif kind and (match := PROPERTY.match(line)):
             found[kind, match[1]] = match[2]
-    return found
+    return found, behind
 
 
 def steps(values: list[tuple[str, Values]]) -> Steps:
@@ -239,7 +294,8 @@ def steps(values: list[tuple[str, Values]]) -> Steps:
 
 def age(machine: str) -> list[int]:
     """A key that puts newer types of a family first."""
-    return [-int(part) for part in machine.rpartition("-")[2].split(".")]
+    numbers = [-int(part) for part in machine.rpartition("-")[2].split(".")]
+    return [*numbers, 0, 0][:3]
 
 
 def gathered(given: Values, shown: Iterable[tuple[str, str]], parents: dict[str, str]) -> Values:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from qmpemu.machine.devices.catalog import VIRTIO_BACKEND, Recorded
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
     from typing import Any
 
     from qmpemu.machine.config import MachineConfig
+    from qmpemu.machine.devices.catalog import Listed
     from qmpemu.machine.qom import Object
     from qmpemu.profile import Profile
+
+
+QUEUES = frozenset(("num-queues", "num_queues"))
+"""Numbers that the number of vectors follows from."""
 
 
 class Compat:
@@ -22,6 +29,19 @@ class Compat:
         self._machine = machine
         self._given: dict[str, dict[str, Any]] | None = None
         self._parents: dict[str, str] | None = None
+
+    def of_new(self, about: Recorded | Listed) -> dict[str, object]:
+        """Property -> value of a new device of that type: of what is behind its bus, and its own."""
+        names = about.kinds()
+        found: dict[str, object] = {}
+        if isinstance(about, Recorded) and VIRTIO_BACKEND in about.objects:
+            found = self.of(str(about.objects[VIRTIO_BACKEND]["values"]["type"]), names)
+        found |= self.of(about.type_name, names)
+        if found.keys() & QUEUES:
+            found.pop("vectors", None)
+        if found.get("disable-modern"):
+            found["disable-legacy"] = "off"  # which looks like what it is without, where there is a choice
+        return found
 
     def of(self, kind: str, names: Container[str]) -> dict[str, object]:
         """Property -> value of a device of that type; names: the properties that it has."""
@@ -72,5 +92,3 @@ def fit(made: dict[str, Object], config: MachineConfig, profile: Profile) -> Non
             each.values["hotplug-handler"] = ""
         elif each.values.get("dma_enabled") is False:
             made.pop(f"{path}/{FW_CFG_DMA}", None)
-        elif each.values.get("x-pci-hole64-fix") is False:
-            each.values.update({"pci-hole64-start": 0, "pci-hole64-end": 0})

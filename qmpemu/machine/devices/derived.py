@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from qmpemu.machine.devices.table import Device
     from qmpemu.machine.machine import Machine
     from qmpemu.machine.qom import Object
@@ -26,6 +28,9 @@ def fit(machine: Machine, device: Device, made: Object) -> None:
     """Have the object of a device tell of them."""
     if device.kind in LINES:
         made.values.update(_line(machine, device))
+        ports = made.children.get("serial[0]")
+        if ports is not None:
+            ports.values["addr"] = made.values["iobase"]
         return
     if device.kind == "usb-storage":
         parts = [each for bus in made.children.values() for each in bus.children.values()]
@@ -66,3 +71,22 @@ def _fit_disk(machine: Machine, device: Device, part: Object) -> None:
             part.values["bios-chs-trans"] = "none" if count <= PLAIN_CYLINDERS else "lba"
     if "drive-type" in part.properties and "drive-type" not in device.values and size_bytes in FLOPPIES:
         part.values["drive-type"] = FLOPPIES[size_bytes]
+
+
+FIRMWARE: dict[str, dict[str, int]] = {
+    "q35-pcihost": {"MCFG": 0xB000_0000, "mcfg_size": 256 << 20},
+    "ICH9-LPC": {"pm_io_base": 0x600, "gpe0_blk": 0x620},
+    "PIIX4_PM": {"pm_io_base": 0x600, "smb_io_base": 0x700},
+}
+"""Type of a board's device -> what of it the firmware sets up when it runs."""
+
+
+def show_firmware(machine: Machine, board: Iterable[Object]) -> None:
+    """Have the board's own devices tell of what the firmware has set up."""
+    for each in board:
+        for name, value in FIRMWARE.get(each.type_name, {}).items():
+            each.getters[name] = _set_up(machine, each.values.get(name), value)
+
+
+def _set_up(machine: Machine, before: object, after: int) -> Callable[[], object]:
+    return lambda: after if machine.plugging.pci.is_set_up else before

@@ -56,6 +56,11 @@ class InTree:
             from qmpemu.machine.block.flash import show
 
             show(tree, machine)
+        if not machine.preconfig:
+            from qmpemu.machine.devices.derived import show_firmware
+
+            top = tree.root.children["machine"].children
+            show_firmware(machine, [*top.values(), *top["unattached"].children.values()])
 
     def links(self) -> Iterator[tuple[str, int, str, str]]:
         """Each device on a bus: the bus's path, its number there, its type and its path."""

@@ -7,7 +7,7 @@ plugged in since waits for an operating system (`pci_late`).
 from __future__ import annotations
 
 from qmpemu.core.json_text import loads
-from qmpemu.machine.devices import virtio_modes
+from qmpemu.machine.devices import old_layouts, virtio_modes
 from qmpemu.machine.devices.acpi_hotplug import SHPC_BRIDGES
 from qmpemu.machine.devices.bus import EXPANDERS, EXPRESS_PORTS, Bus
 from qmpemu.machine.devices.pci_setup import BUSES, IO, KINDS, MEMORY, PREFETCH, Function, set_up
@@ -317,7 +317,7 @@ def _row(device: Device, devfn: int, number: int) -> Row:
     row["regions"] = sized(device, row["regions"])
     if NO_ROM.items() <= device.values.items():
         row["regions"] = [each for each in row["regions"] if each["bar"] != ROM_BAR]
-    return virtio_modes.row(device, row)
+    return virtio_modes.row(device, old_layouts.row(device, row))
 
 
 def _region(region: Row, addresses: dict[int, int]) -> Row:

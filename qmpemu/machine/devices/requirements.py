@@ -229,7 +229,7 @@ def check_acpi_index(index: object, others: Iterable[object]) -> None:
 def _iommu(values: Mapping[str, object], machine: Machine) -> None:
     if values.get("eim") == "on" and values.get("intremap") == "off":
         raise Refused("eim=on cannot be selected without intremap=on")
-    if values.get("eim") == "on" and machine.config.accel != "kvm":
+    if values.get("eim") == "on" and machine.config.accel != "kvm" and not values.get("x-buggy-eim"):
         raise Refused("eim=on requires accel=kvm,kernel-irqchip=split")
     if values.get("aw-bits", ADDRESS_BITS[0]) not in ADDRESS_BITS:
         raise Refused("Supported values for aw-bits are: 39, 48")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from qmpemu.machine.devices import virtio_modes
+from qmpemu.machine.devices import old_layouts, virtio_modes
 from qmpemu.machine.devices.acpi_hotplug import BOARD
 from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.catalog import HOME, RECORDED_ID, VIRTIO_BACKEND
-from qmpemu.machine.devices.regions import QXL, qxl_sizes, vectors_size
+from qmpemu.machine.devices.regions import QXL, qxl_sizes, rounded, vectors_size
 from qmpemu.machine.devices.table import PERIPHERAL
 from qmpemu.machine.qom import Object
 from qmpemu.qmp.order import as_inserted
@@ -28,6 +28,7 @@ BOARD_WINDOWS = {
     "/machine/unattached/io[0]": "pci_bridge_io[0]",
 }
 """What a bridge's windows are in -> what they are in behind another bridge."""
+VIDEO_MEMORY = frozenset(("/vga.vram[0]", "/cirrus-linear-io[0]"))
 PORT_REGION, FIRST_PORT, PORT_BYTES = "/xhci-core/usb{} port #{}[0]", 0x440, 16
 
 
@@ -47,6 +48,10 @@ def device(shown: Device, around: Around) -> Object:
         made[path].order = [shown.renamed(f"/{name}")[1:] for name in rows]
     if shown.kind.endswith("-xhci"):
         _fit_ports(shown, made)
+    old_layouts.fit(shown, made)
+    if "vgamem_mb" in shown.values and shown.kind not in QXL:
+        for path in VIDEO_MEMORY & made.keys():
+            made[path].values["size"] = rounded(int(str(shown.values["vgamem_mb"])) << 20)
     for path, each in made.items():
         parent, _, name = path.rpartition("/")
         if path:
@@ -218,6 +223,8 @@ def _is_left_out(shown: Device, path: str) -> bool:
         return True
     if path == f"{VIRTIO_BACKEND}/default-backend" and "rng" in shown.values:
         return True
+    if old_layouts.is_left_out(shown, path):
+        return True
     if path.endswith(".rom[0]") and has_no_rom(shown):
         return True
     if path.startswith("/shpc-") and shown.values.get("shpc") is False:
@@ -278,6 +285,8 @@ def _own_values(shown: Device) -> dict[str, object]:
         values.update({"addr": shown.place, "legacy-addr": f"{slot:02x}.{function:x}"})
         if shown.kind in SAS_CONTROLLERS and not shown.values.get(SAS):
             values[SAS] = SAS_START | slot << 8 | function
+    if shown.kind.startswith("virtio-blk") and shown.values.get("disable-modern") in virtio_modes.ON:
+        values["any_layout"] = False  # which the old one does not have
     kinds = shown.recorded.kinds() if shown.recorded is not None else {}
     for name, kind in kinds.items():
         if kind.startswith("link<") and name in shown.values:

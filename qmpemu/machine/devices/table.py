@@ -229,7 +229,7 @@ class Devices:
             if self.globals is not None:
                 device.values = self.globals.of(about, running=device.hotplugged) | device.values
             if self.compat is not None:
-                device.values = self.compat.of(about.type_name, about.kinds()) | device.values
+                device.values = self.compat.of_new(about) | device.values
             options.set_queues(device.kind, device.values, self.processors.started)
             if about.has("mac"):
                 device.values["mac"] = options.address(device.values.get("mac"), self.all)
