@@ -21,7 +21,9 @@ def query_chardev(ctx: Context) -> object:
     """-> label, filename and whether a front end holds it, for each character device."""
     chardevs = ctx.machine.chardevs
     shared = {
-        each.options["chardev"] for each in chardevs.values() if each.backend == "mux" and each.frontend_open
+        each.options["chardev"]
+        for each in chardevs.values()
+        if each.backend == "mux" and (each.taken or each.frontend_open)
     }
     return [
         {

@@ -137,6 +137,8 @@ class MachineConfig:
     """-qtest: the label of its character device."""
     qtest_log: str | None = None
     """-qtest-log: the file, or None for standard error."""
+    rtc_slews = False
+    """-rtc driftfix=slew: interrupts that the guest has missed are given later."""
     rtc_virtual = False
     """-rtc clock=vm: the battery-backed clock follows the virtual clock."""
     nographic = False

@@ -65,6 +65,9 @@ def show(objects: dict[str, Object], config: MachineConfig, new: type[Object]) -
         each = objects.get(path)
         if each is not None:
             each.values.update({name: value for name, value in values.items() if name in each.properties})
+    if config.rtc_slews:
+        clock = next(each for each in objects.values() if each.type_name == "mc146818rtc")
+        clock.values["lost_tick_policy"] = "slew"
     pattern = objects["/machine/unattached/ram-below-4g[0]"]
     if made.above:
         where = "/machine/unattached/ram-above-4g[0]"

@@ -188,6 +188,20 @@ def machine_order(names: Iterable[str], family: str) -> list[str]:
     return table.names()
 
 
+def arrange(machine: Object, config: MachineConfig, profile: Profile) -> None:
+    """Put a machine's own children, and what stands below `unattached`, in the order in which QEMU makes them."""
+    board = machine.children.get("unattached")
+    if board is None:
+        return
+    if config.family == "none":
+        order = [name for name in REGIONS[0] if name in board.children]
+        board.children = {name: board.children[name] for name in order} | board.children
+        return
+    order = in_order(board.children, config.family, Numbers(config, profile))
+    board.children = {name: board.children[name] for name in order}
+    order_machine(machine, config.family)
+
+
 def order_objects(root: Object, config: MachineConfig) -> None:
     """Those of the command line come before the machine's own memory."""
     container = root.children.get("objects")

@@ -243,7 +243,7 @@ class Plugging:
         alone = [name for device, name in self._named_cards() if "netdev" not in device.values]
         unmade = self._machine.config.unmade_cards
         return [
-            *self.netdevs.unpaired(bare=self._machine.config.family == "none"),
+            *self.netdevs.unpaired(),
             *(f"nic {name} has no peer" for name in alone),
             *(f"requested NIC ({each}) was not created (not supported by this machine?)" for each in unmade),
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qmpemu.core.table import Refused
 from qmpemu.machine.ghash import Table, listed
-from qmpemu.machine.onboard import UNATTACHED, Numbers, in_order, order_machine, order_objects, processor_name
+from qmpemu.machine.onboard import UNATTACHED, Numbers, arrange, order_objects, processor_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -200,11 +200,7 @@ class Tree:
         _number_board(self.root, config)
         for index in range(config.cpus if config.family != "none" else 0):
             self.graft(f"{UNATTACHED}/{processor_name(index)}", processor(config, profile, index))
-        if config.family != "none":
-            board = machine.children["unattached"]
-            order = in_order(board.children, config.family, Numbers(config, profile))
-            board.children = {name: board.children[name] for name in order}
-            order_machine(machine, config.family)
+        arrange(machine, config, profile)
 
     def graft(self, path: str, made: Object) -> None:
         """Put an object with all below it at `path`."""

@@ -90,6 +90,9 @@ LINES = """
     -netdev user,id=n -device e1000,netdev=n -object filter-dump,id=g,netdev=n,file=x,maxlen=100 -m 128,maxmem=1G
     -netdev user,id=n -object filter-replay,id=f,netdev=n -object filter-rewriter,id=g,netdev=n,position=id=f -m 0
     -netdev user,id=n -object filter-replay,id=f,netdev=n -object filter-buffer,id=g,netdev=n,interval=5,position=head
+    -net nic,model=rtl8139 -nic user,model=virtio -net user -rtc driftfix=slew
+    -nodefaults -device virtio-net-pci,mq=on -chardev null,id=c,mux=on -device virtio-serial-pci -device virtconsole
+    -nodefaults -chardev null,id=c,mux=on -device virtio-serial-pci -device virtserialport,chardev=c,name=x
     -smp 5 -m 4G
     -machine pc,hpet=off,nvdimm=on -smp 2
     -machine pc,i8042=off,pit=off
@@ -99,6 +102,7 @@ LINES = """
     -machine q35,hpet=off -smbios type=1,uuid=5e3b1a44-8d51-4b0a-8f5e-000000000001
 """.strip().splitlines()
 ORDERED = """
+    -machine none
     -name defaults
     -machine q35
     -nodefaults -smp 5 -m 4G -hda {folder}/d.qcow2
@@ -111,6 +115,26 @@ ORDERED = """
     -nodefaults -drive if=pflash,file={folder}/d.iso,format=raw
 """.strip().splitlines()
 REFUSED = """
+    -audio none
+    -audio driver=foo,model=ac97
+    -audio driver=none,model=pcspk
+    -audio model=hda
+    -audio pa,model=hda
+    -audio none,model=hda -audio none,model=ac97
+    -audio none,model=hda -M none
+    -audio none,model=sb16 -M none
+    -audio none,model=hda,foo=bar
+    -audiodev none,id=a,timer-period=x
+    -audiodev none,id=a,timer-period=-1
+    -audiodev none,id=a,in.mixing-engine=x
+    -audiodev none,id=a,in.format=foo
+    -audiodev none,id=a,in.foo=1
+    -audiodev none,id=a,in=x
+    -audiodev none,id=a,in.fixed-settings=off,in.channels=1
+    -audiodev wav,id=a,server=x
+    -audiodev id=a
+    -audiodev none,id=a -device AC97,audiodev=b
+    -device intel-hda -device hda-duplex,audiodev=b
     -nodefaults -drive if=foo
     -nodefaults -drive file={folder}/d.iso,if=scsi,format=raw
     -cdrom {folder}/d.iso -drive file={folder}/d.iso,media=cdrom,index=2

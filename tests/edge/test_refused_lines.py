@@ -80,6 +80,10 @@ REFUSED = """
 -device megasas -device scsi-cd,channel=1,scsi-id=65,lun=256
 -device mptsas1068 -device scsi-cd,scsi-id=9
 -device pvscsi -device scsi-cd,scsi-id=64 -device scsi-cd,scsi-id=64
+-rtc driftfix=foo
+-M q35 -device ide-cd,bus=ide.0 -device ide-cd,bus=ide.0
+-device ide-cd,bus=ide.0 -device ide-cd,bus=ide.0 -device ide-cd,bus=ide.0
+-net user -device none
 -usb -device usb-bot -device scsi-cd -device scsi-cd
 -m 0xM
 -m 128,slots=-1,maxmem=1G
@@ -109,26 +113,6 @@ REFUSED = """
 -netdev user,id=a,ipv6-prefixlen=x
 -netdev l2tpv3,id=a,src=a,dst=b,txsession=x
 -netdev tap,id=a,helper=/none
--audio none
--audio driver=foo,model=ac97
--audio driver=none,model=pcspk
--audio model=hda
--audio pa,model=hda
--audio none,model=hda -audio none,model=ac97
--audio none,model=hda -M none
--audio none,model=sb16 -M none
--audio none,model=hda,foo=bar
--audiodev none,id=a,timer-period=x
--audiodev none,id=a,timer-period=-1
--audiodev none,id=a,in.mixing-engine=x
--audiodev none,id=a,in.format=foo
--audiodev none,id=a,in.foo=1
--audiodev none,id=a,in=x
--audiodev none,id=a,in.fixed-settings=off,in.channels=1
--audiodev wav,id=a,server=x
--audiodev id=a
--audiodev none,id=a -device AC97,audiodev=b
--device intel-hda -device hda-duplex,audiodev=b
 -kernel /dev/null
 -kernel /
 -kernel /etc/hostname

@@ -109,8 +109,8 @@ class _Shown:
         """A port of virtio-serial: whether each side has it open."""
         chardev = self._machine.chardevs.get(str(device.values.get("chardev")))
         port = self._machine.plugging.ports.get(str(device.values.get("name", "")))
-        guest = device.kind == "virtconsole" or (port is not None and port.guest_open)
-        host = chardev is not None and _is_connected(chardev)
+        guest = port is not None and port.guest_open
+        host = chardev is not None and (device.kind == "virtconsole" or _is_connected(chardev))
         return f"port {device.place}, guest {_switch(guest)}, host {_switch(host)}, throttle off"
 
 

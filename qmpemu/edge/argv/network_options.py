@@ -10,10 +10,6 @@ from qmpemu.machine.devices.user_network import check
 from qmpemu.qmp.errors import QmpError
 
 KINDS = frozenset("none nic user tap l2tpv3 socket stream dgram vde bridge hubport netmap vhost-user".split())
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qmpemu.machine.config import MachineConfig
-
 CARD = frozenset(("type", "id", "netdev", "macaddr", "model", "addr", "vectors"))
 """-net nic"""
 NIC = frozenset(("type", "model", "mac"))
@@ -46,7 +42,9 @@ def finish(parser: Parser) -> list[OnBoard]:
         config.default_network = True
         given = [("net", {"type": "nic"}, ""), ("net", {"type": "user"}, "")]
     cards: list[OnBoard] = []
-    for kind, options, typed in given:
+    for kind, options, typed in sorted(
+        given, key=lambda each: each[0] == "net"
+    ):  # QEMU makes all of -nic first
         _check(options, typed)
         name = options.get("id")
         if name is not None and any(each["id"] == name for each in config.netdevs):
@@ -64,17 +62,7 @@ def finish(parser: Parser) -> list[OnBoard]:
             cards += _card(parser, kind, options, netdev)
             if kind == "net" and netdev is None:
                 config.hub.append(("", len(cards) - 1 if cards else 0))
-    _warn(config)
     return cards
-
-
-def _warn(config: MachineConfig) -> None:
-    """Of a hub on which one side is missing."""
-    if config.hub and config.family != "none":
-        if not any(name for name, _ in config.hub):
-            config.warnings.append("warning: hub 0 is not connected to host network")
-        elif all(name for name, _ in config.hub):
-            config.warnings.append("warning: hub 0 with no nics")
 
 
 def _back_end(parser: Parser, kind: str, options: dict[str, str]) -> str:

@@ -37,6 +37,10 @@ def _rtc(parser: Parser, argument: str) -> None:
     base = options.get("base", "utc")
     if base not in ("utc", "localtime") and not _is_date(base):
         raise Unprefixed("invalid datetime format\nvalid formats: '2006-06-17T16:01:21' or '2006-06-17'")
+    policy = options.get("driftfix", "none")
+    if policy not in ("none", "slew"):
+        raise Unprefixed(f"invalid option value '{policy}'")
+    parser.config.rtc_slews = policy == "slew"
     if options:
         parser.config.not_emulated.append(parser.typed)
 

@@ -266,9 +266,8 @@ def _virtio_serial(bus: Bus, device: Device) -> int:
 def _ide(bus: Bus, device: Device) -> int:
     asked = device.values.get("unit", 0xFFFFFFFF)
     units = tuple(range(bus.units))
-    unit = (
-        next((u for u in units if u not in bus.taken), 0) if asked in (0xFFFFFFFF, None) else int(str(asked))
-    )
+    free = next((u for u in units if u not in bus.taken), 1)  # the second one, there or not, where none is
+    unit = free if asked in (0xFFFFFFFF, None) else int(str(asked))
     if unit in bus.taken:
         raise Refused(f"IDE unit {unit} is in use")
     if unit not in units:

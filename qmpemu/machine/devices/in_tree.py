@@ -44,6 +44,10 @@ class InTree:
                 from qmpemu.machine.devices.expander import host
 
                 yield host(device)
+            if device.kind == "vmware-svga":
+                from qmpemu.machine.devices.shown import command_queue
+
+                yield "/machine/unattached/vmsvga.fifo[0]", command_queue()
         if any(self._machine.display.heads(device) for device in self._machine.devices.all) or self._lines():
             from qmpemu.machine.devices.consoles import shown
 

@@ -90,15 +90,15 @@ class Netdevs:
         ends = ((name, each.joined) for name, each in self.all.items())
         return {end for name, other in ends if other is not None for end in (name, other)}
 
-    def unpaired(self, *, bare: bool) -> list[str]:
-        """What is said at the start of hubs (-netdev hubport), the newest first, and of back ends without a card.
-
-        bare: there is no board to take the cards of -net.
-        """
+    def unpaired(self) -> list[str]:
+        """What is said at the start of hubs, the newest first, and of back ends without a card."""
         empty = [f"hub0port{port}" for port, each in enumerate(self.hub) if each is None]
         told = [f"hub port {name} has no peer" for name in reversed(empty)]
-        if bare and any(isinstance(each, str) for each in self.hub):
+        ends = {isinstance(each, str) for each in self.hub if each is not None}
+        if ends == {True}:
             told.append("hub 0 with no nics")
+        elif ends == {False}:
+            told.append("hub 0 is not connected to host network")
         ports = {name: each for name, each in reversed(self.all.items()) if each.kind == "hubport"}
         paired = self.joined()
         for number in reversed(dict.fromkeys(each.options["hubid"] for each in reversed(ports.values()))):

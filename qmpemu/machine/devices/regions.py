@@ -24,6 +24,12 @@ QXL_WIDE = 4
 UNSET = (0xFFFF_FFFF, None, "4294967295")
 
 
+LONG_BY_SWITCH, LONG_BY_VALUE = ("mq", "rss", "hash"), frozenset(("host_mtu", "speed"))
+"""What makes the configuration of a network card longer than its I/O ports are else."""
+LONG_PORTS = 64
+OF_USE = (True, "on", "yes", "true", "y")
+
+
 def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The recorded regions of its type as those of this device."""
     values = device.values
@@ -39,11 +45,17 @@ def sized(device: Device, regions: list[dict[str, Any]]) -> list[dict[str, Any]]
         regions = _qxl(values, regions)
     elif device.kind == "ivshmem-plain" and "size" in values:
         regions = _with(regions, 2, rounded(_number(values, "size")))
-    elif device.kind.startswith("virtio") and _number(values, "vectors") > 0:
+    if device.kind.startswith("virtio-net") and _is_long(values):
+        regions = _with(regions, 0, LONG_PORTS)
+    if device.kind.startswith("virtio") and _number(values, "vectors") > 0:
         regions = _with(regions, MSIX_BAR, vectors_size(_number(values, "vectors")))
     elif device.kind == "pci-testdev" and _number(values, "membar"):
         regions = [*regions, _wide(2, rounded(_number(values, "membar")))]
     return regions
+
+
+def _is_long(values: Mapping[str, Any]) -> bool:
+    return bool(LONG_BY_VALUE & values.keys()) or any(values.get(name) in OF_USE for name in LONG_BY_SWITCH)
 
 
 def qxl_sizes(values: Mapping[str, Any]) -> dict[str, int]:

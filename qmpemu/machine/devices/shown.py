@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qmpemu.machine.devices import old_layouts, virtio_modes
 from qmpemu.machine.devices.acpi_hotplug import BOARD
+from qmpemu.machine.devices.adapter_memory import BEHIND_BYTES
 from qmpemu.machine.devices.bus import EXPANDERS
 from qmpemu.machine.devices.catalog import HOME, RECORDED_ID, VIRTIO_BACKEND
 from qmpemu.machine.devices.regions import QXL, qxl_sizes, rounded, vectors_size
@@ -324,4 +325,18 @@ def _unrecorded(shown: Device) -> Object:
     )
     made.values.update(realized=True, hotplugged=shown.hotplugged, hotpluggable=True)
     made.values.update(shown.values)
+    return made
+
+
+def command_queue() -> Object:
+    """The memory in which a vmware-svga is given its commands; it is the machine's, as far as the tree goes."""
+    made = Object("memory-region")
+    made.properties |= {
+        "container": "link<memory-region>",
+        "addr": "uint64",
+        "size": "uint64",
+        "priority": "uint32",
+    }
+    made.values |= {"container": "", "addr": 0, "size": BEHIND_BYTES["vmware-svga"], "priority": 0}
+    made.order = [*made.properties]
     return made
