@@ -6,7 +6,6 @@ from qmpemu.commands.registry import Context, command, event
 from qmpemu.core.table import Refused
 from qmpemu.machine.chardev import Chardev
 from qmpemu.machine.devices.ports import PortOpened
-from qmpemu.machine.ghash import listed
 from qmpemu.machine.qom import Object
 from qmpemu.machine.ringbuf import KINDS, RingBuffer
 from qmpemu.qmp.errors import QmpError, not_emulated
@@ -31,7 +30,7 @@ def query_chardev(ctx: Context) -> object:
             "filename": chardev.describe(),
             "frontend-open": chardev.frontend_open or chardev.label in shared,
         }
-        for chardev in map(chardevs.__getitem__, listed(chardevs))
+        for chardev in map(chardevs.__getitem__, ctx.machine.chardev_names())
     ]
 
 
@@ -124,6 +123,7 @@ def chardev_remove(ctx: Context, *, id: str) -> object:
         raise QmpError(f"Chardev '{id}' not found")
     if chardev.taken:
         raise QmpError(f"Chardev '{id}' is busy")
+    machine.note_removal()
     machine.close_chardev(machine.chardevs.pop(id))
     machine.prune(f"/chardevs/{id}")
     return {}

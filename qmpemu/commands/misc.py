@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qmpemu.commands.registry import Context, command, event
-from qmpemu.machine.ghash import walked
 from qmpemu.machine.rtc import RtcSet
 from qmpemu.machine.runstate import FINISH_MIGRATE, RUNNING, SHUTDOWN
 from qmpemu.qmp.errors import QmpError, not_emulated
@@ -126,7 +125,10 @@ def query_iothreads(ctx: Context) -> object:
     """-> one row per I/O thread, with a thread that really exists."""
     ctx.machine.look_for_objects()
     objects = ctx.machine.objects.all
-    threads = [name for name in walked(objects) if objects[name].kind == "iothread"]
+    threads = [name for name, each in objects.items() if each.kind == "iothread"]
+    if len(threads) > 1:  # in the order of the object tree, from its end
+        rows = ctx.machine.qom.find("/objects")[1].listing()
+        threads = [str(each["name"]) for each in reversed(rows) if each["name"] in threads]
     return [
         {
             "poll-shrink": objects[name].values["poll-shrink"],

@@ -11,6 +11,7 @@ from qmpemu.machine.assembly import assemble
 from qmpemu.machine.block.accounting import Accounting
 from qmpemu.machine.board import Board
 from qmpemu.machine.display import Display
+from qmpemu.machine.ghash import listed
 from qmpemu.machine.history import History
 from qmpemu.machine.plugging import Plugging
 from qmpemu.machine.processor import Processor
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 
 SCI_IRQ, RTC_IRQ = 9, 8
-
-
 DRAINING = ("virtio-blk-", "scsi-hd", "scsi-cd", "scsi-block")
 """Disks whose reset waits for what is on its way, so that block jobs pause; an IDE disk's does not (measured)."""
 
@@ -181,8 +180,18 @@ class Machine:
 
     def unlink(self, device: Device) -> None:
         """It is there no more."""
+        self.note_removal()
         if self._qom is not None and device.bus is not None:
             self._qom.unlink(device.bus.path, device.child)
+
+    def chardev_names(self) -> list[str]:
+        """Labels in the order of the object tree."""
+        table = None if self._qom is None else self._qom.root.children["chardevs"].table
+        return listed(self.chardevs) if table is None else table.names()
+
+    def note_removal(self) -> None:
+        """Something is about to go from the tree, which is built now at the latest: it leaves a gap where it stood."""
+        assert self.qom
 
     def prune(self, path: str) -> None:
         """Something is gone from the tree."""

@@ -148,6 +148,8 @@ class Plugging:
     def remove_object(self, name: str) -> None:
         """object-del. Raises Refused."""
         made = self.objects.all.get(name)
+        if made is not None:
+            self._machine.note_removal()
         self.objects.remove(name)
         if made is not None and made.kind == "rng-egd":
             self._machine.chardevs[str(made.given["chardev"])].release()

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 WITHIN = ("virtio-backend", "xhci-core", "serial")
 """Devices that others are made of, whose properties are seen in those."""
-OF_PM = frozenset(("acpi-device", "acpi-pcihp-bsel"))
+ACPI_NUMBER = "acpi-pcihp-bsel"
+OF_PM = frozenset(("acpi-device", ACPI_NUMBER))
 """Properties that power management registers bring to the board and to its bus."""
 ACPI = ("ICH9-LPC", "PIIX4_PM")
 """Types of the board's devices that have ACPI's registers."""
@@ -220,7 +221,17 @@ class Tree:
         if number < 0:
             number = 1 + max((_number(name) for name in found.properties if name[:6] == "child["), default=-1)
         found.properties[f"child[{number}]"], found.values[f"child[{number}]"] = f"link<{kind}>", path
-        found.order = _bus_order(found)
+        found.order = self._bus_order(found)
+
+    def _bus_order(self, bus: Object) -> list[str]:
+        """ACPI numbers a bus behind the devices that are on it at the start."""
+        first: list[str] = []
+        later: list[str] = []
+        for name in sorted((name for name in bus.properties if name[:6] == "child["), key=_number):
+            child = _below(self.root, [part for part in str(bus.values[name]).split("/") if part])
+            (later if child is not None and child.values.get("hotplugged") else first).append(name)
+        acpi = [name for name in (ACPI_NUMBER,) if name in bus.properties]
+        return ["type", *listed(["hotplug-handler", "realized", *first, *acpi, *later])]
 
     def unlink(self, bus: str, number: int) -> None:
         """It is there no more."""
@@ -362,11 +373,6 @@ def _there(about: dict[str, Any], numbers: Numbers | None) -> dict[str, Any]:
     order = ["type", *listed(["hotplug-handler", "realized", *links])]
     paths = {name: path for name, (_, path) in links.items()}
     return {**about, "rows": [[name, rows[name]] for name in order], "values": {**own, **paths}}
-
-
-def _bus_order(bus: Object) -> list[str]:
-    children = sorted((name for name in bus.properties if name[:6] == "child["), key=_number)
-    return ["type", *listed(["hotplug-handler", "realized", *children])]
 
 
 def recorded_object(about: dict[str, Any], numbers: Numbers | None) -> Object:
