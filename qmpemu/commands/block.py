@@ -212,8 +212,15 @@ def block_set_io_throttle(
     if drive.node is None:
         raise QmpError("Device has no medium")
     check(of_drive(limits))
-    if any(limits[name] for name in LIMITS):
-        drive.group = group or drive.group or device or id
+    limited = any(limits[name] for name in LIMITS)
+    joined = (group or drive.group or device or id) if limited else None
+    if ctx.machine.store_up and drive.group not in (
+        None,
+        joined,
+    ):  # who leaves a group waits for what is on its way
+        ctx.machine.store.working.pause(drive.node, times=1)
+    if limited:
+        drive.group = joined
         for each in ctx.machine.blocks.drives:  # a group has its limits together
             if each.group == drive.group:
                 each.throttle = {name: value for name, value in limits.items() if value}

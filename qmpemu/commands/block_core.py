@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from qmpemu.machine.block.graph import Blocks
+    from qmpemu.machine.block.nodes import Node
     from qmpemu.machine.block.store import Store
 
 
@@ -86,7 +87,22 @@ def _real_command(name: str, shared: bool) -> None:
             return {}
         if shared and not ctx.machine.store_up:
             refuse_unknown(ctx, name, given)
-        return real(ctx, name, given)
+        return _of_device(real(ctx, name, given), arguments.get("device") if name == "block_resize" else None)
+
+
+def _of_device(later: Later, device: object) -> Later:
+    """The same, where what is wrong tells of a device that the real block layer does not know."""
+    if device is None:
+        return later
+    told = Later()
+
+    def done(outcome: object) -> None:
+        if isinstance(outcome, QmpError):
+            outcome = QmpError(outcome.desc.replace("'(null)'", f"'{device}'"), outcome.cls)
+        told.finish(outcome)
+
+    later.when_finished(done)
+    return told
 
 
 def of_nodes(ctx: Context, name: str, given: dict[str, object]) -> dict[str, object]:
@@ -95,7 +111,11 @@ def of_nodes(ctx: Context, name: str, given: dict[str, object]) -> dict[str, obj
         return given
     from qmpemu.machine.block.by_node import by_node
 
-    return by_node(ctx.machine.blocks, name, given)
+    def top(node: Node) -> str:
+        working = ctx.machine.store.working if ctx.machine.store_up else None
+        return node.name if working is None or working.kind(node) is None else working.filter(node)
+
+    return by_node(ctx.machine.blocks, name, given, top)
 
 
 real_commands("blockdev-create", shared=False)

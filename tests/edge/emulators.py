@@ -129,8 +129,12 @@ def stat_fields(pid: int) -> list[str]:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and has not ended."""
-    return stat_fields(pid)[:1] not in ([], ["Z"], ["X"])
+    """Whether a process is there and has not ended, with all its threads, who have its files open."""
+    try:
+        threads = len(os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        return False
+    return threads > 1 or stat_fields(pid)[:1] not in ([], ["Z"], ["X"])
 
 
 def _connect(path: Path) -> socket.socket:

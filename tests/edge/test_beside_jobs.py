@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -252,3 +253,27 @@ def test_disks_are_reset_one_after_the_other(
         if message.get("data", {}).get("status") == "standby":
             paused.append(message["data"]["id"])
     assert paused == jobs
+
+
+def test_a_disk_leaves_its_limits(emulator: Emulator) -> None:
+    """Its job pauses when it leaves a group of them, and at no other change."""
+    client = start(emulator, "-device", "scsi-hd,drive=n0,id=d0,bus=sc.0")
+    mirror(client)
+    none = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
+    for changed, words in (
+        ({}, []),
+        ({"bps": 1000000}, []),
+        ({"bps": 2000000}, []),
+        ({"bps": 2000000, "group": "g"}, PAUSE),
+        ({}, PAUSE),
+        ({}, []),
+    ):
+        client.send(
+            json.dumps(
+                {"execute": "block_set_io_throttle", "arguments": {"id": "d0", **none, **changed}}
+            ).encode()
+        )
+        found = []
+        while "event" in (message := client.read()):
+            found.append(message["data"]["status"])
+        assert (found, message) == (words, {"return": {}})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.edge.emulators import PATIENCE_S, Client, Emulator
+from tests.edge.emulators import PATIENCE_S, Client, Emulator, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,3 +192,60 @@ def test_parts_of_files(tmp_path: Path) -> None:
     ]
     ours, real = both(tmp_path, words, asked)
     assert ours == real
+
+
+def await_status(client: Client, status: str) -> None:
+    """A job's, and the reply to what brought it there."""
+    left = {"status", "reply"}
+    while left:
+        message = client.read()
+        assert "error" not in message
+        if "return" in message:
+            left.discard("reply")
+        elif message["data"].get("status") == status:
+            left.discard("status")
+
+
+@pytest.mark.parametrize("kind", ["ours", "real"])
+def test_a_disk_goes_over_to_the_base_that_came_with_it(tmp_path: Path, kind: str) -> None:
+    """Its overlay's file is let go of, the base is kept; a further overlay is made and committed alike."""
+    image = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", "over.qcow2"]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "disk.qcow2", "8M"], cwd=tmp_path, check=True)
+    subprocess.run(image, cwd=tmp_path, check=True)
+    emulator = Emulator(kind, tmp_path).start(
+        *("-S", "-drive", "if=virtio,file=over.qcow2,id=v"), env={"QMPEMU_DISK": "none"}, cwd=tmp_path
+    )
+    try:
+        client = emulator.client()
+        for name in ("", "again.qcow2"):
+            if name:
+                say(client, "blockdev-snapshot-sync", device="v", snapshot_file=name)
+            client.put("block-commit", device="v")
+            await_status(client, "ready")
+            client.put("block-job-complete", device="v")
+            await_status(client, "null")
+            (shown,) = [each for each in say(client, "query-block") if each["device"] == "v"]
+            assert (shown["inserted"]["file"], shown["inserted"]["ro"]) == ("disk.qcow2", False)
+    finally:
+        emulator.kill()
+
+
+@pytest.mark.parametrize("kind", ["ours", "real"])
+def test_a_drive_that_a_job_works_on_is_told_by_its_name(tmp_path: Path, kind: str) -> None:
+    """So is one whose snapshots are asked for."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "disk.qcow2", "8M"], cwd=tmp_path, check=True)
+    emulator = Emulator(kind, tmp_path).start(
+        *("-S", "-drive", "if=virtio,file=disk.qcow2,id=v"), env={"QMPEMU_DISK": "none"}, cwd=tmp_path
+    )
+    try:
+        client = emulator.client()
+        why = say(client, "blockdev-snapshot-delete-internal-sync", device="v", name="s")
+        assert why == "Snapshot with id 'null' and name 's' does not exist on device 'v'"
+        client.put("drive-mirror", device="v", target="copy.qcow2", sync="full")
+        await_status(client, "ready")
+        busy = "Node 'v' is busy: block device is in use by block job: mirror"
+        assert say(client, "blockdev-snapshot-sync", device="v", snapshot_file="o.qcow2") == busy
+        assert say(client, "block-dirty-bitmap-add", node="v", name="b") == {}
+        assert say(client, "block_resize", device="v", size=16 << 20) == "Device 'v' is in use"
+    finally:
+        emulator.kill()

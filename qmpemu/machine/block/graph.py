@@ -222,7 +222,7 @@ class Blocks:
         del self.nodes[name]
         self.loose.discard(name)
         for below in (node.file, node.backing):
-            if below is not None and below.implicit and not self._above(below):
+            if below is not None and below.implicit and not self.is_used(below):
                 self._remove(below.name)
 
     def check_unused(self, node: Node) -> None:
@@ -253,6 +253,9 @@ class Blocks:
         for drive in self.drives:
             if drive.node is old:
                 drive.node = new
+                if new.implicit:  # it came with what was over it, and does not go with that
+                    new.implicit = False
+                    self.loose.add(new.name)
         below = new.chain()
         for each in self.nodes.values():
             if each not in below and old in (each.file, each.backing):
@@ -304,9 +307,12 @@ class Blocks:
             raise Refused(f"Cannot find device='{name}' nor node-name='{name}'") from None
 
     def found(self, name: str) -> Node | None:
-        return next(
-            (each for each in (*self.nodes.values(), *self.copies.values()) if each.name == name), None
-        )
+        """The node of that name, be it one that a job has opened for itself."""
+        if name in self.nodes:
+            return self.nodes[name]
+        if self.holders is not None:
+            self.holders.await_copies()
+        return next((each for each in self.copies.values() if each.name == name), None)
 
     # --- devices --------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,8 @@ class Holders:
         working: Working,
     ) -> None:
         self._working = working
+        self.await_copies: Callable[[], object] = bool
+        """Until it is known what jobs that copy have opened."""
         self._do, self._send = do, send
         self._guards: dict[str, tuple[str, str]] = {}
         """Drive and node by guard; also of those that are gone, of which jobs may still tell."""
@@ -141,6 +143,14 @@ class Holders:
         name = f"{GUARD}{len(self._guards)}"
         self._guards[name] = drive.name or drive.qdev, drive.node.name
         return name
+
+    def named(self, text: str) -> str:
+        """The same of drives that have names, which are told in place of their nodes'."""
+        if self._blocks.has_names:
+            from qmpemu.machine.block import by_node
+
+            text = by_node.worded(self._blocks, text)
+        return text
 
     def worded(self, text: str) -> str:
         """What the real block layer says of exports and guards, as it would say it of drives."""

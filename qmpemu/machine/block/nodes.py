@@ -127,6 +127,7 @@ class Drive:
         "removable",
         "shares",
         "throttle",
+        "top",
         "tray_open",
         "write_error",
         "write_through",
@@ -137,6 +138,8 @@ class Drive:
     ) -> None:
         self.id = id
         self.name = ""
+        self.top = ""
+        """The node that it was on when a command last named it: that of a job's filter, where one is over its own."""
         self.attached = True
         self.held = False
         """Whether the real block layer keeps its node in use (`holders`)."""

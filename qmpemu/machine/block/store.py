@@ -57,6 +57,8 @@ class Store:
         self.lost, self.pivots = Lost(facts), Pivots(blocks, self._opener.open)
         self.working = Working(blocks, self.pivots, lambda: self._jobs, self.do)
         self.holders = Holders(blocks, self._hold, self._let_go, self.do, self._send, self.working)
+        self.holders.await_copies = lambda: self._wait(lambda: not self._unseen)
+        self._unseen = 0  # copies that have opened nobody knows what yet
         self._ended: set[str] = set()
         """Exports that have ended, of those that hold drives."""
         self._remembered = Remembered(host)
@@ -154,22 +156,30 @@ class Store:
     def _copy(self, arguments: dict[str, object], done: Callable[[object], object]) -> None:
         """Let drive-mirror begin, and see what it opens."""
         nodes: list[list[object]] = []
+        self._unseen += 1
 
         def before(told: object) -> None:
             nodes.append(told if isinstance(told, list) else [])
 
         def begun(outcome: object) -> None:
             done(outcome)
-            if not isinstance(outcome, QmpError):
+            if isinstance(outcome, QmpError):
+                self._unseen -= 1
+            else:
                 self._send("query-named-block-nodes", {"flat": True}, seen)
 
         def seen(outcome: object) -> None:
+            self._unseen -= 1
             if isinstance(outcome, list):
                 job = str(arguments.get("job-id", arguments["device"]))
                 self.pivots.copies_to(job, target(self._blocks, arguments, nodes[0], outcome))
 
         self._send("query-named-block-nodes", {"flat": True}, before)
         self._send("drive-mirror", arguments, begun)
+
+    def _wait(self, done: Callable[[], bool]) -> None:
+        if self._backend is not None:
+            self._backend.wait(done)
 
     def _hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
         if self._backend is not None:
@@ -181,8 +191,7 @@ class Store:
                 self._ended.add(export)
 
         self._call("block-export-del", {"id": export}, gone)
-        if self._backend is not None:  # its node is free when this is told
-            self._backend.wait(lambda: export in self._ended)
+        self._wait(lambda: export in self._ended)  # its node is free when this is told
         self._ended.discard(export)
 
     def drop(self, name: str) -> None:
@@ -215,8 +224,8 @@ class Store:
         if self._waiting is None and self.holders.settled:
             return
         outcome = self.do("query-jobs", {})
-        if not isinstance(outcome, QmpError) and self._backend is not None:
-            self._backend.wait(lambda: self.holders.settled)
+        if not isinstance(outcome, QmpError):
+            self._wait(lambda: self.holders.settled)
         if self._backend is None:
             raise outcome if isinstance(outcome, QmpError) else QmpError(GONE)
 
@@ -281,6 +290,8 @@ class Store:
         self._backend.call(command, given, told)
 
     def _worded(self, command: str, outcome: object) -> object:
+        if isinstance(outcome, QmpError):
+            outcome = QmpError(self.holders.named(outcome.desc), outcome.cls)
         if isinstance(outcome, QmpError) and (command not in UNNAMED or GUARD in outcome.desc):
             return QmpError(self.holders.worded(outcome.desc), outcome.cls)
         return outcome
@@ -300,7 +311,7 @@ class Store:
             return
         self._backend = self._host.start_block_backend(self._event, self._died)
         self._blocks.locks.give()
-        self._waiting = []
+        self._waiting, self._unseen = [], 0
         self._replay(steps(self._blocks, self._astray, self._objects()))
 
     def _replay(self, steps: list[Step]) -> None:
