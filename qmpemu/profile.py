@@ -280,15 +280,13 @@ class Profile:
         """Class -> what devices of it have otherwise in that machine type; None for what is as usual again."""
         data = self._read(COMPAT_FILE)  # profiles of an older recorder lack it
         told = {} if data is None else loads(data)
+        steps = [step for start, each in told.items() if machine.startswith(start) for step in each]
         found: dict[str, dict[str, Any]] = {}
-        for beginning, steps in told.items():
-            if not machine.startswith(beginning) or not machine[-1:].isdigit():
-                continue
-            for version, given in steps:
-                if _numbers(version) < _numbers(machine.rpartition("-")[2]):
-                    break
-                for kind, values in given.items():
-                    found.setdefault(kind, {}).update(values)
+        for version, given in sorted(steps, key=lambda step: _numbers(step[0]), reverse=True):
+            if not machine[-1:].isdigit() or _numbers(version) < _numbers(machine.rpartition("-")[2]):
+                break
+            for kind, values in given.items():
+                found.setdefault(kind, {}).update(values)
         return found
 
     def type_properties(self, name: str) -> list[dict[str, str]] | str | None:

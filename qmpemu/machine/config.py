@@ -77,6 +77,8 @@ class Global:
         return here and self.name in ("disable_s3", "disable_s4") and self.value in ("0", "1")
 
 
+FIRST_WITH_NODE = (2, 11)
+"""The first version whose machine types have a NUMA node where memory may be plugged in."""
 PARTS = frozenset("acpi hpet i8042 pic pit sata smbus vmport".split())
 """What a board can be without (`onboard`)."""
 
@@ -251,6 +253,13 @@ class MachineConfig:
     def grows(self) -> bool:
         """Whether there may be more memory than at the start, for which there is a NUMA node in any case."""
         return self.memory_most_bytes > self.memory_bytes
+
+    @property
+    def has_node(self) -> bool:
+        """Whether there is a NUMA node since memory may be plugged in: older machine types have none then."""
+        numbers = self.machine.rpartition("-")[2].split(".")
+        older = len(numbers) > 1 and (int(numbers[0]), int(numbers[1])) < FIRST_WITH_NODE
+        return self.grows and not older
 
     @property
     def memory_bytes(self) -> int:

@@ -150,11 +150,11 @@ class Machine:
                 self._qom.contain("objects")
         return self._qom
 
-    def qom_processor(self) -> Object:
-        """A processor of the machine's model, as the object tree shows it."""
+    def qom_processor(self, index: int = 0, path: str = "") -> Object:
+        """A processor of the machine's model, as the object tree shows it, in a slot and at a path."""
         from qmpemu.machine.qom_processor import processor
 
-        return processor(self.config, self._profile)
+        return processor(self.config, self._profile, index, path)
 
     def recorded_objects(self, wanted: Callable[[dict[str, Any]], bool] | None = None) -> dict[str, Object]:
         """The bare machine's objects by path. wanted: which of them, by their values."""

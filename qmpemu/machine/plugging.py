@@ -100,8 +100,8 @@ class Plugging:
         self.devices.on_hub = self.plugged
         slots = self.devices.processors
         slots.topology, slots.started, slots.model = config.topology, config.cpus, config.cpu
-        slots.nodes = config.numa_nodes if config.numa or config.grows else None
-        self.devices.nodes = max(len(config.numa_sizes), int(config.grows))
+        slots.nodes = config.numa_nodes if config.numa or config.has_node else None
+        self.devices.nodes = max(len(config.numa_sizes), int(config.has_node))
         self.devices.memory.nodes = self.devices.nodes
         self.devices.memory.count = config.memory_slots
         self.devices.memory.has_acpi = config.has_acpi

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from qmpemu.profile import Profile
 
 
-def processor(config: MachineConfig, profile: Profile, index: int = 0) -> Object:
-    """One processor of the machine's model, with its interrupt controller."""
+def processor(config: MachineConfig, profile: Profile, index: int = 0, path: str = "") -> Object:
+    """One processor of the machine's model, with its interrupt controller. path: where it stands once plugged in."""
     about = profile.cpu(config.accel, config.cpu)
     made = Object(f"{config.cpu}-x86_64-cpu")
     for row in about["properties"]:
@@ -32,7 +32,7 @@ def processor(config: MachineConfig, profile: Profile, index: int = 0) -> Object
         made.values.update(loads(expanded)["model"].get("props", {}))
     made.values.update(profile.of_version(config.machine, config.cpu))
     _ask_for(made, config, profile)
-    _fit_out(made, config, profile, index)
+    _fit_out(made, config, profile, index, path or f"{UNATTACHED}/{processor_name(index)}")
     made.values.update(_place(config, index))
     made.values |= {name: value for name, value in OF_BOARD.items() if name in made.properties}
     made.unreadable = {name: text.format(made.type_name) for name, text in UNREADABLE.items()}
@@ -46,10 +46,10 @@ UNREADABLE = {
 }
 
 
-def _own(part: Object, index: int) -> Object:
+def _own(part: Object, index: int, path: str) -> Object:
     """A part of a processor other than the first: its memory is in that one's own."""
     if index:
-        own = f"{UNATTACHED}/{processor_name(index)}/"
+        own = f"{path}/"
         for name, value in part.values.items():
             if isinstance(value, str) and value.startswith(FIRST):
                 part.values[name] = own + value.removeprefix(FIRST)
@@ -69,7 +69,7 @@ def _place(config: MachineConfig, index: int) -> dict[str, object]:
     slots.topology = config.topology
     place = slots.props(index)
     where = [int(str(place.get(name, 0))) for name in ("socket-id", "die-id", "core-id", "thread-id")]
-    nodes = config.numa or config.grows
+    nodes = config.numa or config.has_node
     node = {"node-id": config.numa_nodes.get(index, 0)} if nodes else {}
     return {"die-id": 0, **place, **node, "apic-id": slots.apic_id(where)}
 
@@ -132,14 +132,14 @@ NO_FEATURES = (
 FIRST = f"{UNATTACHED}/device[0]/"
 
 
-def _fit_out(made: Object, config: MachineConfig, profile: Profile, index: int) -> None:
+def _fit_out(made: Object, config: MachineConfig, profile: Profile, index: int, home: str) -> None:
     """What a processor brings along, as recorded of the first one."""
     family = config.family if config.family != "none" else "pc"
     for path, about in profile.tree(family, accel=config.accel).items():
         if path.startswith(FIRST):
             *above, name = path.removeprefix(FIRST).split("/")
             here = made.children[above[0]] if above else made
-            here.children[name] = _own(recorded_object(about, None), index)
+            here.children[name] = _own(recorded_object(about, None), index, home)
     controller = made.children["lapic"]
     controller.values["id"] = index
     if config.accel == "kvm":

@@ -225,3 +225,36 @@ def test_what_may_be_set_as_on_the_real_one(tmp_path: Path) -> None:
         )
         emulator.kill()
     assert heard[0] == heard[1]
+
+
+PLUGGED_IN = (
+    {"driver": "qemu64-x86_64-cpu", "id": "c", "socket-id": 1, "core-id": 0, "thread-id": 0},
+    {"driver": "pc-dimm", "id": "m", "memdev": "back"},
+    {"driver": "virtio-balloon-pci", "id": "b", "bus": "br", "addr": "1"},
+)
+PARTS = "c c/lapic c/lapic/apic-msi[0] c/memory[1] m b b/virtio-backend b/virtio-pci[1]"
+UNSHOWN = ("feature-words", "filtered-features", "legacy-instance-id")
+"""What is not recorded of processors."""
+
+
+@pytest.mark.parametrize("machine", ["pc-i440fx-2.10", "pc-i440fx-7.2"])
+def test_what_is_plugged_in_is_as_on_the_real_one(tmp_path: Path, machine: str) -> None:
+    """A processor has its own number, memory is asked for as often as one likes, a node is there since 2.11."""
+    heard = []
+    line = (
+        f"-M {machine} -smp 1,maxcpus=2,sockets=2 -m 256M,slots=2,maxmem=1G -device pci-bridge,id=br,chassis_nr=1 "
+        "-object memory-backend-ram,id=back,size=128M"
+    )
+    for kind in ("ours", "real"):
+        emulator = Emulator(kind, tmp_path).start("-S", *line.split())
+        client = emulator.client()
+        found = [say(client, "device_add", **each) for each in PLUGGED_IN]
+        found += [say(client, f"query-{name}") for name in ("hotpluggable-cpus", "memory-devices", "pci")]
+        for part in PARTS.split():
+            path = f"/machine/peripheral/{part}"
+            rows = say(client, "qom-list", path=path)
+            names = sorted({row["name"] for row in rows}.difference(UNSHOWN))
+            found += [(part, name, say(client, "qom-get", path=path, property=name)) for name in names]
+        heard.append([*found, *(say(client, "device_del", id="m") for _ in range(2))])
+        emulator.kill()
+    assert heard[0] == heard[1]

@@ -194,7 +194,7 @@ def numa_nodes(ctx: Context) -> dict[int, int] | None:
     """Each node and the bytes it had at the start; None where that is not known."""
     config = ctx.machine.config
     if not config.numa:
-        return {0: config.memory_bytes} if config.grows else {}
+        return {0: config.memory_bytes} if config.has_node else {}
     sizes: dict[int, int] = {}
     for node, named in sorted(config.numa_sizes.items()):
         backend = ctx.machine.objects.all.get(named)

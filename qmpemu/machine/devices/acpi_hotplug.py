@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qmpemu.machine.devices.bus import EXPRESS_PORTS
+from qmpemu.machine.devices.memory import DRIVERS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,3 +68,16 @@ def why_not(bus: Bus) -> str | None:
     if bus.owner is not None and _is_off(bus.owner):
         return f"Hot-plug failed: unsupported by the port device '{bus.owner.id or ''}'"
     return None
+
+
+BUTTON_NS = 5_000_000_000
+"""For so long a port waits for what the guest says to its button."""
+
+
+def waits(device: Device, since_ns: int) -> bool:
+    """Whether a device that was asked for may not be asked for again yet."""
+    if device.bus is None:
+        return device.kind not in DRIVERS
+    bridge = device.bus.owner
+    is_native = bridge is not None and device.bus.is_pci and device.bus.hotplug == bridge.path
+    return since_ns < (BUTTON_NS if is_native else 1)

@@ -85,8 +85,9 @@ class InTree:
 
         family = self._machine.config.family
         if device.kind.endswith(CPU_SUFFIX):
-            made = self._machine.qom_processor()
-            made.values.update(hotplugged=True)
+            made = self._machine.qom_processor(int(str(device.place)), device.path)
+            for each in (made, made.children["lapic"]):
+                each.values.update(hotplugged=device.hotplugged)
             return made
         made = shown.device(
             device, shown.Around(self._machine.devices, self._handler(), FIRST_UNITS.get(family, 0))

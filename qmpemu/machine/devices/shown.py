@@ -68,7 +68,7 @@ def device(shown: Device, around: Around) -> Object:
         behind.values.update(
             {name: value for name, value in own.items() if name in behind.properties and name not in kept}
         )
-        behind.values.update(hotplugged=False)
+        behind.values.update(hotplugged=shown.hotplugged)
         behind.values["type"] = behind.type_name
     if has_no_rom(shown) and "romsize" in top.properties:
         top.values["romsize"] = NO_SIZE

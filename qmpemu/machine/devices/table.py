@@ -5,8 +5,8 @@
               └──> PCI, processors, memory: the guest is asked (`hotplug`) ──ejects──> DeviceRemoved
                                                                           └──refuses──> DeviceUnplugRefused
 
-Checks and their order as QEMU 7.2's (measured). Asked again, a guest that has not answered is asked again for a PCI
-device once time has passed; for a processor or memory that is refused.
+Checks and their order as QEMU 7.2's (measured). Asked again, a guest that has not answered is asked again for memory,
+and for a PCI device once time has passed; for a processor that is refused.
 """
 
 from __future__ import annotations
@@ -341,8 +341,9 @@ class Devices:
 
     def check_removable(self, device: Device, named: str, now_ns: int) -> None:
         """Whether the device, as a client names it, can be asked to go now. Raises Refused."""
-        waits = device.bus is None or device.asked_ns == now_ns
-        if device.asked_ns is not None and waits:
+        from qmpemu.machine.devices import acpi_hotplug
+
+        if device.asked_ns is not None and acpi_hotplug.waits(device, now_ns - device.asked_ns):
             raise Refused(f"Device {named} is already in the process of unplug")
         if device.bus is not None and not device.bus.hotplug:
             raise Refused(f"Bus '{device.bus.name}' does not support hotplugging")
