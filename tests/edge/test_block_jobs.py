@@ -283,3 +283,25 @@ def test_a_commit_ends_at_the_base_that_it_began_with(emulator: Emulator) -> Non
     client.put("job-complete", id="j")
     told(client, "null")
     assert (drive(client)["node-name"], drive(client)["backing_file"]) == ("n0", "below.qcow2")
+
+
+def test_names_that_were_made_stay(emulator: Emulator) -> None:
+    """Also when the first real work begins, which may be about what has such a name; events and errors tell of it."""
+    image("create", "-q", "-f", "qcow2", "-b", "disk.qcow2", "-F", "qcow2", "over.qcow2")
+    disk = DISK.replace("disk.qcow2", "over.qcow2")
+    words = ("-machine", "q35", "-m", "64", "-S", "-blockdev", disk, "-device", "virtio-blk-pci,drive=n0")
+    client = emulator.start(*words).client()
+
+    def names() -> list[str]:
+        return [each["node-name"] for each in client.ask("query-named-block-nodes")["return"]]
+
+    before = names()
+    assert [each[:6] for each in before] == ["#block", "#block", "n0", "f0"]
+    why = f"Node '{before[0]}' is busy: node is used as backing hd of 'n0'"
+    assert refusal(client, "blockdev-del", node_name=before[0]) == why
+    client.put("block-commit", device="n0", base_node=before[0], job_id="j", filter_node_name="filter")
+    told(client, "BLOCK_JOB_READY")
+    assert names() == ["filter", *before]
+    client.put("job-complete", id="j")
+    told(client, "null")
+    assert drive(client)["node-name"] == before[0]

@@ -60,5 +60,5 @@ def worded(blocks: Blocks, text: str) -> str:
         if drive.name and drive.node is not None:
             node = drive.top or drive.node.name
             text = text.replace(f"Node '{node}' is busy", f"Node '{drive.name}' is busy")
-            text = text.replace(f"on device '{node}'", f"on device '{drive.name}'")
+            text = text.replace(f"device '{node}'", f"device '{drive.name}'")
     return text

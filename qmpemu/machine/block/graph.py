@@ -26,6 +26,7 @@ class Blocks:
     __slots__ = (
         "_host",
         "_made",
+        "aliases",
         "copies",
         "drives",
         "holders",
@@ -41,6 +42,8 @@ class Blocks:
         self._host = host
         self.nodes: dict[str, Node] = {}
         self.drives: list[Drive] = []
+        self.aliases: dict[str, str] = {}
+        """How the real block layer calls nodes that it has named itself."""
         self.copies: dict[str, Node] = {}
         """Where jobs copy to that have opened it themselves, by the job; nobody can have it meanwhile."""
         self.loose: set[str] = set()
@@ -229,6 +232,9 @@ class Blocks:
         """Whether neither a drive nor another node is on it. Raises Refused."""
         if any(drive.node is node for drive in self.drives):
             raise Refused(f"Node {node.name} is in use")
+        over = next((each for each in self.nodes.values() if each.backing is node), None)
+        if over is not None:
+            raise Refused(f"Node '{node.name}' is busy: node is used as backing hd of '{over.name}'")
         if self._above(node):
             raise Refused(f"Block device {node.name} is in use")
 

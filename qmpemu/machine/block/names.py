@@ -1,6 +1,7 @@
 """Names that QEMU made itself: the back end takes no such name from us, so there it has another.
 
 #block577 here and for clients        qmpemu.block577 in the back end
+#block9002 of a node that came with another      #block123, as the back end has named it
 """
 
 from __future__ import annotations
@@ -60,37 +61,40 @@ def made(options: object) -> set[str]:
 
 def made_here(blocks: Blocks) -> set[str]:
     """Names that nodes were given here because they came with another; the back end gives them names of its own."""
-    return {name for name in blocks.nodes if name.startswith(MADE) and name not in blocks.renamed}
+    known = blocks.renamed | blocks.aliases.keys()
+    return {name for name in blocks.nodes if name.startswith(MADE) and name not in known}
 
 
 def take_names(blocks: Blocks, unnamed: list[Node], rows: list[Any]) -> None:
-    """Let these nodes have the names of the back end's. rows: all of its nodes."""
+    """Note what names the back end has given these nodes, which keep theirs. rows: all of its nodes."""
     for node in unnamed:
         for row in rows:
             name = row["node-name"]
             same = (row["drv"], row["file"]) == (node.driver, node.path)
-            if same and name.startswith(MADE) and name not in blocks.nodes:
-                node.name, node.options = name, {**node.options, "node-name": name}
-                blocks.nodes = {each.name: each for each in blocks.nodes.values()}
+            if same and name.startswith(MADE) and name not in blocks.aliases.values():
+                blocks.aliases[node.name] = name
                 break
 
 
-def inward(value: object, names: set[str]) -> object:
-    """A command's arguments as the back end takes them: `names` are those it knows otherwise."""
+def inward(value: object, blocks: Blocks) -> object:
+    """A command's arguments as the back end takes them, which knows some names otherwise."""
     if isinstance(value, str):
-        return THERE + value.removeprefix(MADE) if value in names else value
-    return _through(value, lambda each: inward(each, names))
+        other = THERE + value.removeprefix(MADE) if value in blocks.renamed else value
+        return blocks.aliases.get(value, other)
+    return _through(value, lambda each: inward(each, blocks))
 
 
-def outward(value: object, files: dict[str, str] | None = None) -> object:
+def outward(value: object, blocks: Blocks, files: dict[str, str] | None = None) -> object:
     """What the back end said, as clients know it. files: names of files that have none, by their paths."""
     if isinstance(value, str):
         for path, name in (files or {}).items():
             value = value.replace(path, name)
+        for ours, theirs in blocks.aliases.items():
+            value = ours if value == theirs else value.replace(f"'{theirs}'", f"'{ours}'")
         return value.replace(THERE, MADE)
     if isinstance(value, QmpError):
-        return QmpError(str(outward(value.desc, files)), value.cls)
-    return _through(value, lambda each: outward(each, files))
+        return QmpError(str(outward(value.desc, blocks, files)), value.cls)
+    return _through(value, lambda each: outward(each, blocks, files))
 
 
 def _through(value: object, change: Callable[[object], object]) -> object:

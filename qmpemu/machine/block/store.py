@@ -183,7 +183,7 @@ class Store:
 
     def _hold(self, export: str, node: str, writable: bool, done: Callable[[object], object]) -> None:
         if self._backend is not None:
-            self._backend.hold(export, str(inward(node, self._blocks.renamed)), writable, done)
+            self._backend.hold(export, str(inward(node, self._blocks)), writable, done)
 
     def _let_go(self, export: str) -> None:
         def gone(outcome: object) -> None:
@@ -276,13 +276,13 @@ class Store:
         if self._backend is None:
             return
         paths = {**self._blocks.temporary, **self._astray.paths}
-        if not (self._blocks.renamed or paths):
+        if not (self._blocks.renamed or self._blocks.aliases or paths):
             self._backend.call(command, arguments, lambda outcome: done(self._worded(command, outcome)))
             return
-        given = {name: inward(value, self._blocks.renamed) for name, value in arguments.items()}
+        given = {name: inward(value, self._blocks) for name, value in arguments.items()}
 
         def told(outcome: object) -> None:
-            outcome = outward(outcome, paths)
+            outcome = outward(outcome, self._blocks, paths)
             if command == QUERY and isinstance(outcome, list) and self._astray.paths:
                 outcome = self._astray.named(outcome)
             done(self._worded(command, outcome))
@@ -311,7 +311,7 @@ class Store:
             return
         self._backend = self._host.start_block_backend(self._event, self._died)
         self._blocks.locks.give()
-        self._waiting, self._unseen = [], 0
+        self._waiting, self._unseen, self._blocks.aliases = [], 0, {}
         self._replay(steps(self._blocks, self._astray, self._objects()))
 
     def _replay(self, steps: list[Step]) -> None:
@@ -383,7 +383,7 @@ class Store:
             self._ended.add(str(data["id"]))
             return
         if name in FACTS:
-            told = {key: outward(value) for key, value in data.items()} if self._blocks.renamed else data
+            told = {key: outward(value, self._blocks) for key, value in data.items()}
             fact = self._facts.publish(FACTS[name](told=told))
             if data.get("status") == "created":
                 self.lost.born[str(data["id"])] = fact.seq
