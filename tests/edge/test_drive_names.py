@@ -249,3 +249,23 @@ def test_a_drive_that_a_job_works_on_is_told_by_its_name(tmp_path: Path, kind: s
         assert say(client, "block_resize", device="v", size=16 << 20) == "Device 'v' is in use"
     finally:
         emulator.kill()
+
+
+@pytest.mark.parametrize("kind", ["ours", "real"])
+def test_a_second_drive_of_a_file_is_told_whose_it_may_be(tmp_path: Path, kind: str) -> None:
+    """By the human monitor, also when the real block layer is there already."""
+    for name in ("disk", "other"):
+        image = ["qemu-img", "create", "-q", "-f", "qcow2", f"{name}.qcow2", "8M"]
+        subprocess.run(image, cwd=tmp_path, check=True)
+    emulator = Emulator(kind, tmp_path).start(
+        *("-S", "-drive", "if=virtio,file=disk.qcow2,id=v"), env={"QMPEMU_DISK": "none"}, cwd=tmp_path
+    )
+    try:
+        client = emulator.client()
+        assert say(client, "block-dirty-bitmap-add", node="v", name="b") == {}
+        add = "drive_add 0 if=none,format=qcow2,file=other.qcow2,id="
+        assert say(client, **line(f"{add}one")) == "OK\r\n"
+        told = 'Failed to get "write" lock\r\nIs another process using the image [other.qcow2]?\r\n'
+        assert say(client, **line(f"{add}two")) == told
+    finally:
+        emulator.kill()

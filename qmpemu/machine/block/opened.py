@@ -6,7 +6,7 @@ The real block layer would drop them at once, since no drive is on its nodes: it
 from __future__ import annotations
 
 from qmpemu.core.table import Refused
-from qmpemu.machine.block.locks import PROTOCOLS
+from qmpemu.machine.block.locks import HINT, PROTOCOLS
 from qmpemu.machine.block.names import made
 from qmpemu.qmp.errors import QmpError
 
@@ -119,6 +119,10 @@ def open_named(layer: BlockLayer, options: dict[str, object], *, here: bool) -> 
     try:
         return layer.store.open(options, here=here)
     except QmpError as error:
+        if error.desc.startswith("Failed to get ") and error.desc.endswith(" lock"):
+            file = options.get("file")
+            path = file.get("filename") if isinstance(file, dict) else options.get("filename")
+            raise Refused(error.desc, HINT.format(path=path)) from None
         raise QmpError(error.desc.replace("Unknown driver", "Unknown protocol"), error.cls) from None
 
 
