@@ -93,6 +93,7 @@ LINES = """
     -net nic,model=rtl8139 -nic user,model=virtio -net user -rtc driftfix=slew
     -nodefaults -device virtio-net-pci,mq=on -chardev null,id=c,mux=on -device virtio-serial-pci -device virtconsole
     -nodefaults -chardev null,id=c,mux=on -device virtio-serial-pci -device virtserialport,chardev=c,name=x
+    -nodefaults -chardev ringbuf,id=c,size=64k -device virtio-serial-pci -device virtserialport,chardev=c,name=x
     -smp 5 -m 4G
     -machine pc,hpet=off,nvdimm=on -smp 2
     -machine pc,i8042=off,pit=off

@@ -81,6 +81,7 @@ REFUSED = """
 -device mptsas1068 -device scsi-cd,scsi-id=9
 -device pvscsi -device scsi-cd,scsi-id=64 -device scsi-cd,scsi-id=64
 -rtc driftfix=foo
+-blockdev null-co,node-name=n -device '{"driver":"virtio-blk-pci","drive":"n","write-cache":true}'
 -M q35 -device ide-cd,bus=ide.0 -device ide-cd,bus=ide.0
 -device ide-cd,bus=ide.0 -device ide-cd,bus=ide.0 -device ide-cd,bus=ide.0
 -net user -device none

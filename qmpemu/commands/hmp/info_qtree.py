@@ -115,7 +115,9 @@ class _Shown:
 
 
 def _is_connected(chardev: Chardev) -> bool:
-    """Whether somebody is at its other end."""
+    """Whether somebody is at its other end; a file and a buffer are always there."""
+    if chardev.backend in ("file", "ringbuf"):
+        return True
     return chardev.backend == "socket" and not chardev.describe().startswith("disconnected:")
 
 

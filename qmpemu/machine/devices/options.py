@@ -73,6 +73,8 @@ def _value(about: About, name: str, kind: str, given: object) -> object:
         number = integer(name, kind, given)
         check_set(name, number)
         return number
+    if kind in ENUMERATIONS and not isinstance(given, str):
+        raise Refused(f"Invalid parameter type for '{name}', expected: string")
     if kind in ENUMERATIONS and given not in ENUMERATIONS[kind]:
         raise Refused(f"Parameter '{name}' does not accept value '{given}'")
     return given
