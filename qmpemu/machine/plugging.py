@@ -169,6 +169,8 @@ class Plugging:
 
     def remove(self, id_or_path: str) -> None:
         """device_del: at once where the bus lets go, else the guest is asked. Raises Refused or QmpError."""
+        from qmpemu.machine.devices.acpi_hotplug import is_native
+
         machine = self._machine
         device = self.devices.at(id_or_path)
         if device is None:
@@ -176,7 +178,7 @@ class Plugging:
         now_ns = machine.clock.now_ns
         self.devices.check_removable(device, id_or_path, now_ns)
         kind = self._kind_of_notice(device)
-        if kind is None or self._in_dark_slot(device):
+        if kind is None or (device.hotplugged and is_native(device) and not self.pci.knows(device)):
             machine.blocks.leave(device.path)
             machine.call_in_host_time(0, lambda: self._gone(device))
             return
@@ -186,15 +188,10 @@ class Plugging:
         machine.facts.publish(DeviceUnplugRequested(id=device.id))
         self._notify(self._notice(device, kind, leaving=True))
 
-    def _in_dark_slot(self, device: Device) -> bool:
-        """Whether a bridge handles it that has not switched its slot on since it came, so that nobody is asked."""
-        bridge = device.bus.owner if device.bus is not None and device.bus.is_pci else None
-        if bridge is None or not device.hotplugged or device.bus.hotplug != bridge.path:  # type: ignore[union-attr]
-            return False
-        return not self.pci.knows(device)
-
     def reset(self) -> None:
-        """Machine reset: what was asked to leave a PCI slot leaves now; the guest's drivers are gone."""
+        """Machine reset: what ACPI was asked to let go leaves its slot now; the guest's drivers are gone."""
+        from qmpemu.machine.devices.acpi_hotplug import is_fixed, is_native
+
         self.hotplug.reset()
         self.devices.processors.by_os = False
         self.filters.reset()
@@ -202,6 +199,8 @@ class Plugging:
         self.virtio_memory.shared.reset()
         self.watchdog.set(None)
         for device in sorted(filter(_is_asked, self.devices.all), key=self._turn_at_reset):
+            if is_native(device) or is_fixed(device):  # a port's button was pressed, and that was all
+                continue
             if self._kind_of_notice(device) == "PCI":
                 self._machine.blocks.leave(device.path)
                 self._machine.call_in_host_time(0, lambda device=device: self._gone(device))  # type: ignore[misc]
@@ -321,6 +320,10 @@ class Plugging:
             self._machine.facts.publish(DeviceUnplugRefused(id=device.id, path=device.path))
 
     def _gone(self, device: Device) -> None:
+        from qmpemu.machine.devices.acpi_hotplug import is_fixed
+
+        if is_fixed(device):
+            return
         machine = self._machine
         machine.unlink(device)
         for identity, path in self.devices.remove(device):

@@ -78,6 +78,24 @@ def waits(device: Device, since_ns: int) -> bool:
     """Whether a device that was asked for may not be asked for again yet."""
     if device.bus is None:
         return device.kind not in DRIVERS
-    bridge = device.bus.owner
-    is_native = bridge is not None and device.bus.is_pci and device.bus.hotplug == bridge.path
-    return since_ns < (BUTTON_NS if is_native else 1)
+    if is_native(device):
+        owner = device.bus.owner
+        return owner is not None and owner.kind in EXPRESS_PORTS and since_ns < BUTTON_NS
+    return since_ns < 1
+
+
+def is_native(device: Device) -> bool:
+    """Whether the bridge in front of its bus handles its plugging."""
+    bridge = device.bus.owner if device.bus is not None and device.bus.is_pci else None
+    return bridge is not None and device.bus is not None and device.bus.hotplug == bridge.path
+
+
+def is_fixed(device: Device) -> bool:
+    """Whether it is a bridge that was there at the start, which ACPI never ejects."""
+    is_bridge = any(bus.is_pci for bus in device.buses)
+    return (
+        is_bridge
+        and not device.hotplugged
+        and device.bus is not None
+        and device.bus.hotplug.startswith(BOARD)
+    )
