@@ -323,7 +323,7 @@ class Recorder:
 
     async def _compat(self) -> None:
         recordings = []
-        for file in sorted((self.folder / "device").iterdir()):
+        for file in sorted(self.folder.glob("device/*")):
             about = json.loads(file.read_bytes())
             kind = about["objects"][HOME]["values"]["type"]
             recordings.append((kind, about["recording"], about["pci"] is not None))
