@@ -16,12 +16,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qmpemu.edge.emulator import Emulator
 
-QUIET_S = 0.02
+QUIET_S = 0.005
 """How long no client has spoken when the first module is imported, and the next one after a client spoke."""
 STORAGE = (
     *("enum", "re", "typing", "traceback", "logging", "ast", "inspect", "socket", "ssl", "subprocess"),
     *("asyncio.events", "qemu.qmp.protocol", "qemu.qmp"),
-    *("qmpemu.machine.block.store", "qmpemu.edge.storage_daemon", "qmpemu.edge.storage_process"),
+    *("qmpemu.machine.block.store", "qmpemu.edge.storage_daemon", "qmpemu.edge.storage_process", "_ctypes"),
 )
 PICTURE = ("tempfile", "PIL.Image", "PIL.ImageFont", "qmpemu.edge.picture")
 
