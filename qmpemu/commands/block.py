@@ -214,10 +214,8 @@ def block_set_io_throttle(
     check(of_drive(limits))
     limited = any(limits[name] for name in LIMITS)
     joined = (group or drive.group or device or id) if limited else None
-    if ctx.machine.store_up and drive.group not in (
-        None,
-        joined,
-    ):  # who leaves a group waits for what is on its way
+    leaves = drive.group is not None and drive.group != joined
+    if leaves and ctx.machine.store_up:  # it waits for what is on its way
         ctx.machine.store.working.pause(drive.node, times=1)
     if limited:
         drive.group = joined

@@ -42,9 +42,8 @@ def finish(parser: Parser) -> list[OnBoard]:
         config.default_network = True
         given = [("net", {"type": "nic"}, ""), ("net", {"type": "user"}, "")]
     cards: list[OnBoard] = []
-    for kind, options, typed in sorted(
-        given, key=lambda each: each[0] == "net"
-    ):  # QEMU makes all of -nic first
+    all_of_nic_first = sorted(given, key=lambda each: each[0] == "net")
+    for kind, options, typed in all_of_nic_first:
         _check(options, typed)
         name = options.get("id")
         if name is not None and any(each["id"] == name for each in config.netdevs):
