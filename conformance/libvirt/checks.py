@@ -9,6 +9,7 @@
     virsh LINE: TEXT  one more virsh line prints TEXT
     sh LINE         a line of bash in $F ends with status 0
     wire WORDS      in libvirt's monitor log these came in this order: commands, EVENTS, `return`, `error`
+    there CHECK     one of these, of the domain on the other host
 
 What may take time (state, event, xml, qmp, virsh, wire) is asked again until it holds. What `qmp` and `virsh` ask is
 left out of comparisons, so they come last.
@@ -40,6 +41,10 @@ class CheckFailed(Exception):
 def check(stage: Stage, text: str) -> None:
     """Raises CheckFailed, or ValueError for a word that is none."""
     word, _, rest = text.partition(" ")
+    if word == "there":
+        with stage.there():
+            check(stage, rest)
+        return
     if word == "no" and rest.startswith("xml "):
         word, rest = "no xml", rest[4:]
     if word not in CHECKS:

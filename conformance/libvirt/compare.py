@@ -37,8 +37,14 @@ LATER_PASS = re.compile(r'"event": "MIGRATION_PASS", "data": {"pass": (?:[2-9]|\
 """How often memory is gone over again, before or after STOP, follows from what SeaBIOS writes meanwhile."""
 POLLS = ('"execute":"query-block-jobs"', '"execute":"query-dump"')
 """How often virsh looks how far a job is follows from how long it takes."""
-RACING = '"execute":"block-commit"'
-"""Whether this job is ready before its command is answered is a race in the real one too."""
+MIGRATION = '"execute":"query-migrate",'
+UNDER_WAY = re.compile(r'"status": "(?:setup|active|pre-switchover|device|postcopy-active)"')
+"""How far a migration is when libvirt wakes up, and how often it does, follows from how long it takes."""
+ARRIVES = re.compile(r'"event": "MIGRATION", "data": {"status": "(?:active|completed)"}')
+FINISH = ('"execute":"query-chardev"', '"execute":"nbd-server-stop"')
+"""Whether the destination's events come before libvirt, told by the source, begins to finish is a race."""
+RACING = ('"execute":"block-commit"', '"execute":"migrate-continue"')
+"""Whether what these begin is told of before they are answered is a race in the real one too."""
 
 
 class Said(NamedTuple):
@@ -100,18 +106,42 @@ def told(said: list[Said]) -> list[Said]:
             unanswered = None
             if _is_poll(question):
                 continue
+            if MIGRATION in question.text:
+                if UNDER_WAY.search(each.text):
+                    del kept[len(kept) - 1 - kept[::-1].index(question)]
+                    continue
+                if known.get(question.text) == each.text:
+                    _drop_earlier(kept, _answer(each, question).text, question.text)
             if any(text in question.text for text in REFRESH) and known.get(question.text) == each.text:
                 del kept[len(kept) - 1 - kept[::-1].index(question)]
                 continue
             known[question.text] = each.text
-            at = len(kept) - kept[::-1].index(question) if RACING in question.text else len(kept)
-            kept.insert(at, each._replace(text=f"{each.text}   to {question.text[3:]}"))
+            races = any(text in question.text for text in RACING)
+            at = len(kept) - kept[::-1].index(question) if races else len(kept)
+            kept.insert(at, _answer(each, question))
         elif each.text.startswith("!! ") and kept and HANDSHAKE in kept[-1].text:
             kept[-1] = each
+        elif unanswered is not None and _is_late(each, unanswered):
+            kept.insert(len(kept) - 1 - kept[::-1].index(unanswered), each)
         elif FIRMWARE_RESET not in each.text and not LATER_PASS.search(each.text):
             kept.append(each)
     _drop_unanswered(kept, unanswered)
     return kept
+
+
+def _is_late(event: Said, question: Said) -> bool:
+    return ARRIVES.search(event.text) is not None and any(text in question.text for text in FINISH)
+
+
+def _answer(reply: Said, question: Said) -> Said:
+    return reply._replace(text=f"{reply.text}   to {question.text[3:]}")
+
+
+def _drop_earlier(kept: list[Said], answer: str, question: str) -> None:
+    """Of two answers that are the same only the later one counts."""
+    texts = [each.text for each in kept]
+    at = len(texts) - 1 - texts[::-1].index(answer)
+    del kept[at], kept[at - 1 - texts[:at][::-1].index(question)]
 
 
 def _is_poll(question: Said) -> bool:

@@ -30,7 +30,7 @@ ID = re.compile(r'"id": ?"libvirt-\d+"')
 MEASURED = re.compile(
     r'("(?:(?:rd|wr|flush|unmap)_(?:bytes|operations|merged|total_time_ns)|wr_highest_offset'
     r"|actual-size|total-time|setup-time|downtime|expected-downtime|mbps|pages-per-second|duplicate|normal"
-    r"|normal-bytes|transferred|remaining|precopy-bytes|downtime-bytes|dirty-pages-rate|dirty-sync-count"
+    r"|normal-bytes|multifd-bytes|cache-miss|transferred|remaining|precopy-bytes|downtime-bytes|dirty-pages-rate|dirty-sync-count"
     r'|completed|vm-state-size|vm-clock-n?sec|date-n?sec|last-update|start-time|calc-time|dirty-rate)": )-?[\d.e+-]+'
 )
 INHERITED = re.compile(r'"uri":"fd:\d+"')
@@ -75,10 +75,11 @@ class Line(NamedTuple):
 
 
 class MonitorLog:
-    """Reads a libvirtd.log as it grows. folder: the path that becomes `$folder`."""
+    """Reads a libvirtd.log as it grows. folder: the path that becomes `$folder`; beside: that of another host's."""
 
-    def __init__(self, path: Path, folder: str) -> None:
+    def __init__(self, path: Path, folder: str, beside: str = "") -> None:
         self._path = path
+        self._beside = beside
         self._references = References(folder)
         self._offset = 0
         self._rest = b""
@@ -130,6 +131,8 @@ class MonitorLog:
         if '"io-status"' in text:
             text = GUESTS_CACHE.sub('"writeback": $guest', text)
         text = MEASURED.sub(r"\1$measured", text)
+        if self._beside:
+            text = text.replace(self._beside, "$beside")
         return self._references.replace(PORT.sub(r'\1"$port"', text))
 
 

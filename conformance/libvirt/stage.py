@@ -7,6 +7,7 @@ inside LINE          the same in libvirtd's namespaces, where $P is the emulator
 libvirtd restarts    stopped and started again
 libvirtd dies        killed with SIGKILL and started again
 wait CHECK           a check of `checks.py` in between
+there LINE           one of these on the other host, of a table that has one
 """
 
 from __future__ import annotations
@@ -37,6 +38,22 @@ class RowFailed(Exception):
     """A row whose lines or checks did not hold; one paragraph."""
 
 
+class Host:
+    """One libvirtd and what is heard of it. beside: the root of the other one."""
+
+    def __init__(self, libvirtd: Libvirtd, beside: str = "") -> None:
+        self.libvirtd = libvirtd
+        self.log = MonitorLog(libvirtd.root / "log/libvirtd.log", str(libvirtd.root), beside)
+        self.said: list[Line] = []
+        """Of the row that is played."""
+        self.events_before = 0
+
+    def hear(self) -> list[Line]:
+        """All of it."""
+        self.said += self.log.more()
+        return self.said
+
+
 class Stage:
     """Use as a context manager: the domain is defined at the beginning, and is gone at the end.
 
@@ -44,19 +61,32 @@ class Stage:
     """
 
     def __init__(self, libvirtd: Libvirtd, table: Table, emulator: str, guest: str) -> None:
-        self.libvirtd = libvirtd
+        self._here = self._at = Host(libvirtd)
+        self._there: Host | None = None
         self.table = table
         self.name = f"{table.domain}-{table.name}"
         self.folder = libvirtd.root / "disks" / table.name
         self.last = subprocess.CompletedProcess[str]([], 0, "", "")
         self.seconds: dict[str, float] = {}
         """How long each virsh line took, `OPERATION: LINE`."""
-        self._log = MonitorLog(libvirtd.root / "log/libvirtd.log", str(libvirtd.root))
-        self._said: list[Line] = []
-        self._events_before = 0
         self._background: list[tuple[str, subprocess.Popen[str]]] = []
         self._emulator = emulator
         self._guest = guest
+
+    @property
+    def libvirtd(self) -> Libvirtd:
+        """That of the host that lines and checks are about."""
+        return self._at.libvirtd
+
+    @contextmanager
+    def there(self) -> Iterator[None]:
+        """What is done meanwhile is about the other host."""
+        assert self._there is not None
+        self._at = self._there
+        try:
+            yield
+        finally:
+            self._at = self._here
 
     def __enter__(self) -> Stage:
         self.folder.mkdir()
@@ -71,8 +101,12 @@ class Stage:
         xml.write_text(
             self.filled(text).replace("$EMULATOR", self._emulator).replace("$ENV", self._environment())
         )
-        self._log.skip()
+        self._here.log.skip()
         self.libvirtd.ok("define", str(xml))
+        if self.table.beside:
+            self._there = Host(self.libvirtd.another().__enter__(), str(self.libvirtd.root))
+            self._there.libvirtd.watch_events()
+            self._there.log.skip()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,12 +114,15 @@ class Stage:
         self.libvirtd.virsh("destroy", self.name)
         with_all = "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram"
         self.libvirtd.virsh("undefine", self.name, *with_all)
+        if self._there is not None:
+            self._there.libvirtd.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def play(self, row: Row) -> list[Line]:
         """Play one row and return what libvirt and the emulator said meanwhile. Raises RowFailed."""
-        self._said = []
-        self._events_before = len(self.libvirtd.events(self.name))
+        for host in self._hosts():
+            host.said = []
+            host.events_before = len(host.libvirtd.events(self.name))
         try:
             for number, line in enumerate(row.lines, 1):
                 self._do(row, self.filled(line), last=number == len(row.lines))
@@ -99,31 +136,44 @@ class Stage:
         return self.said()
 
     def said(self) -> list[Line]:
-        """What libvirt and the emulator have said since the row began."""
-        self._said += self._log.more()
-        return self._said
+        """What libvirt and the emulator have said since the row began; the other host's after this one's."""
+        return [line for host in self._hosts() for line in host.hear()]
 
     def events(self) -> list[str]:
         """What `virsh event` has reported since the row began."""
-        return self.libvirtd.events(self.name)[self._events_before :]
+        return self.libvirtd.events(self.name)[self._at.events_before :]
 
     @contextmanager
     def asking(self) -> Iterator[None]:
         """What is said meanwhile, but for events, is not part of `said`."""
-        before = len(self.said())
+        before = len(self._at.hear())
         try:
             yield
         finally:
-            self._said[before:] = [line for line in self.said()[before:] if line.mark == "<="]
+            self._at.said[before:] = [line for line in self._at.hear()[before:] if line.mark == "<="]
 
     def filled(self, text: str) -> str:
-        """`text` with $D, $F and $X."""
+        """`text` with $D, $F and $X, $HERE and $THERE."""
         folder = str(self.folder)
+        if self._there is not None:
+            text = text.replace("$HERE", self._here.libvirtd.uri).replace("$THERE", self._there.libvirtd.uri)
         return text.replace("$D", self.name).replace("$F", folder).replace("$X", f"{folder}/devices")
+
+    def _unfilled(self, line: str) -> str:
+        line = line.replace(str(self.folder), "$F").replace(self.name, "$D")
+        for host, word in zip(self._hosts(), ("$HERE", "$THERE"), strict=False):
+            line = line.replace(host.libvirtd.uri, word)
+        return line
+
+    def _hosts(self) -> list[Host]:
+        return [self._here] if self._there is None else [self._here, self._there]
 
     def _do(self, row: Row, line: str, *, last: bool) -> None:
         word, _, rest = line.partition(" ")
-        if word == "wait":
+        if word == "there":
+            with self.there():
+                self._do(row, rest, last=last)
+        elif word == "wait":
             check(self, rest)
         elif word == "sh":
             check(self, line)
@@ -150,11 +200,9 @@ class Stage:
     def _virsh(self, row: Row, line: str, *, last: bool) -> None:
         began = time.perf_counter()
         self.last = self.libvirtd.virsh(*shlex.split(line))
-        self.seconds[f"{row.name}: {line.replace(str(self.folder), '$F').replace(self.name, '$D')}"] = (
-            time.perf_counter() - began
-        )
+        self.seconds[f"{row.name}: {self._unfilled(line)}"] = time.perf_counter() - began
         if self.last.returncode:
-            self._said = [*self.said(), self._log.failure(self.last.stderr)]
+            self._at.said = [*self._at.hear(), self._at.log.failure(self.last.stderr)]
         to_fail = last and any(each.startswith("fails ") for each in row.checks)
         if self.last.returncode and not to_fail:
             raise CheckFailed(f"virsh {line}: {self.last.stderr.strip()}")

@@ -4,6 +4,7 @@
     domain: w10                              domains/w10.xml, defined and started before the first row
     guest: windows-10 QEMU-GA=running        what runs in it on ours; `none` where real and ours are compared
     speed: 600x                              of its clock
+    beside: another host                     there is a second libvirtd, which domains can migrate to
 
     | operation | virsh | afterwards | real |
     |---|---|---|---|
@@ -13,7 +14,7 @@
 Rows are played in their order on one domain. `real` is `yes` where the real QEMU does the same, without a guest, and
 says the same; `outcome:` and why where it does the same, but what is said is a race; else `no:` and why. `virsh` holds
 lines separated by `;`, `afterwards` holds checks (`stage.py` and `checks.py` list both). $D is the domain's name, $F a
-folder for files, $X the folder of `devices/`, its files filled in alike.
+folder for files, $X the folder of `devices/`, its files filled in alike, $HERE and $THERE the URIs of the two hosts.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One file. guest: the name and settings, as `windows-10 QEMU-GA=running`."""
+    """One file. guest: name and settings, as `windows-10 QEMU-GA=running`; beside: whether there is another host."""
 
     name: str
     title: str
@@ -49,11 +50,12 @@ class Table(NamedTuple):
     guest: str
     speed: str
     rows: tuple[Row, ...]
+    beside: bool = False
 
 
 def read(file: Path) -> Table:
     """Read one table. Raises TableError."""
-    title, about, rows = "", {"domain": "w10", "guest": "", "speed": "600x"}, []
+    title, about, rows = "", {"domain": "w10", "guest": "", "speed": "600x", "beside": ""}, []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         key, _, value = line.partition(":")
         if line.startswith("# "):
@@ -68,7 +70,8 @@ def read(file: Path) -> Table:
         raise TableError(f"{file.name}: a title and at least one row are needed")
     if twice := {row.name for row in rows if sum(row.name == other.name for other in rows) > 1}:
         raise TableError(f"{file.name}: more than one row is called {min(twice)!r}")
-    return Table(file.stem, title, about["domain"], about["guest"], about["speed"], tuple(rows))
+    beside = bool(about["beside"])
+    return Table(file.stem, title, about["domain"], about["guest"], about["speed"], tuple(rows), beside)
 
 
 def read_all(folder: Path) -> list[Table]:

@@ -169,7 +169,7 @@ class Libvirtd:
         """Every one has its own: libvirt does not migrate from a host to itself."""
         self.events_log = self.root / "events.log"
         self.uri = f"qemu+unix:///system?socket={self.root}/sock/libvirt-sock"
-        self._programs = programs or {}
+        self._programs, self._kvm = programs or {}, kvm
         self._settings = settings
         self._beside = beside
         self._init: subprocess.Popen[str] | None = None
@@ -188,6 +188,10 @@ class Libvirtd:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def another(self) -> Libvirtd:
+        """One of the same kind on the same network, not started."""
+        return Libvirtd(self._programs, kvm=self._kvm, beside=self, settings=self._settings)
 
     # -- what tests use ----------------------------------------------------------------------------------------
 
