@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.xdist_group("scenarios"), pytest.mark.timeout(180)]
 @pytest.mark.parametrize("table", read_all(SCENARIOS), ids=lambda table: table.name)
 def test_table(libvirtd_of_ours: Libvirtd, table: Table) -> None:
     """In each row the virsh lines succeed, and what the third column says is true afterwards."""
-    failed = []
+    failed, logs = [], ""
     emulator = str(libvirtd_of_ours.root / "bin/qemu-system-x86_64")
     with Stage(libvirtd_of_ours, table, emulator, table.guest) as stage:
         for row in table.rows:
@@ -27,4 +27,5 @@ def test_table(libvirtd_of_ours: Libvirtd, table: Table) -> None:
                 stage.play(row)
             except RowFailed as failure:
                 failed.append(str(failure))
-    assert not failed
+                logs = logs or libvirtd_of_ours.logs()
+    assert not failed, "\n".join([*failed, logs])
