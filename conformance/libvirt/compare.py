@@ -11,7 +11,7 @@ import difflib
 import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from conformance.libvirt.stage import RowFailed, Stage
 from qmpemu.edge.conform.judge import NOTHING_MORE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qmpemu.edge.conform.ledger import Ledger
     from tests.libvirt.libvirtd import Libvirtd
 
+T = TypeVar("T")
 FIRMWARE_RESET = '"event": "RESET", "data": {"guest": true,'
 """After each system_reset SeaBIOS resets once more by itself."""
 HANDSHAKE = '-> {"execute":"qmp_capabilities"'
@@ -106,23 +107,20 @@ def told(said: list[Said]) -> list[Said]:
             unanswered = None
             if _is_poll(question):
                 continue
-            if MIGRATION in question.text:
-                if UNDER_WAY.search(each.text):
-                    del kept[len(kept) - 1 - kept[::-1].index(question)]
-                    continue
-                if known.get(question.text) == each.text:
-                    _drop_earlier(kept, _answer(each, question).text, question.text)
-            if any(text in question.text for text in REFRESH) and known.get(question.text) == each.text:
-                del kept[len(kept) - 1 - kept[::-1].index(question)]
+            is_same = known.get(question.text) == each.text
+            is_under_way = MIGRATION in question.text and UNDER_WAY.search(each.text)
+            if is_under_way or (is_same and _is_one_of(question, REFRESH)):
+                del kept[_last(kept, question)]
                 continue
+            if is_same and MIGRATION in question.text:
+                _drop_earlier(kept, _answer(each, question).text, question.text)
             known[question.text] = each.text
-            races = any(text in question.text for text in RACING)
-            at = len(kept) - kept[::-1].index(question) if races else len(kept)
+            at = _last(kept, question) + 1 if _is_one_of(question, RACING) else len(kept)
             kept.insert(at, _answer(each, question))
         elif each.text.startswith("!! ") and kept and HANDSHAKE in kept[-1].text:
             kept[-1] = each
         elif unanswered is not None and _is_late(each, unanswered):
-            kept.insert(len(kept) - 1 - kept[::-1].index(unanswered), each)
+            kept.insert(_last(kept, unanswered), each)
         elif FIRMWARE_RESET not in each.text and not LATER_PASS.search(each.text):
             kept.append(each)
     _drop_unanswered(kept, unanswered)
@@ -130,7 +128,7 @@ def told(said: list[Said]) -> list[Said]:
 
 
 def _is_late(event: Said, question: Said) -> bool:
-    return ARRIVES.search(event.text) is not None and any(text in question.text for text in FINISH)
+    return ARRIVES.search(event.text) is not None and _is_one_of(question, FINISH)
 
 
 def _answer(reply: Said, question: Said) -> Said:
@@ -140,18 +138,26 @@ def _answer(reply: Said, question: Said) -> Said:
 def _drop_earlier(kept: list[Said], answer: str, question: str) -> None:
     """Of two answers that are the same only the later one counts."""
     texts = [each.text for each in kept]
-    at = len(texts) - 1 - texts[::-1].index(answer)
-    del kept[at], kept[at - 1 - texts[:at][::-1].index(question)]
+    at = _last(texts, answer)
+    del kept[at], kept[_last(texts[:at], question)]
+
+
+def _last(lines: list[T], wanted: T) -> int:
+    return len(lines) - 1 - lines[::-1].index(wanted)
+
+
+def _is_one_of(question: Said, texts: tuple[str, ...]) -> bool:
+    return any(text in question.text for text in texts)
 
 
 def _is_poll(question: Said) -> bool:
-    return any(text in question.text for text in POLLS)
+    return _is_one_of(question, POLLS)
 
 
 def _drop_unanswered(kept: list[Said], question: Said | None) -> None:
     """Whether libvirt gets to ask once more before it ends the emulator is a race."""
-    if question is not None and any(text in question.text for text in REFRESH):
-        del kept[len(kept) - 1 - kept[::-1].index(question)]
+    if question is not None and _is_one_of(question, REFRESH):
+        del kept[_last(kept, question)]
 
 
 def both(

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import os
 
-from qmpemu.edge.qcow2_flaws import CLUSTER_BITS, CORRUPT, EXTENDED_L2, REFCOUNT_ORDER_MAX, flaws, is_whole
+from qmpemu.edge.qcow2_flaws import (
+    CLUSTER_BITS,
+    CORRUPT,
+    EXTENDED_L2,
+    REFCOUNT_ORDER_MAX,
+    VERSIONS,
+    flaws,
+    is_whole,
+)
 from qmpemu.edge.qcow2_flaws import number as _number
 from qmpemu.machine.host import Image, ImageRefused, NeedsOpening
 
@@ -86,13 +94,13 @@ def old_cipher(path: str) -> str | None:
 
 
 def _is_old_cipher(header: bytes) -> bool:
-    return _number(header, 4, 4) in (2, 3) and _number(header, 32, 4) == AES
+    return _number(header, 4, 4) in VERSIONS and _number(header, 32, 4) == AES
 
 
 def _is_plain(header: bytes) -> bool:
     """Whether nothing is in the image that the header does not tell."""
     version, bits = _number(header, 4, 4), _number(header, 20, 4)
-    if version not in (2, 3) or bits not in CLUSTER_BITS or not is_whole(header, 1 << bits):
+    if version not in VERSIONS or bits not in CLUSTER_BITS or not is_whole(header, 1 << bits):
         return False
     features, automatic = (_number(header, 72, 8), _number(header, 88, 8)) if version == 3 else (0, 0)
     encrypted, snapshots = _number(header, 32, 4), _number(header, 60, 4)

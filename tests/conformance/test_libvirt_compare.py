@@ -134,3 +134,35 @@ def test_how_often_virsh_looks_is_left_out() -> None:
     passes = '<= {"timestamp": $time, "event": "MIGRATION_PASS", "data": {"pass": 2}}'
     done = '<= {"timestamp": $time, "event": "DUMP_COMPLETED"}'
     assert told(said(ask, active, ask, active, passes, done)) == said(done)
+
+
+ASK = '-> {"execute":"query-migrate","id": "$id"}'
+FINISH = '-> {"execute":"query-chardev","id": "$id"}'
+
+
+def migration(status: str) -> str:
+    """The event."""
+    return f'<= {{"timestamp": $time, "event": "MIGRATION", "data": {{"status": "{status}"}}}}'
+
+
+def test_a_migration_under_way_is_a_race() -> None:
+    """How often libvirt asks meanwhile, and whether the end is told before what it asks next, does not count."""
+    active, over = '<- {"return": {"status": "active"}}', '<- {"return": {"status": "completed"}}'
+    device, completed = migration("device"), migration("completed")
+    quick = told(said(device, completed, ASK, over, completed, FINISH, DONE))
+    slow = told(said(ASK, active, device, ASK, completed, over, ASK, over, FINISH, completed, DONE))
+    assert differences(slow, quick, NO_LEDGER) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (migration("completed"), migration("device"), ASK, '<- {"return": {"status": "completed"}}'),
+        (migration("device"), migration("completed"), ASK, '<- {"return": {"status": "failed"}}'),
+        (migration("device"), migration("completed")),
+    ],
+)
+def test_how_a_migration_ends_counts(other: tuple[str, ...]) -> None:
+    """The order of its events, the last answer, and whether there is one."""
+    real = said(migration("device"), migration("completed"), ASK, '<- {"return": {"status": "completed"}}')
+    assert differences(told(real), told(said(*other)), NO_LEDGER)
